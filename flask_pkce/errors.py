@@ -1,0 +1,563 @@
+"""Every error of the library: what happened, what to do, and how it is answered.
+
+This module is the catalogue.  A class carries what a caller can act on:
+
+``code``
+    Ours, stable, one for each cause that a person would treat differently.
+``error``
+    The word of OAuth (RFC 6749 4.1.2.1 and 5.2) or of the published API.
+``status``
+    The HTTP status it is answered with.
+``hint``
+    What to do about it.
+``restart``
+    Whether starting the sign-in again helps, so that a page offers it.
+
+A message never holds a code, a token, a verifier, a ticket or a cookie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+
+class PKCEError(Exception):
+    """Something went wrong in a sign-in.
+
+    :param detail: what happened, for a person; by default the first line of the class's docstring.
+    :param field: the member, parameter or setting that is at fault, if one is.
+    :param hint: what to do, in place of the class's own.
+    :param retry_after: seconds after which trying again makes sense.
+    """
+
+    code: str = "error"
+    error: str = "server_error"
+    status: int = 500
+    hint: str = ""
+    retry_after: int | None = None
+    restart: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        field: str | None = None,
+        hint: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        self.detail = detail or self.title()
+        self.field = field
+        if hint is not None:
+            self.hint = hint
+        if retry_after is not None:
+            self.retry_after = retry_after
+        super().__init__(f"{field}: {self.detail}" if field else self.detail)
+
+    @classmethod
+    def title(cls) -> str:
+        """The first line of the docstring, which is the error's title."""
+        return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
+
+
+# -- the operator ------------------------------------------------------------
+
+
+class ConfigurationError(PKCEError):
+    """A setting is missing or wrong.
+
+    Raised at start-up with every fault at once.
+
+    :param faults: one sentence each, beginning with the setting's name.
+    """
+
+    code = "configuration"
+    error = "configuration_error"
+    hint = "Correct the settings that are named and start again."
+
+    def __init__(self, faults: str | Sequence[str] = "") -> None:
+        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class TenantMisconfigured(ConfigurationError):
+    """The tenant's metadata does not fit the settings."""
+
+    code = "tenant-misconfigured"
+    hint = "Compare PKCE_DOMAIN with the `issuer` of the tenant's discovery document."
+
+
+class ClientRefused(PKCEError):
+    """The tenant refused this application's own credentials."""
+
+    code = "client-refused"
+    error = "invalid_client"
+    status = 502
+    hint = "For the operator: check PKCE_CLIENT_ID, PKCE_CLIENT_SECRET and the application type."
+
+    def __init__(self, detail: str = "", *, error: str = "invalid_client") -> None:
+        super().__init__(detail)
+        self.error = error
+
+
+# -- the store ---------------------------------------------------------------
+
+
+class StoreError(PKCEError):
+    """The store of the sign-ins cannot be reached."""
+
+    code = "store-unavailable"
+    error = "temporarily_unavailable"
+    status = 503
+    hint = "Try again in a moment."
+    retry_after = 5
+
+
+class RecordUnreadable(StoreError):
+    """A record of the store cannot be read."""
+
+    code = "record-unreadable"
+    hint = "For the operator: do all workers share SECRET_KEY and run the same release?"
+
+
+# -- the request -------------------------------------------------------------
+
+
+class RequestError(PKCEError):
+    """The request is malformed."""
+
+    code = "request-malformed"
+    error = "invalid_request"
+    status = 400
+    hint = "Correct the request and send it again."
+
+
+class HostUnknown(RequestError):
+    """The request names a host that is not ours."""
+
+    code = "host-unknown"
+    hint = "For the operator: set PKCE_PUBLIC_URL to the address that users see."
+
+
+class MethodNotAllowed(RequestError):
+    """This path does not answer that method.
+
+    :param allowed: the methods it does answer.
+    """
+
+    code = "method-not-allowed"
+    status = 405
+    hint = "Use a method that the Allow header names."
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        self.allowed = tuple(allowed)
+        super().__init__()
+
+
+class NotAcceptable(RequestError):
+    """Neither JSON nor HTML is acceptable to the caller."""
+
+    code = "not-acceptable"
+    status = 406
+    hint = "Send `Accept: application/json`, or `text/html`."
+
+
+class BodyTooLarge(RequestError):
+    """The body is larger than any that this route needs."""
+
+    code = "body-too-large"
+    status = 413
+
+
+class MediaTypeUnsupported(RequestError):
+    """The body is of a type that this route does not read."""
+
+    code = "media-type-unsupported"
+    status = 415
+    hint = "Send `application/json`; the callback takes `application/x-www-form-urlencoded`."
+
+
+class PrefetchRefused(RequestError):
+    """A prefetch must not start or finish a sign-in."""
+
+    code = "prefetch-refused"
+    hint = "Open the address yourself."
+
+
+class BodyMalformed(RequestError):
+    """The body is not what its type says."""
+
+    code = "body-malformed"
+
+
+class ParameterInvalid(RequestError):
+    """A parameter has a value that it may not have."""
+
+    code = "parameter-invalid"
+
+
+class ParameterForeign(RequestError):
+    """A parameter names something that is not configured here."""
+
+    code = "parameter-foreign"
+    hint = "Leave the parameter out, or have the operator allow its value in the settings."
+
+
+class DeliveryRefused(RequestError):
+    """This application keeps codes, verifiers and tokens on the server."""
+
+    code = "delivery-refused"
+    hint = "Leave the parameter out: with PKCE_TOKEN_DELIVERY = 'session' the server has its own."
+
+
+class ReturnAddressRefused(RequestError):
+    """The address to return to is not a path of this application."""
+
+    code = "return-address-refused"
+    hint = "Give a path such as /account, without scheme and host."
+
+
+class ResponseTypeUnsupported(RequestError):
+    """Only the response type `code` is supported."""
+
+    code = "response-type-unsupported"
+    error = "unsupported_response_type"
+    hint = "Send `code`, or leave response_type out."
+
+
+class GrantTypeUnsupported(RequestError):
+    """Only `authorization_code` and `refresh_token` are supported."""
+
+    code = "grant-type-unsupported"
+    error = "unsupported_grant_type"
+    hint = "Send one of the two, or leave grant_type out."
+
+
+class ScopeInvalid(RequestError):
+    """The scope does not contain `openid`."""
+
+    code = "scope-invalid"
+    error = "invalid_scope"
+    hint = "Add `openid`: without it the tenant issues no ID token, and nobody is signed in."
+
+
+# -- who is calling ----------------------------------------------------------
+
+
+class OriginRefused(PKCEError):
+    """Another site may not make this request."""
+
+    code = "origin-refused"
+    error = "csrf_rejected"
+    status = 403
+    hint = "Call from a page of this application, or have its origin put in PKCE_ALLOWED_ORIGINS."
+
+
+class NavigationRequired(OriginRefused):
+    """The answer of the tenant must arrive as a page, not in a frame or by a script."""
+
+    code = "navigation-required"
+    hint = "Open the sign-in as a page of its own."
+
+
+class SessionMismatch(PKCEError):
+    """This sign-in was started in another browser."""
+
+    code = "session-mismatch"
+    error = "session_mismatch"
+    status = 403
+    hint = "Start again, and finish in the browser in which you started."
+    restart = True
+
+
+class CookieMissing(SessionMismatch):
+    """The cookie of this sign-in did not come along."""
+
+    code = "cookie-missing"
+    hint = (
+        "Keep the cookie that the first answer set. For programs without cookies on the same"
+        " machine there is PKCE_LOCAL_SESSION."
+    )
+
+
+class CookieForged(SessionMismatch):
+    """The cookie of this sign-in was not signed with our key."""
+
+    code = "cookie-forged"
+    hint = "Start again. For the operator: do all workers share SECRET_KEY?"
+
+
+# -- the flow ----------------------------------------------------------------
+
+
+class FlowError(PKCEError):
+    """The request fits no sign-in that is under way."""
+
+    code = "state-unknown"
+    error = "invalid_state"
+    status = 400
+    hint = "Start again."
+    restart = True
+
+
+class StateForged(FlowError):
+    """The state was not signed with our key."""
+
+    code = "state-forged"
+    hint = "Start again. For the operator: do all workers share SECRET_KEY?"
+
+
+class FlowExpired(FlowError):
+    """The sign-in is older than PKCE_FLOW_LIFETIME seconds: it expired, start again."""
+
+    code = "state-expired"
+    hint = "Start again: the sign-in was left open too long."
+
+
+class FlowGone(FlowError):
+    """The sign-in was cleared, or gave way to newer ones."""
+
+    code = "state-cleared"
+    hint = "Start again."
+
+
+class TicketSpent(FlowError):
+    """This answer of the tenant was used already, or waited too long."""
+
+    code = "ticket-spent"
+    hint = "If you are not signed in, start again."
+
+
+class IssuerMismatch(FlowError):
+    """The answer comes from another issuer than the sign-in was sent to."""
+
+    code = "answer-issuer-mismatch"
+    hint = "Start again; do not go on from a link that somebody sent you."
+
+
+class SignedOutMeanwhile(FlowError):
+    """The session was cleared while its code was being exchanged."""
+
+    code = "signed-out-meanwhile"
+
+
+class AuthorizationPending(PKCEError):
+    """There is no answer of the tenant yet."""
+
+    code = "authorization-pending"
+    error = "authorization_pending"
+    status = 409
+    hint = "Send the browser to the authorization URL, wait until it came back, then ask again."
+
+
+class FlowConflict(PKCEError):
+    """The sign-in with this state was sent with other parameters."""
+
+    code = "flow-parameters-differ"
+    error = "flow_conflict"
+    status = 409
+    hint = "Start another sign-in for other parameters."
+
+
+class AnswerConflict(FlowConflict):
+    """This sign-in has another answer already."""
+
+    code = "flow-code-differs"
+    hint = "The first answer counts."
+
+
+class RedemptionUnderWay(FlowConflict):
+    """The code is being exchanged at this moment."""
+
+    code = "flow-redeeming"
+    hint = "Wait for the answer to the first request."
+    retry_after = 1
+
+
+class GrantError(PKCEError):
+    """The code, verifier or refresh token does not fit."""
+
+    code = "grant-unknown"
+    error = "invalid_grant"
+    status = 400
+    hint = "Send the code and verifier of a sign-in of this session, or leave both out."
+
+
+class VerifierMismatch(GrantError):
+    """The code verifier does not hash to the code challenge."""
+
+    code = "verifier-mismatch"
+    hint = "Send the verifier that belongs to the challenge; the code is still good."
+
+
+class CodeSpent(GrantError):
+    """The code was exchanged already."""
+
+    code = "code-spent"
+    hint = "Use the tokens of the first answer, or start again."
+    restart = True
+
+
+class RefreshTokenUnknown(GrantError):
+    """No such refresh token was issued to this session."""
+
+    code = "refresh-token-unknown"
+    hint = "Ask for the scope `offline_access`, and refresh in the session that signed in."
+
+
+class RedemptionAbandoned(GrantError):
+    """The exchange of the code was interrupted."""
+
+    code = "redemption-abandoned"
+    hint = "Start again: the server stopped while it exchanged the code."
+    restart = True
+
+
+class TooManyFlows(PKCEError):
+    """This session has too many sign-ins under way."""
+
+    code = "too-many-flows"
+    error = "too_many_flows"
+    status = 429
+    hint = "Finish or clear one of them first."
+    retry_after = 5
+
+
+class TooManyAnswers(PKCEError):
+    """Too many answers wait to be fetched at this moment."""
+
+    code = "too-many-answers"
+    error = "slow_down"
+    status = 429
+    hint = "Try again in a moment."
+    retry_after = 5
+    restart = True
+
+
+# -- the tenant --------------------------------------------------------------
+
+
+class TenantRefused(PKCEError):
+    """The tenant refused.
+
+    :param error: the tenant's own code, already checked against RFC 6749's alphabet.
+    """
+
+    code = "tenant-refused"
+    status = 400
+    hint = "Start again; if it happens again, ask the operator."
+    restart = True
+
+    def __init__(self, detail: str = "", *, error: str | None = None) -> None:
+        super().__init__(detail)
+        if error is not None:
+            self.error = error
+
+
+class AccessDenied(TenantRefused):
+    """The sign-in was refused.
+
+    The tenant says so when the user cancels; a hook raises it to refuse a user.
+    """
+
+    code = "access-denied"
+    error = "access_denied"
+    hint = "Start again to try once more, or with another account."
+
+
+class LoginRequired(TenantRefused):
+    """Nobody is signed in at the tenant."""
+
+    code = "login-required"
+    error = "login_required"
+    hint = "Start again without prompt=none."
+
+
+class ConsentRequired(LoginRequired):
+    """The user has to consent first."""
+
+    code = "consent-required"
+    error = "consent_required"
+
+
+class InteractionRequired(LoginRequired):
+    """The tenant has to ask the user something first."""
+
+    code = "interaction-required"
+    error = "interaction_required"
+
+
+class AccountSelectionRequired(LoginRequired):
+    """The user has to choose an account first."""
+
+    code = "account-selection-required"
+    error = "account_selection_required"
+
+
+class MFARequired(TenantRefused):
+    """The tenant wants a second factor."""
+
+    code = "mfa-required"
+    error = "mfa_required"
+    hint = "Start again, and give the second factor at the tenant."
+
+
+class GrantRefused(TenantRefused):
+    """The tenant does not take the code or refresh token."""
+
+    code = "grant-refused"
+    error = "invalid_grant"
+    hint = "Start again: the code or refresh token was used, withdrawn or too old."
+
+
+class TenantLimit(PKCEError):
+    """The tenant asks us to slow down."""
+
+    code = "tenant-limit"
+    error = "slow_down"
+    status = 429
+    hint = "Try again after the time that Retry-After gives."
+    retry_after = 30
+
+
+class TenantError(PKCEError):
+    """The tenant answered with something that cannot be used."""
+
+    code = "tenant-nonsense"
+    error = "server_error"
+    status = 502
+    hint = "Start again; if it happens again, ask the operator."
+    restart = True
+
+
+class IDTokenInvalid(TenantError):
+    """The ID token of the tenant does not verify."""
+
+    code = "id-token-invalid"
+
+
+class TenantUnreachable(TenantError):
+    """The tenant cannot be reached; the request was surely not received."""
+
+    code = "tenant-unreachable"
+    error = "temporarily_unavailable"
+    hint = "Try again in a moment."
+    restart = False
+
+
+class TenantSilent(TenantError):
+    """The tenant did not answer in time; it may have received the request."""
+
+    code = "tenant-silent"
+    error = "temporarily_unavailable"
+    status = 504
+    hint = "Start again."
+
+
+def catalogue() -> Iterator[type[PKCEError]]:
+    """Every error class, in the order of this module."""
+    yield from (
+        value
+        for value in globals().values()
+        if isinstance(value, type) and issubclass(value, PKCEError)
+    )
