@@ -1,0 +1,239 @@
+"""The tenant that tests and the demo sign in at."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterable
+from os import PathLike
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from .app import build_app
+from .browser import Browser
+from .faults import FaultSet
+from .in_process import InProcessAdapter
+from .models import (
+    ALICE,
+    BOB,
+    LOCAL_CLIENT,
+    AuthorizationAnswer,
+    RecordedRequest,
+    TenantClient,
+    TenantUser,
+)
+from .provider import Provider
+
+LOOPBACK = ("127.0.0.1", "localhost")
+
+#: The issuer of a tenant that has no address of its own; no such host can exist (RFC 6761 6.5).
+MADE_UP_ISSUER = "https://tenant.example/"
+
+
+class LocalTenant:
+    """A small OpenID Provider with Auth0's paths and manners, not for production.
+
+    It serves on the loopback interface, in a thread of its own, between :meth:`start` and
+    :meth:`stop`; a ``requests`` session reaches it without any socket after :meth:`mount`.
+
+    :param host: ``127.0.0.1`` or ``localhost``.
+    :param port: where to listen; 0 lets the system choose.
+    :param issuer: the issuer, with a trailing slash, where it is not the address of the socket.
+        A tenant that was never started, and has no port, is ``https://tenant.example/``.
+    :param clients: the applications; the first is the one that :meth:`register` means.
+    :param users: who can sign in; the sign-in page lists them with their passwords.
+    :param keys_folder: where the signing keys are kept, so that they survive a restart.
+    :param clock: tells Unix seconds.
+    :param sends_iss: whether authorization responses carry ``iss`` (RFC 9207); Auth0's do not.
+    :param faults: the names of faults, see :mod:`flask_pkce.testing.tenant.faults`.
+    :raises ValueError: for a host that is not loopback, an issuer without a trailing slash, an
+        unknown fault, or keys that cannot be read.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        issuer: str | None = None,
+        clients: Iterable[TenantClient] = (LOCAL_CLIENT,),
+        users: Iterable[TenantUser] = (ALICE, BOB),
+        keys_folder: str | PathLike[str] | None = None,
+        clock: Callable[[], float] = time.time,
+        sends_iss: bool = False,
+        faults: Iterable[str] = (),
+    ) -> None:
+        if host not in LOOPBACK:
+            raise ValueError(f"host must be one of {', '.join(LOOPBACK)}: this is no real tenant")
+        if issuer is not None and not issuer.endswith("/"):
+            raise ValueError("issuer must end with a slash, as Auth0's do")
+        self._host = host
+        self._port = port
+        self._is_issuer_open = issuer is None and port == 0
+        folder = Path(keys_folder) if keys_folder is not None else None
+        address = issuer or (f"http://{host}:{port}/" if port else MADE_UP_ISSUER)
+        self._provider = Provider(address, clients, users, folder, clock, sends_iss)
+        self._provider.faults = FaultSet(faults)
+        self._server: BaseWSGIServer | None = None
+        self._thread: Thread | None = None
+        #: The tenant as a WSGI application.
+        self.app = build_app(self._provider)
+
+    # -- who it is -----------------------------------------------------------
+
+    @property
+    def issuer(self) -> str:
+        """The issuer, with a trailing slash."""
+        return self._provider.issuer
+
+    @property
+    def domain(self) -> str:
+        """Host and port of the issuer."""
+        return self._provider.domain
+
+    @property
+    def client(self) -> TenantClient:
+        """The first of its clients."""
+        return next(iter(self._provider.clients.values()))
+
+    @property
+    def users(self) -> tuple[TenantUser, ...]:
+        """The users that it was made with."""
+        return self._provider.demo_users
+
+    def register(
+        self,
+        client_id: str | None = None,
+        *,
+        client_secret: str | None = None,
+        redirect_uris: Iterable[str] = (),
+        post_logout_redirect_uris: Iterable[str] = (),
+    ) -> TenantClient:
+        """Register a client, or further addresses of one.
+
+        :param client_id: by default the first client's.
+        :param client_secret: a new secret; without one, a known client keeps its own.
+        :return: the client as it is now.
+        """
+        known = (
+            self._provider.clients.get(client_id, TenantClient(client_id))
+            if client_id
+            else (self.client)
+        )
+        client = TenantClient(
+            known.client_id,
+            client_secret or known.client_secret,
+            (*known.redirect_uris, *redirect_uris),
+            (*known.post_logout_redirect_uris, *post_logout_redirect_uris),
+        )
+        self._provider.clients[client.client_id] = client
+        return client
+
+    # -- serving -------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Listen, and serve in a thread until :meth:`stop`.
+
+        :raises OSError: if the port is taken.
+        :raises RuntimeError: if it serves already, or was mounted before it had an address.
+        """
+        if self._server is not None:
+            raise RuntimeError("the tenant serves already")
+        with socket.create_server((self._host, self._port)) as listener:
+            self._port = listener.getsockname()[1]
+            if self._is_issuer_open:
+                self._provider.issuer = f"http://{self._host}:{self._port}/"
+                self._is_issuer_open = False
+            # Given a port that is taken, werkzeug would end the process.
+            self._server = make_server(
+                self._host,
+                self._port,
+                self.app,
+                threaded=True,
+                request_handler=_QuietHandler,
+                fd=listener.fileno(),
+            )
+        self._thread = Thread(target=self._server.serve_forever, name="tenant", daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving; its memory and its address stay."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def mount(self, session: requests.Session) -> requests.Session:
+        """Let a session reach the tenant in process, with the faults of the transport.
+
+        :return: the same session.
+        """
+        # From here on somebody knows the issuer.
+        self._is_issuer_open = False
+        session.mount(self._provider.origin, InProcessAdapter(self.app, self._provider))
+        return session
+
+    # -- for tests -----------------------------------------------------------
+
+    @property
+    def faults(self) -> FaultSet:
+        """The faults that are switched on: add, discard, or assign a set of names."""
+        return self._provider.faults
+
+    @faults.setter
+    def faults(self, names: Iterable[str]) -> None:
+        self._provider.faults = FaultSet(names)
+
+    @property
+    def requests(self) -> tuple[RecordedRequest, ...]:
+        """Every request that arrived, the oldest first, without any value."""
+        return tuple(self._provider.requests)
+
+    def count(self, method: str, path: str) -> int:
+        """How many requests of that method and path arrived."""
+        return sum((each.method, each.path) == (method, path) for each in self.requests)
+
+    def rotate_keys(self) -> None:
+        """Sign with a new key; the ones before stay published."""
+        self._provider.keys.rotate()
+
+    def browser(self) -> Browser:
+        """A new browser, in process, that faults of the transport leave alone."""
+        session = requests.Session()
+        session.trust_env = False
+        adapter = InProcessAdapter(self.app, self._provider, with_faults=False)
+        session.mount(self._provider.origin, adapter)
+        return Browser(self._provider, session)
+
+    def sign_in(
+        self,
+        authorization_url: str,
+        user: TenantUser | str | None = None,
+        cancel: bool = False,
+    ) -> AuthorizationAnswer:
+        """Sign in with a new browser, see :meth:`Browser.sign_in`."""
+        return self.browser().sign_in(authorization_url, user, cancel)
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Stay quiet: request lines hold states and codes."""

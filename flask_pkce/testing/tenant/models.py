@@ -1,0 +1,74 @@
+"""What a local tenant is made of: its clients, its users, and what it saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TenantClient:
+    """An application that is registered at the tenant.
+
+    :param client_id: its identifier.
+    :param client_secret: its secret; without one it is a public client.
+    :param redirect_uris: where the browser may be sent with an answer, compared byte for byte.
+    :param post_logout_redirect_uris: where the browser may be sent after signing out.
+    """
+
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TenantUser:
+    """Somebody who can sign in at the tenant.
+
+    :param sub: the subject, unique at this tenant.
+    :param email: what is typed to sign in, in any case.
+    :param password: shown on the sign-in page, for it protects nothing.
+    :param name: the full name.
+    :param claims: further claims of the ID token and of the userinfo endpoint.
+    """
+
+    sub: str
+    email: str
+    password: str = field(repr=False)
+    name: str = ""
+    email_verified: bool = True
+    claims: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True)
+class RecordedRequest:
+    """A request that the tenant received, without any value.
+
+    :param fields: the names of the form fields, sorted.
+    :param query: the names of the query parameters, sorted.
+    """
+
+    method: str
+    path: str
+    fields: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AuthorizationAnswer:
+    """Where the tenant sends the browser at the end of a sign-in.
+
+    :param url: the redirect URI, without the answer's parameters.
+    :param params: the parameters of the authorization response.
+    :param method: ``POST`` for ``response_mode=form_post``, ``GET`` for ``query``.
+    """
+
+    url: str
+    params: dict[str, str] = field(repr=False)
+    method: Literal["GET", "POST"]
+
+
+LOCAL_CLIENT = TenantClient("local-client")
+ALICE = TenantUser("auth0|alice", "alice@example.com", "alice-password", "Alice Example")
+BOB = TenantUser("auth0|bob", "bob@example.com", "bob-password", "Bob Example")

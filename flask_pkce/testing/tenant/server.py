@@ -1,0 +1,329 @@
+"""Authlib's authorization server, given the tenant's memory.
+
+Authlib checks the requests, and above all the code verifier: it knows nothing of the library that
+is tested against it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, cast
+
+from authlib.integrations.flask_oauth2 import AuthorizationServer
+from authlib.oauth2 import OAuth2Error, OAuth2Request
+from authlib.oauth2.rfc6749 import (
+    BaseGrant,
+    ClientMixin,
+    InvalidRequestError,
+    grants,
+)
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oidc.core import OpenIDCode
+from authlib.oidc.core.grants.util import validate_request_prompt
+from authlib.oidc.core.util import create_half_hash
+from flask import Flask, Response
+from joserfc import jwt
+
+from .memory import AuthorizationCode, Grant, IssuedToken, TenantSession
+from .models import TenantClient
+from .provider import Provider
+
+#: What Auth0 answers where RFC 6749 5.2 says 400.
+AUTH0_STATUS = {"invalid_grant": 403, "invalid_client": 401}
+
+RESPONSE_MODES = ("query", "form_post")
+
+
+class RegisteredClient(ClientMixin):
+    """A client, with the methods that Authlib asks it."""
+
+    def __init__(self, client: TenantClient) -> None:
+        self._client = client
+        self.client_id = client.client_id
+
+    def get_client_id(self) -> str:
+        return self.client_id
+
+    def get_allowed_scope(self, scope: Any) -> str:
+        return scope or ""
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        return redirect_uri in self._client.redirect_uris
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        known = self._client.client_secret or ""
+        return bool(known) and secrets.compare_digest(known.encode(), client_secret.encode())
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        return (method == "none") is (self._client.client_secret is None)
+
+    def check_response_type(self, response_type: str) -> bool:
+        return response_type == "code"
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return True
+
+
+class S256Only(CodeChallenge):
+    """A code challenge is demanded of every client, and ``plain`` is refused."""
+
+    SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]
+
+    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
+        """Refuse a request that Authlib would take for one without PKCE, or for ``plain``."""
+        data = grant.request.payload.data
+        if not data.get("code_challenge") or not data.get("code_challenge_method"):
+            raise InvalidRequestError("A code_challenge with method S256 is required")
+        super().validate_code_challenge(grant, redirect_uri)
+
+
+class CodeGrant(grants.AuthorizationCodeGrant):
+    """The authorization code grant.
+
+    :rfc:`6749#section-4.1`
+    """
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ["none", "client_secret_post", "client_secret_basic"]
+    server: TenantServer
+
+    def save_authorization_code(self, code: str, request: OAuth2Request) -> None:
+        provider = self.server.provider
+        data = request.payload.data  # type: ignore[union-attr]
+        grant: Grant = request.user  # type: ignore[assignment]
+        record = AuthorizationCode(
+            code=code,
+            grant=grant,
+            redirect_uri=data["redirect_uri"],
+            code_challenge=data["code_challenge"],
+            code_challenge_method=data["code_challenge_method"],
+            nonce=data.get("nonce"),
+        )
+        provider.memory.codes.put(code, record, provider.code_lifetime)
+
+    def query_authorization_code(self, code: str, client: Any) -> AuthorizationCode | None:
+        """Find a code; one that comes a second time ends what it was exchanged for.
+
+        :rfc:`6749#section-4.1.2`
+        """
+        memory = self.server.provider.memory
+        spent = memory.spent_codes.get(code)
+        if spent:
+            memory.revoke(spent)
+        record = memory.codes.get(code)
+        return record if record and record.grant.client_id == client.client_id else None
+
+    def authenticate_user(self, authorization_code: AuthorizationCode) -> Grant:
+        return authorization_code.grant
+
+    def delete_authorization_code(self, authorization_code: AuthorizationCode) -> None:
+        provider = self.server.provider
+        code = authorization_code.code
+        provider.memory.codes.take(code)
+        provider.memory.spent_codes.put(code, authorization_code.grant, provider.session_lifetime)
+
+
+class RotatingRefreshGrant(grants.RefreshTokenGrant):
+    """Refresh tokens that are good once; a second use ends the whole family.
+
+    :rfc:`9700#section-4.14.2`
+    """
+
+    TOKEN_ENDPOINT_AUTH_METHODS = CodeGrant.TOKEN_ENDPOINT_AUTH_METHODS
+    INCLUDE_NEW_REFRESH_TOKEN = True
+    server: TenantServer
+
+    def authenticate_refresh_token(self, refresh_token: str) -> Any:
+        memory = self.server.provider.memory
+        spent = memory.spent_refresh_tokens.get(refresh_token)
+        if spent:
+            memory.revoke(spent)
+        token = memory.refresh_tokens.get(refresh_token)
+        return None if token is None or memory.is_revoked(token.grant) else token
+
+    def authenticate_user(self, refresh_token: IssuedToken) -> Grant:
+        return refresh_token.grant
+
+    def revoke_old_credential(self, refresh_token: Any) -> None:
+        provider = self.server.provider
+        memory = provider.memory
+        memory.refresh_tokens.take(refresh_token.value)
+        memory.spent_refresh_tokens.put(
+            refresh_token.value, refresh_token.grant, provider.session_lifetime
+        )
+
+
+class IDTokens(OpenIDCode):
+    """ID tokens, and what OpenID Connect adds to an authorization request."""
+
+    def __init__(self, provider: Provider) -> None:
+        super().__init__()
+        self._provider = provider
+
+    def __call__(self, grant: BaseGrant) -> None:
+        grant.register_hook("after_create_token_response", self.add_id_token)
+        grant.register_hook("after_validate_authorization_request_payload", self.validate_request)
+        # Auth0 heeds ``prompt`` with or without ``openid``; Authlib only with it.
+        grant.register_hook("after_validate_consent_request", validate_request_prompt)
+
+    def add_id_token(self, grant: BaseGrant, response: Any) -> None:
+        """Put an ID token into a token response, if ``openid`` was granted."""
+        self.process_token(grant, response)
+
+    def validate_request(self, grant: BaseGrant, redirect_uri: str) -> None:
+        """Check what Authlib does not.
+
+        OpenID Connect Core 3.1.2.1
+        """
+        data = grant.request.payload.data  # type: ignore[union-attr]
+        if data.get("response_mode", "query") not in RESPONSE_MODES:
+            raise InvalidRequestError("Unsupported response_mode")
+        if not data.get("max_age", "0").isdecimal():
+            raise InvalidRequestError("max_age must be a number of seconds")
+        if data.get("invitation") and not data.get("organization"):
+            raise InvalidRequestError("An invitation needs an organization")
+
+    def encode_id_token(self, token: dict[str, Any], request: OAuth2Request) -> str:
+        """Build and sign an ID token.
+
+        OpenID Connect Core 2 and 3.1.3.6
+        """
+        provider = self._provider
+        grant: Grant = request.user  # type: ignore[assignment]
+        half_hash = create_half_hash(token["access_token"], "RS256") or b""
+        claims = provider.token_claims(grant.user, token["scope"]) | {
+            "iss": provider.issuer,
+            "aud": grant.client_id,
+            "iat": provider.now,
+            "exp": provider.now + provider.id_token_lifetime,
+            "auth_time": grant.auth_time,
+            "sid": grant.sid,
+            "at_hash": half_hash.decode(),
+        }
+        code = request.authorization_code
+        if code and code.nonce:
+            claims["nonce"] = code.nonce
+        claims |= organization_claims(grant.organization)
+        claims = provider.spoil("id_token_claims", claims)
+        return provider.spoil("id_token", sign(provider, claims))
+
+
+class Revocation(RevocationEndpoint):
+    """Ends the family of a refresh token, or of an access token.
+
+    :rfc:`7009`
+    """
+
+    CLIENT_AUTH_METHODS = CodeGrant.TOKEN_ENDPOINT_AUTH_METHODS
+    server: TenantServer
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> IssuedToken | None:
+        memory = self.server.provider.memory
+        return memory.refresh_tokens.get(token_string) or memory.access_tokens.get(token_string)
+
+    def revoke_token(self, token: IssuedToken, request: OAuth2Request) -> None:
+        self.server.provider.memory.revoke(token.grant)
+
+
+class TenantServer(AuthorizationServer):
+    """Authlib's server with the tenant's clients, tokens and statuses."""
+
+    def __init__(self, app: Flask, provider: Provider) -> None:
+        self.provider = provider
+        super().__init__(app, self._find_client, self._save_token)
+        self.register_token_generator("default", self._new_tokens)  # type: ignore[arg-type]
+        id_tokens = IDTokens(provider)
+        self.register_grant(CodeGrant, [S256Only(), id_tokens])
+        self.register_grant(RotatingRefreshGrant, [id_tokens])
+        self.register_endpoint(Revocation)
+
+    def consent_grant(self, session: TenantSession | None) -> CodeGrant:
+        """Check the authorization request that is being handled.
+
+        :param session: who is signed in at the tenant, if anybody.
+        :raises OAuth2Error: what to answer.
+        """
+        grant: CodeGrant = self.get_consent_grant(end_user=session)  # type: ignore[no-untyped-call]
+        return grant
+
+    def answer_token_request(self) -> Response:
+        """Answer the token request that is being handled."""
+        with self.provider.memory.lock:
+            response: Any = self.create_token_response()
+        return cast(Response, response)
+
+    def answer_revocation_request(self) -> Response:
+        """Answer the revocation request that is being handled."""
+        response: Response = self.create_endpoint_response("revocation")  # type: ignore[no-untyped-call]
+        return response
+
+    def handle_error_response(self, request: OAuth2Request, error: OAuth2Error) -> Response:
+        """Answer an error with Auth0's status."""
+        error.status_code = AUTH0_STATUS.get(str(error.error), error.status_code)
+        response: Response = super().handle_error_response(request, error)  # type: ignore[assignment]
+        return response
+
+    def _find_client(self, client_id: str) -> RegisteredClient | None:
+        client = self.provider.clients.get(client_id)
+        return RegisteredClient(client) if client else None
+
+    def _new_tokens(
+        self, grant_type: str, user: Grant, scope: str, **unused: object
+    ) -> dict[str, str | int]:
+        provider = self.provider
+        tokens: dict[str, str | int] = {
+            "access_token": self._new_access_token(user, scope),
+            "token_type": "Bearer",
+            "expires_in": provider.access_token_lifetime,
+            "scope": scope,
+        }
+        if "offline_access" in scope.split() or grant_type == "refresh_token":
+            tokens["refresh_token"] = secrets.token_urlsafe(32)
+        return tokens
+
+    def _new_access_token(self, grant: Grant, scope: str) -> str:
+        provider = self.provider
+        if grant.audience is None:
+            return secrets.token_urlsafe(32)
+        claims: dict[str, Any] = {
+            "iss": provider.issuer,
+            "sub": grant.user.sub,
+            "aud": [grant.audience, f"{provider.issuer}userinfo"],
+            "azp": grant.client_id,
+            "scope": scope,
+            "iat": provider.now,
+            "exp": provider.now + provider.access_token_lifetime,
+            "jti": secrets.token_urlsafe(16),
+        }
+        return sign(provider, claims | organization_claims(grant.organization))
+
+    def _save_token(self, token: dict[str, Any], request: OAuth2Request) -> None:
+        provider = self.provider
+        grant: Grant = request.user  # type: ignore[assignment]
+        access_token = IssuedToken(token["access_token"], grant, token["scope"])
+        provider.memory.access_tokens.put(
+            access_token.value, access_token, provider.access_token_lifetime
+        )
+        if "refresh_token" in token:
+            # A narrower scope is for this access token only (RFC 6749 6).
+            refresh_token = IssuedToken(token["refresh_token"], grant, grant.scope)
+            provider.memory.refresh_tokens.put(
+                refresh_token.value, refresh_token, provider.session_lifetime
+            )
+
+
+def organization_claims(organization: str | None) -> dict[str, str]:
+    """The claims of an organization that was asked for, by identifier or by name."""
+    if not organization:
+        return {}
+    if organization.startswith("org_"):
+        return {"org_id": organization}
+    name = organization.lower()
+    return {"org_id": f"org_{name.encode().hex()[:16]}", "org_name": name}
+
+
+def sign(provider: Provider, claims: dict[str, Any]) -> str:
+    """Sign claims with the tenant's current key."""
+    key = provider.keys.current
+    header = {"alg": "RS256", "typ": "JWT", "kid": key.kid}
+    return jwt.encode(header, claims, key)
