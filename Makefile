@@ -1,0 +1,62 @@
+# Only Python 3.11 or later, make and the package registries are needed.
+
+PYTHON ?= python3
+PORT ?= 3000
+BIN := .venv/bin
+
+# uv then trusts what the machine trusts, and asks the index that pip is told to ask.
+export UV_SYSTEM_CERTS ?= true
+export UV_PYTHON_DOWNLOADS ?= never
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --editable
+
+.PHONY: help demo test check format docs clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | column -t -s '|' 2>/dev/null \
+		|| sed -n 's/^\([a-z]*\):.*## /make \1  /p' Makefile
+
+demo: .venv/demo ## start the standalone server
+	@echo "Open http://localhost:$(PORT) in a browser; Ctrl+C ends it."
+	@$(BIN)/flask --app examples/standalone/app.py run --port $(PORT)
+
+test: .venv/dev ## run everything: lint, types, docs, every Python and Flask, packages, end to end
+	@$(BIN)/python tools/everything.py
+
+check: .venv/dev ## what to run all day: lint, types, unit tests with coverage
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/e2e --cov
+
+format: .venv/dev ## put the code into its form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: .venv/dev ## build the documentation
+	@$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+clean: ## remove what the other commands made
+	rm -rf .venv .tox .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist docs/_build *.egg-info
+
+.venv/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+		"flask_pkce needs Python 3.11 or later, this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+	@echo "Creating .venv ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@touch $@
+
+.venv/demo: .venv/uv pyproject.toml
+	@$(INSTALL) .[demo]
+	@touch $@
+
+.venv/dev: .venv/uv pyproject.toml
+	@echo "Installing what the checks need ..."
+	@$(INSTALL) .[demo,redis,testing] --group dev
+	@touch $@
