@@ -287,6 +287,16 @@ class CookieForged(SessionMismatch):
     hint = "Start again. For the operator: do all workers share SECRET_KEY?"
 
 
+class NotSignedIn(PKCEError):
+    """Nobody is signed in in this session."""
+
+    code = "not-signed-in"
+    error = "login_required"
+    status = 401
+    hint = "Sign in first."
+    restart = True
+
+
 # -- the flow ----------------------------------------------------------------
 
 
@@ -463,6 +473,14 @@ class AccessDenied(TenantRefused):
     code = "access-denied"
     error = "access_denied"
     hint = "Start again to try once more, or with another account."
+
+
+class HookFailed(TenantRefused):
+    """The application could not finish the sign-in."""
+
+    code = "hook-failed"
+    error = "server_error"
+    hint = "Start again. For the operator: a hook raised an exception, see the log."
 
 
 class LoginRequired(TenantRefused):

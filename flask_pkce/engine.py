@@ -1,0 +1,92 @@
+"""The parts of one blueprint in one application, put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .exchange import Exchange
+from .hooks import HookRunner
+from .redemption import Redemption
+from .sealing import Sealing
+from .sessions import Sessions
+from .settings import Settings
+from .sign_in import SignIn
+from .sign_out import SignOut
+from .signing import Signing
+from .stores import Store
+from .tenant_api import TenantAPI
+from .tenants import Tenants
+from .tokens import Refresh
+from .transport import Transport
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Everything that the routes call.  It knows no Flask."""
+
+    settings: Settings
+    clock: Callable[[], float]
+    store: Store
+    signing: Signing
+    sessions: Sessions
+    transport: Transport
+    tenants: Tenants
+    hooks: HookRunner
+    sign_in: SignIn
+    redemption: Redemption
+    refresh: Refresh
+    sign_out: SignOut
+
+
+def build_engine(
+    settings: Settings,
+    store: Store,
+    hooks: HookRunner,
+    *,
+    secret_keys: Sequence[bytes],
+    namespace: str,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Engine:
+    """Put the parts together.
+
+    :param secret_keys: ``SECRET_KEY``, then the ``SECRET_KEY_FALLBACKS``.
+    :param namespace: the blueprint's name.
+    :param clock: returns Unix seconds.
+    :param monotonic: returns seconds that never go back.
+    """
+    signing = Signing(secret_keys, namespace=namespace)
+    sessions = Sessions(
+        store,
+        Sealing(secret_keys),
+        signing,
+        namespace=namespace,
+        clock=clock,
+        flow_lifetime=settings.flow_lifetime,
+    )
+    transport = Transport(
+        timeout=settings.timeout,
+        proxies=settings.proxies,
+        ca_bundle=settings.ca_bundle,
+        clock=monotonic,
+    )
+    api = TenantAPI(transport, clock=clock)
+    tenants = Tenants(settings.registration, api, clock=monotonic)
+    exchange = Exchange(tenants, api, hooks, clock=clock)
+    sign_in = SignIn(settings, sessions, tenants, hooks, clock=clock)
+    return Engine(
+        settings=settings,
+        clock=clock,
+        store=store,
+        signing=signing,
+        sessions=sessions,
+        transport=transport,
+        tenants=tenants,
+        hooks=hooks,
+        sign_in=sign_in,
+        redemption=Redemption(settings, sessions, sign_in, exchange, hooks, clock=clock),
+        refresh=Refresh(settings, sessions, exchange, hooks, clock=clock),
+        sign_out=SignOut(sessions, exchange, hooks),
+    )

@@ -1,0 +1,122 @@
+"""One token request: hooks, the call, the ID token, hooks; and how it is undone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .errors import IDTokenInvalid, PKCEError, TenantError
+from .hooks import HookRunner
+from .protocol.id_token import Expectation
+from .protocol.metadata import Tenant
+from .protocol.token import TokenRequest, TokenResponse, Tokens, parse_token_response
+from .tenant_api import TenantAPI
+from .tenants import Tenants
+
+_logger = logging.getLogger("flask_pkce.exchange")
+
+
+class Exchange:
+    """Obtains tokens from the tenant, and takes them back.
+
+    :param clock: returns Unix seconds.
+    """
+
+    def __init__(
+        self,
+        tenants: Tenants,
+        api: TenantAPI,
+        hooks: HookRunner,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tenants = tenants
+        self._api = api
+        self._hooks = hooks
+        self._clock = clock
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that the call may take."""
+        return self._api.timeout
+
+    def prepare(self) -> Tenant:
+        """Make sure of the metadata and keys before anything is used up.
+
+        :raises TenantError: if they cannot be had.
+        """
+        tenant = self._tenants.get()
+        self._tenants.keys()
+        return tenant
+
+    def obtain(
+        self,
+        tenant: Tenant,
+        request: TokenRequest,
+        expected: Expectation,
+        *,
+        scope: tuple[str, ...],
+        claims: Mapping[str, Any] | None = None,
+    ) -> TokenResponse:
+        """Ask for tokens once, and verify the ID token before any hook sees them.
+
+        :param scope: what was asked for.
+        :param claims: what a response without ID token is taken to say, at a refresh.
+        :raises PKCEError: what the tenant, the verification or a hook says; tokens that were
+            issued nevertheless are revoked.
+        """
+        request = self._hooks.before_token(request)
+        document = self._hooks.replaced_token(request)
+        if document is None:
+            document = self._api.request_token(tenant, request)
+        tokens = parse_token_response(document, requested_scope=scope)
+        try:
+            verified = self._verify(tokens, expected, claims)
+            return self._hooks.after_token(
+                TokenResponse(
+                    access_token=tokens.access_token,
+                    expires_in=tokens.expires_in,
+                    scope=tokens.scope,
+                    refresh_token=tokens.refresh_token,
+                    id_token=tokens.id_token,
+                    claims=verified,
+                )
+            )
+        except BaseException:
+            self.revoke(tenant, tokens.refresh_token)
+            raise
+
+    def _verify(
+        self, tokens: Tokens, expected: Expectation, claims: Mapping[str, Any] | None
+    ) -> Mapping[str, Any]:
+        if tokens.id_token is None:
+            if claims is None:
+                raise IDTokenInvalid("The token response has no ID token.")
+            return claims
+        return self._tenants.verify(
+            tokens.id_token, expected, access_token=tokens.access_token, now=self._clock()
+        )
+
+    def revoke(self, tenant: Tenant, refresh_token: str | None) -> bool:
+        """Take a refresh token back at the tenant, as far as that goes.
+
+        :return: whether the tenant said that it is done.
+        """
+        if refresh_token is None:
+            return True
+        try:
+            revoked = self._api.revoke(tenant, refresh_token)
+        except TenantError as exc:
+            _logger.warning("revocation-failed: %s", exc.code)
+            return False
+        if not revoked:
+            _logger.warning("revocation-failed: the tenant did not revoke a refresh token")
+        return revoked
+
+    def tenant(self) -> Tenant | None:
+        """The tenant, if its metadata can be had."""
+        try:
+            return self._tenants.get()
+        except PKCEError:
+            return None

@@ -1,0 +1,213 @@
+"""One run of the authorization code grant, and the steps it may take.
+
+``started`` → ``sent`` → ``bound`` → ``redeeming`` → ``done``, or ``failed``.  Each step returns
+a new value; whoever saves it does so only if the stored one is unchanged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .errors import (
+    AnswerConflict,
+    AuthorizationPending,
+    CodeSpent,
+    PKCEError,
+    RedemptionAbandoned,
+    RedemptionUnderWay,
+)
+from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
+from .protocol.pkce import build_code_verifier, code_challenge
+
+
+class Status(StrEnum):
+    """How far a flow is."""
+
+    STARTED = "started"
+    SENT = "sent"
+    BOUND = "bound"
+    REDEEMING = "redeeming"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a flow failed, for everybody who asks later."""
+
+    code: str
+    error: str
+    detail: str
+    hint: str
+
+    @classmethod
+    def of(cls, exc: PKCEError) -> Failure:
+        """What to keep of an error."""
+        return cls(code=exc.code, error=exc.error, detail=exc.detail, hint=exc.hint)
+
+
+class FlowFailed(PKCEError):
+    """The sign-in failed."""
+
+    code = "flow-failed"
+    status = 400
+    restart = True
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail, hint=failure.hint)
+        self.code = failure.code
+        self.error = failure.error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """One run of the grant, as the store keeps it.
+
+    Times are Unix seconds.
+    """
+
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
+    code_challenge: str = field(repr=False)
+    #: None where only the caller knows it.
+    code_verifier: str | None = field(repr=False)
+    created_at: float
+    #: Whatever happens to the flow, it ends here.
+    expires_at: float
+    status: Status = Status.STARTED
+    #: The issuer it was sent to.
+    issuer: str | None = None
+    #: The authorization request as it was sent.
+    request: AuthorizationRequest | None = None
+    #: The parameters that a hook changed, as the caller had asked for them.
+    requested: Mapping[str, str] = field(default_factory=dict)
+    #: Where the browser goes in the end: a path of this application.
+    return_to: str | None = None
+    #: The ``schema`` of the request that sent it.
+    schema: Mapping[str, int | str] | None = None
+    code: str | None = field(default=None, repr=False)
+    bound_at: float | None = None
+    #: Until when an exchange that is under way can still end.
+    redeeming_until: float | None = None
+    failure: Failure | None = None
+
+    def send(
+        self,
+        request: AuthorizationRequest,
+        *,
+        issuer: str,
+        requested: Mapping[str, str],
+        return_to: str | None,
+        schema: Mapping[str, int | str] | None,
+    ) -> Flow:
+        """``started`` → ``sent``, with a request that may bring the caller's own challenge."""
+        own_challenge = request.code_challenge != self.code_challenge
+        return self._to(
+            Status.SENT,
+            nonce=request.nonce,
+            code_challenge=request.code_challenge,
+            code_verifier=None if own_challenge else self.code_verifier,
+            issuer=issuer,
+            request=request,
+            requested=requested,
+            return_to=return_to,
+            schema=schema,
+        )
+
+    def bind(self, response: AuthorizationResponse, *, now: float) -> Flow:
+        """``sent`` → ``bound``, also from ``started`` where the caller built the URL itself.
+
+        :raises AnswerConflict: if another answer was bound first.
+        """
+        if self.status not in {Status.STARTED, Status.SENT}:
+            raise AnswerConflict()
+        return self._to(Status.BOUND, issuer=response.issuer, code=response.code, bound_at=now)
+
+    def redeem(self, *, until: float) -> Flow:
+        """``bound`` → ``redeeming``.
+
+        :raises AuthorizationPending: if there is no answer yet.
+        :raises RedemptionUnderWay: if somebody else is at it.
+        :raises CodeSpent: if it was redeemed already.
+        :raises FlowFailed: if it failed.
+        """
+        self.check_redeemable()
+        return self._to(Status.REDEEMING, redeeming_until=until)
+
+    def check_redeemable(self) -> None:
+        """Raise what :meth:`redeem` raises."""
+        if self.status in {Status.STARTED, Status.SENT}:
+            raise AuthorizationPending()
+        if self.status is Status.REDEEMING:
+            raise RedemptionUnderWay()
+        if self.status is Status.DONE:
+            raise CodeSpent()
+        self.check_not_failed()
+
+    def check_not_failed(self) -> None:
+        """Raise the error of a flow that failed.
+
+        :raises FlowFailed: with what was kept of the error.
+        """
+        if self.failure is not None:
+            raise FlowFailed(self.failure)
+
+    def put_back(self) -> Flow:
+        """``redeeming`` → ``bound``: the request surely never arrived, the code is still good."""
+        return self._to(Status.BOUND, redeeming_until=None)
+
+    def finish(self) -> Flow:
+        """``redeeming`` → ``done``: what is left is a tombstone without secrets."""
+        return self._to(Status.DONE, redeeming_until=None, code=None, code_verifier=None)
+
+    def fail(self, exc: PKCEError) -> Flow:
+        """To ``failed``, from anywhere."""
+        return self._to(
+            Status.FAILED,
+            redeeming_until=None,
+            code=None,
+            code_verifier=None,
+            failure=Failure.of(exc),
+        )
+
+    def settled(self, *, now: float) -> Flow:
+        """This flow, or its failure if an exchange was begun and nobody can be at it any more."""
+        if self.redeeming_until is not None and self.redeeming_until <= now:
+            return self.fail(RedemptionAbandoned())
+        return self
+
+    @property
+    def response(self) -> AuthorizationResponse:
+        """The authorization response that was validated and bound."""
+        return AuthorizationResponse(
+            code=self.code or "", state=self.state, issuer=self.issuer or ""
+        )
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether its answer was bound, and it did not fail since."""
+        return self.status in {Status.BOUND, Status.REDEEMING, Status.DONE}
+
+    def _to(self, status: Status, **changes: object) -> Flow:
+        return dataclasses.replace(self, status=status, **changes)  # type: ignore[arg-type]
+
+
+def start_flow(*, state: str, nonce: str, randomness: bytes, now: float, lifetime: float) -> Flow:
+    """Begin a flow.
+
+    :param randomness: 32 bytes for the code verifier, used for nothing else.
+    :param now: Unix seconds.
+    :param lifetime: seconds until the flow ends, whatever happens to it.
+    """
+    verifier = build_code_verifier(randomness)
+    return Flow(
+        state=state,
+        nonce=nonce,
+        code_challenge=code_challenge(verifier),
+        code_verifier=verifier,
+        created_at=now,
+        expires_at=now + lifetime,
+    )

@@ -1,0 +1,118 @@
+"""What a host registered, in which order; and the signals that tell observers.
+
+A hook gets a value and returns a changed copy, or None to leave it be, or raises to refuse.
+Signals only tell: what a receiver returns is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from blinker import Namespace
+
+from .errors import PKCEError
+from .protocol.authorization import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    validate_changed_request,
+)
+from .protocol.token import (
+    TokenRequest,
+    TokenResponse,
+    validate_changed_token_request,
+    validate_changed_token_response,
+)
+
+_signals = Namespace()
+
+#: Sent when a browser is sent to the tenant, with ``request``.
+authorization_requested = _signals.signal("authorization-requested")
+#: Sent when an answer was bound to its flow, with ``response``.
+authorization_answered = _signals.signal("authorization-answered")
+#: Sent when somebody signed in, with ``response``.
+signed_in = _signals.signal("signed-in")
+#: Sent when tokens were refreshed, with ``response``.
+token_refreshed = _signals.signal("token-refreshed")
+#: Sent when a route answers with an error, with ``error``.
+failed = _signals.signal("failed")
+#: Sent when a session was cleared, with ``revoked``: whether the tenant took back its tokens.
+signed_out = _signals.signal("signed-out")
+
+T = TypeVar("T")
+Hook = Callable[..., Any]
+
+
+@dataclass
+class Hooks:
+    """The hooks of one blueprint; each list in order of registration."""
+
+    before_authorize: list[Hook] = field(default_factory=list)
+    after_authorize: list[Hook] = field(default_factory=list)
+    before_token: list[Hook] = field(default_factory=list)
+    after_token: list[Hook] = field(default_factory=list)
+    on_error: list[Hook] = field(default_factory=list)
+    #: Replaces how the authorization URL is made.
+    authorize: Hook | None = None
+    #: Replaces the call to the token endpoint.
+    token: Hook | None = None
+
+
+class HookRunner:
+    """Runs the hooks of a blueprint in one application.
+
+    :param ensure_sync: makes an ``async`` hook callable, as Flask's views are.
+    :param sender: what the signals come from: the application.
+    """
+
+    def __init__(
+        self, hooks: Hooks, *, ensure_sync: Callable[[Hook], Hook], sender: object
+    ) -> None:
+        self._hooks = hooks
+        self._ensure_sync = ensure_sync
+        self._sender = sender
+
+    def _run(self, hooks: list[Hook], value: T, check: Callable[[Any, T], T]) -> T:
+        for hook in hooks:
+            changed = self._ensure_sync(hook)(value)
+            if changed is not None:
+                value = check(changed, value)
+        return value
+
+    def before_authorize(self, request: AuthorizationRequest) -> AuthorizationRequest:
+        """Let hooks change an authorization request."""
+        return self._run(self._hooks.before_authorize, request, validate_changed_request)
+
+    def after_authorize(self, response: AuthorizationResponse) -> None:
+        """Tell hooks of an answer that was bound."""
+        self._run(self._hooks.after_authorize, response, lambda _, original: original)
+
+    def before_token(self, request: TokenRequest) -> TokenRequest:
+        """Let hooks change a token request."""
+        return self._run(self._hooks.before_token, request, validate_changed_token_request)
+
+    def after_token(self, response: TokenResponse) -> TokenResponse:
+        """Let hooks use, change or refuse a token response whose ID token was verified."""
+        return self._run(self._hooks.after_token, response, validate_changed_token_response)
+
+    def on_error(self, error: PKCEError) -> None:
+        """Tell hooks of an error that a route answers with."""
+        self._run(self._hooks.on_error, error, lambda _, original: original)
+
+    def replaced_authorize(self, request: AuthorizationRequest) -> str | None:
+        """The authorization URL that the host's own function makes; None if there is none."""
+        if self._hooks.authorize is None:
+            return None
+        return str(self._ensure_sync(self._hooks.authorize)(request))
+
+    def replaced_token(self, request: TokenRequest) -> Mapping[str, Any] | None:
+        """The token endpoint's answer by the host's own function; None if there is none."""
+        if self._hooks.token is None:
+            return None
+        document: Mapping[str, Any] = self._ensure_sync(self._hooks.token)(request)
+        return document
+
+    def tell(self, signal: Any, **values: object) -> None:
+        """Send a signal."""
+        signal.send(self._sender, **values)

@@ -1,0 +1,84 @@
+"""Origins, hosts and the addresses that may be used."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from .text import is_visible_ascii
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.\-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether the host is ``localhost`` or a literal loopback address, with brackets or without.
+
+    :rfc:`8252#section-8.3`
+    """
+    host = host.strip("[]").lower()
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_address(text: str) -> SplitResult:
+    """Read an absolute ``http`` or ``https`` address whose host is spelled one way only.
+
+    :return: the parts; host and scheme in lower case.
+    :raises ValueError: with a sentence that says what is wrong: another scheme, plain ``http`` to
+        a host that is not loopback, user information, odd characters, a port out of range.
+    """
+    if not is_visible_ascii(text, 2048) or "\\" in text:
+        raise ValueError("is not an address of visible ASCII characters")
+    parts = urlsplit(text)
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ValueError("must begin with https://")
+    if "@" in parts.netloc:
+        raise ValueError("must not contain user information")
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("has a port that is no port") from None
+    host = host_of(parts)
+    if _HOST.fullmatch(host) is None:
+        raise ValueError("has a host that is no host name")
+    if parts.scheme == "http" and not is_loopback_host(host):
+        raise ValueError("must begin with https:// (plain http only for a loopback host)")
+    if port == _DEFAULT_PORTS[parts.scheme]:
+        port = None
+    return parts._replace(netloc=host if port is None else f"{host}:{port}")
+
+
+def host_of(parts: SplitResult) -> str:
+    """The host of an address, with the brackets of an IPv6 literal."""
+    host = parts.hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
+def origin_of(parts: SplitResult) -> str:
+    """The origin of an address that :func:`parse_address` read.
+
+    :rfc:`6454`
+    """
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def is_local_path(text: str) -> bool:
+    """Whether a browser that is sent there stays on this origin.
+
+    One leading slash, and no second one however browsers and servers normalise it: backslashes,
+    controls (which browsers drop), dot segments and percent-encoded slashes are refused where
+    they could make one.
+    """
+    if len(text) > 2048 or not text.isascii() or not text.isprintable() or " " in text:
+        return False
+    if not text.startswith("/") or "\\" in text:
+        return False
+    path = re.split(r"[?#]", text, maxsplit=1)[0]
+    decoded = re.sub(r"%2e", ".", re.sub(r"%(2f|5c)", "/", path, flags=re.I), flags=re.I)
+    return "//" not in decoded and not {".", ".."}.intersection(decoded.split("/"))

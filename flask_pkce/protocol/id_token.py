@@ -1,0 +1,281 @@
+"""Choice of the key, signature and claims of an ID token.
+
+joserfc checks the signature, with one key and one algorithm that were chosen here; it would take
+the first of two keys with one ``kid``, and refuse a whole set for one malformed member.
+
+OpenID Connect Core 3.1.3.7, :rfc:`7515`, :rfc:`8725`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+
+from ..errors import IDTokenInvalid
+from ..strict_json import StrictJSONError, loads_object
+from .pkce import base64url, decode_base64url
+
+#: Key type and hash of each algorithm that can be allowed: all asymmetric.
+ALGORITHMS: Mapping[str, tuple[str, str]] = {
+    "RS256": ("RSA", "sha256"),
+    "RS384": ("RSA", "sha384"),
+    "RS512": ("RSA", "sha512"),
+    "PS256": ("RSA", "sha256"),
+    "PS384": ("RSA", "sha384"),
+    "PS512": ("RSA", "sha512"),
+    "ES256": ("EC", "sha256"),
+    "ES384": ("EC", "sha384"),
+    "ES512": ("EC", "sha512"),
+    "EdDSA": ("OKP", "sha512"),
+}
+_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+_MIN_RSA_BITS = 2048
+_MAX_HEADER_LENGTH = 4096
+_KEY_TYPES: Mapping[str, type[RSAKey | ECKey | OKPKey]] = {
+    "RSA": RSAKey,
+    "EC": ECKey,
+    "OKP": OKPKey,
+}
+#: Seconds that an ID token of a sign-in may be old.
+MAX_AGE_AT_SIGN_IN = 600
+
+
+@dataclass(frozen=True)
+class VerificationKey:
+    """A public key of the tenant, parsed once."""
+
+    kid: str | None
+    kty: str
+    alg: str | None
+    curve: str | None
+    key: Key = field(repr=False)
+
+    def fits(self, alg: str) -> bool:
+        """Whether this key can have made a signature with that algorithm."""
+        return (
+            self.kty == ALGORITHMS[alg][0]
+            and self.alg in {None, alg}
+            and (alg not in _CURVES or self.curve == _CURVES[alg])
+        )
+
+
+class UnknownKey(IDTokenInvalid):
+    """The ID token is signed with a key that the tenant's key set does not have."""
+
+
+def parse_key_set(document: Mapping[str, Any]) -> tuple[VerificationKey, ...]:
+    """Read the keys of a JWK Set that can verify signatures.
+
+    Members that are malformed, private, symmetric, too short or for encryption are left out.
+
+    :raises ValueError: if there is no list of keys at all.
+
+    :rfc:`7517#section-5`
+    """
+    members = document.get("keys")
+    if not isinstance(members, list):
+        raise ValueError("the key set has no list of keys")
+    return tuple(key for key in map(_parse_key, members) if key is not None)
+
+
+def _parse_key(member: Any) -> VerificationKey | None:
+    if not isinstance(member, dict) or member.get("use", "sig") != "sig" or "d" in member:
+        return None
+    kty, kid, alg = member.get("kty"), member.get("kid"), member.get("alg")
+    operations = member.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        return None
+    if not all(value is None or isinstance(value, str) for value in (kid, alg)):
+        return None
+    if not isinstance(kty, str) or kty not in _KEY_TYPES:
+        return None
+    names = ("kty", "n", "e", "crv", "x", "y")
+    try:
+        key = _KEY_TYPES[kty].import_key({name: member[name] for name in names if name in member})
+        public = key.raw_value
+    except Exception:  # joserfc and cryptography raise whatever a malformed number leads to
+        return None
+    if isinstance(public, RSAPublicKey) and public.key_size < _MIN_RSA_BITS:
+        return None
+    return VerificationKey(kid=kid, kty=kty, alg=alg, curve=member.get("crv"), key=key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What an ID token must say."""
+
+    issuer: str
+    client_id: str
+    algorithms: tuple[str, ...]
+    #: Seconds by which our clock and the tenant's may differ, 0 to 300.
+    leeway: int
+    #: The nonce that was sent; None at a refresh.
+    nonce: str | None = field(default=None, repr=False)
+    #: Unix seconds since when the user must have authenticated, if that was asked for.
+    authenticated_since: float | None = None
+    #: The organization that was asked for: an id (``org_…``) or a name.
+    organization: str | None = None
+    #: The subject of the sign-in, at a refresh.
+    subject: str | None = None
+
+
+def verify_id_token(
+    token: str,
+    expected: Expectation,
+    *,
+    keys: Iterable[VerificationKey],
+    access_token: str,
+    now: float,
+) -> dict[str, Any]:
+    """Verify an ID token: its signature first, then every claim.
+
+    :param now: Unix seconds.
+    :return: its claims.
+    :raises UnknownKey: if no key of the set fits; fetching the set again may help.
+    :raises IDTokenInvalid: for anything else, with the claim and never its value.
+
+    OpenID Connect Core 3.1.3.7
+    """
+    header, payload = _parse(token)
+    alg = _algorithm(header, expected.algorithms)
+    _check_signature(token, choose_key(keys, header.get("kid"), alg), alg)
+    validate_claims(payload, expected, now=now)
+    at_hash = payload.get("at_hash")
+    if at_hash is not None and not _hash_fits(at_hash, access_token, alg):
+        raise IDTokenInvalid("The ID token has the at_hash of another access token.")
+    return payload
+
+
+def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    parts = token.split(".")
+    if len(parts) != 3 or len(parts[0]) > _MAX_HEADER_LENGTH:
+        raise IDTokenInvalid("The ID token is no signed JWT.")
+    try:
+        header = loads_object(decode_base64url(parts[0]), max_depth=4)
+        payload = loads_object(decode_base64url(parts[1]), max_depth=32)
+    except (StrictJSONError, ValueError):
+        raise IDTokenInvalid("The ID token is no signed JWT.") from None
+    return header, payload
+
+
+def _algorithm(header: Mapping[str, Any], allowed: tuple[str, ...]) -> str:
+    alg = header.get("alg")
+    if not isinstance(alg, str) or alg not in allowed or alg not in ALGORITHMS:
+        raise IDTokenInvalid("The ID token is signed with an algorithm that is not allowed.")
+    if "crit" in header or header.get("b64", True) is not True:
+        raise IDTokenInvalid("The ID token has a critical header that is not understood.")
+    typ = header.get("typ", "JWT")
+    if not isinstance(typ, str) or typ.lower() not in {"jwt", "application/jwt"}:
+        raise IDTokenInvalid("The ID token is a token of another type.")
+    return alg
+
+
+def choose_key(keys: Iterable[VerificationKey], kid: Any, alg: str) -> VerificationKey:
+    """The one key that must have made the signature.
+
+    :raises UnknownKey: if none fits, or several do where the token names no ``kid``.
+
+    OpenID Connect Core 10.1
+    """
+    fitting = [key for key in keys if key.fits(alg) and (kid is None or key.kid == kid)]
+    if len(fitting) != 1:
+        raise UnknownKey("The tenant's key set has not exactly one key that fits the ID token.")
+    return fitting[0]
+
+
+def _check_signature(token: str, key: VerificationKey, alg: str) -> None:
+    try:
+        jws.deserialize_compact(token, key.key, algorithms=[alg])
+    except (JoseError, ValueError):
+        raise IDTokenInvalid("The signature of the ID token does not verify.") from None
+
+
+def _hash_fits(value: Any, token: str, alg: str) -> bool:
+    digest = hashlib.new(ALGORITHMS[alg][1], token.encode("ascii")).digest()
+    expected = base64url(digest[: len(digest) // 2])
+    return isinstance(value, str) and hmac.compare_digest(value.encode(), expected.encode())
+
+
+def validate_claims(claims: Mapping[str, Any], expected: Expectation, *, now: float) -> None:
+    """Check the claims of an ID token whose signature verified.
+
+    :raises IDTokenInvalid: with the claim and never its value.
+
+    OpenID Connect Core 3.1.3.7 and 12.2
+    """
+    if claims.get("iss") != expected.issuer:
+        raise _wrong("iss")
+    _check_subject(claims.get("sub"), expected.subject)
+    _check_audience(claims, expected.client_id)
+    _check_times(claims, expected, now=now)
+    if expected.nonce is not None:
+        nonce = claims.get("nonce")
+        if not isinstance(nonce, str) or not hmac.compare_digest(
+            nonce.encode(), expected.nonce.encode()
+        ):
+            raise _wrong("nonce")
+    if expected.organization is not None:
+        _check_organization(claims, expected.organization)
+
+
+def _wrong(claim: str) -> IDTokenInvalid:
+    return IDTokenInvalid(f"The ID token has a wrong or missing claim: {claim}.")
+
+
+def _check_subject(sub: Any, expected: str | None) -> None:
+    if not isinstance(sub, str) or not 1 <= len(sub) <= 255 or not sub.isascii():
+        raise _wrong("sub")
+    if expected is not None and sub != expected:
+        raise _wrong("sub")
+
+
+def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
+    aud = claims.get("aud")
+    if aud not in (client_id, [client_id]):
+        raise _wrong("aud")
+    if claims.get("azp", client_id) != client_id:
+        raise _wrong("azp")
+
+
+def _check_times(claims: Mapping[str, Any], expected: Expectation, *, now: float) -> None:
+    leeway = expected.leeway
+    if _time(claims, "exp") <= now - leeway:
+        raise _wrong("exp")
+    issued_at = _time(claims, "iat")
+    if issued_at > now + leeway or issued_at < now - MAX_AGE_AT_SIGN_IN - leeway:
+        raise _wrong("iat")
+    if "nbf" in claims and _time(claims, "nbf") > now + leeway:
+        raise _wrong("nbf")
+    since = expected.authenticated_since
+    if since is not None and _time(claims, "auth_time") < since - leeway:
+        raise IDTokenInvalid("The user authenticated at the tenant too long ago (auth_time).")
+
+
+def _time(claims: Mapping[str, Any], name: str) -> int:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        raise _wrong(name)
+    return value
+
+
+def _check_organization(claims: Mapping[str, Any], expected: str) -> None:
+    if expected.startswith("org_"):
+        if claims.get("org_id") != expected:
+            raise _wrong("org_id")
+        return
+    name = claims.get("org_name")
+    if not isinstance(name, str) or _fold(name) != _fold(expected):
+        raise _wrong("org_name")
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,100 @@
+"""Code verifier and code challenge.
+
+:rfc:`7636`
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+#: The only code challenge method there is here; ``plain`` protects nothing.
+CODE_CHALLENGE_METHOD = "S256"
+
+#: Bytes of randomness in a code verifier.
+VERIFIER_BYTES = 32
+
+_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+_CHALLENGE = re.compile(r"[A-Za-z0-9\-_]{43}")
+
+
+def base64url(data: bytes) -> str:
+    """Base64url without padding (:rfc:`7636#appendix-A`)."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def decode_base64url(text: str) -> bytes:
+    """The bytes of canonical base64url without padding.
+
+    :raises ValueError: for another alphabet, padding, or bits that no encoder would set.
+    """
+    try:
+        data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raise ValueError("not base64url") from None
+    if base64url(data) != text:
+        raise ValueError("not canonical base64url")
+    return data
+
+
+def build_code_verifier(randomness: bytes) -> str:
+    """Make a code verifier.
+
+    :param randomness: 32 bytes from the system's generator, used for nothing else.
+    :return: 43 characters.
+    :raises ValueError: if there are not 32 bytes.
+
+    :rfc:`7636#section-4.1`
+    """
+    if len(randomness) != VERIFIER_BYTES:
+        raise ValueError(f"a code verifier is made of {VERIFIER_BYTES} bytes")
+    return base64url(randomness)
+
+
+def is_code_verifier(text: str) -> bool:
+    """Whether this is a code verifier: 43 to 128 unreserved characters.
+
+    :rfc:`7636#section-4.1`
+    """
+    return _VERIFIER.fullmatch(text) is not None
+
+
+def is_code_challenge(text: str) -> bool:
+    """Whether this is an S256 code challenge: canonical base64url of 32 bytes.
+
+    :rfc:`7636#section-4.2`
+    """
+    if _CHALLENGE.fullmatch(text) is None:
+        return False
+    try:
+        decode_base64url(text)
+    except ValueError:
+        return False
+    return True
+
+
+def code_challenge(code_verifier: str) -> str:
+    """Derive the S256 code challenge of a code verifier.
+
+    :param code_verifier: 43 to 128 unreserved characters.
+    :return: 43 characters of base64url without padding.
+    :raises ValueError: if the verifier is of another length or alphabet.
+
+    :rfc:`7636#section-4.2`
+    """
+    if not is_code_verifier(code_verifier):
+        raise ValueError("not a code verifier")
+    return base64url(hashlib.sha256(code_verifier.encode("ascii")).digest())
+
+
+def verifies(code_verifier: str, challenge: str) -> bool:
+    """Whether the verifier hashes to the challenge, told in constant time.
+
+    :raises ValueError: if the verifier is of another length or alphabet.
+
+    :rfc:`7636#section-4.6`
+    """
+    return hmac.compare_digest(code_challenge(code_verifier), challenge)

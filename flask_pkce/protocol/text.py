@@ -1,0 +1,49 @@
+"""What the specifications allow in a string."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+#: A space-separated list's member (:rfc:`6749#section-3.3`).
+_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+#: Visible ASCII, what RFC 6749 calls VSCHAR, less the space.
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+#: An error code (:rfc:`6749#section-4.1.2.1`), shorter than anybody's.
+_ERROR_CODE = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,64}")
+
+_DESCRIPTION_LENGTH = 256
+
+
+def is_scope_token(text: str) -> bool:
+    """Whether this can be one scope.
+
+    :rfc:`6749#section-3.3`
+    """
+    return _SCOPE_TOKEN.fullmatch(text) is not None
+
+
+def is_visible_ascii(text: str, max_length: int) -> bool:
+    """Whether this is 1 to ``max_length`` visible ASCII characters, no space among them."""
+    return len(text) <= max_length and _VISIBLE.fullmatch(text) is not None
+
+
+def is_error_code(text: str) -> bool:
+    """Whether this can be the ``error`` of an answer.
+
+    :rfc:`6749#section-4.1.2.1`
+    """
+    return _ERROR_CODE.fullmatch(text) is not None
+
+
+def has_control_characters(text: str) -> bool:
+    """Whether there is a control, a line or paragraph separator or half a surrogate pair."""
+    if text.isascii() and text.isprintable():
+        return False
+    return any(unicodedata.category(char) in {"Cc", "Zl", "Zp", "Cs"} for char in text)
+
+
+def one_line(text: str) -> str:
+    """A stranger's text for a log or a page: one line, at most 256 characters, no controls."""
+    visible = "".join(" " if has_control_characters(char) else char for char in text[:1024])
+    return " ".join(visible.split())[:_DESCRIPTION_LENGTH]

@@ -1,0 +1,234 @@
+"""Redeem: the code of a flow becomes tokens and a signed-in session, once."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .errors import (
+    AuthorizationPending,
+    GrantError,
+    ParameterInvalid,
+    SignedOutMeanwhile,
+    TenantLimit,
+    TenantUnreachable,
+    VerifierMismatch,
+)
+from .exchange import Exchange
+from .flow import Flow, Status
+from .hooks import HookRunner, signed_in
+from .protocol.authorization import Answer
+from .protocol.id_token import Expectation
+from .protocol.metadata import Tenant
+from .protocol.pkce import verifies
+from .protocol.token import TokenResponse, build_code_request
+from .session import Grant, Session
+from .sessions import Held, Sessions
+from .settings import Settings
+from .sign_in import SignIn
+from .signing import Pointer
+
+#: Seconds that a worker may need besides the call to the tenant, before it counts as dead.
+_MARGIN = 10
+
+
+@dataclass(frozen=True)
+class Redeemed:
+    """A flow that ended in a sign-in, and the session's new pointer."""
+
+    flow: Flow
+    session: Held[Session]
+    pointer: Pointer | None = field(repr=False)
+    tenant: Tenant
+    response: TokenResponse
+    code: str = field(repr=False)
+    code_verifier: str = field(repr=False)
+    redirect_uri: str
+
+
+class Redemption:
+    """Exchanges codes, for one blueprint in one application.
+
+    :param clock: returns Unix seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: Sessions,
+        sign_in: SignIn,
+        exchange: Exchange,
+        hooks: HookRunner,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._sign_in = sign_in
+        self._exchange = exchange
+        self._hooks = hooks
+        self._clock = clock
+
+    def flow_to_redeem(
+        self,
+        session: Held[Session],
+        *,
+        code: str | None,
+        code_verifier: str | None,
+        callback_url: str,
+    ) -> Held[Flow]:
+        """The flow that a code or a verifier names; with neither, the newest bound one.
+
+        A code that went to another allowed redirect URI is bound here: its caller brings it.
+
+        :raises GrantError: if they fit no flow of the session.
+        :raises VerifierMismatch: if the verifier does not belong to the code; nothing is used up.
+        :raises AuthorizationPending: if the session has no flow at all.
+        """
+        flows = list(self._sessions.flows(session))
+        if not flows:
+            raise AuthorizationPending()
+        if code is None and code_verifier is None:
+            bound = (flow for flow in flows if flow.value.status is Status.BOUND)
+            return next(bound, flows[0])
+        for flow in flows:
+            if code is not None and _is_same(flow.value.code, code):
+                return flow
+        for flow in flows:
+            if code_verifier is not None and verifies(code_verifier, flow.value.code_challenge):
+                return flow if code is None else self._bind_elsewhere(flow, code, callback_url)
+        raise GrantError(field="$.code" if code is not None else "$.code_verifier")
+
+    def _bind_elsewhere(self, held: Held[Flow], code: str, callback_url: str) -> Held[Flow]:
+        request = held.value.request
+        if request is None or request.redirect_uri == callback_url:
+            # Ours to receive: a code that was not bound is nobody's.
+            if held.value.status in {Status.STARTED, Status.SENT, Status.BOUND}:
+                raise GrantError(field="$.code")
+            return held
+        if held.value.status is not Status.SENT:
+            return held
+        # The caller read the answer itself; the API has no member for its `iss`.
+        issuer = self._exchange.prepare().issuer
+        return self._sign_in.bind(held, Answer(state=held.value.state, code=code, iss=issuer))
+
+    def redeem(
+        self,
+        session: Held[Session],
+        held: Held[Flow],
+        *,
+        callback_url: str,
+        code_verifier: str | None = None,
+    ) -> Redeemed:
+        """Exchange the code of a flow, once, and sign the session in.
+
+        :param code_verifier: the caller's own, where only the caller knows it.
+        :raises VerifierMismatch: if it does not hash to the flow's challenge; nothing is used up.
+        :raises AuthorizationPending: if there is no answer yet, and so on: see
+            :meth:`~flask_pkce.flow.Flow.redeem`.
+        :raises PKCEError: what the tenant, the verification or a hook says.
+        """
+        held.value.check_redeemable()
+        verifier = code_verifier or held.value.code_verifier
+        if verifier is None:
+            raise ParameterInvalid(
+                "is missing: only the caller knows the verifier of this sign-in",
+                field="$.code_verifier",
+            )
+        if not verifies(verifier, held.value.code_challenge):
+            raise VerifierMismatch(field="$.code_verifier")
+        tenant = self._exchange.prepare()
+        until = self._clock() + self._exchange.timeout + _MARGIN
+        redeeming = self._sessions.save(held, held.value.redeem(until=until))
+        if redeeming is None:
+            self._sign_in.reloaded(held).value.check_redeemable()
+            raise GrantError()
+        return self._exchange_code(session, redeeming, tenant, verifier, callback_url)
+
+    def _exchange_code(
+        self,
+        session: Held[Session],
+        held: Held[Flow],
+        tenant: Tenant,
+        code_verifier: str,
+        callback_url: str,
+    ) -> Redeemed:
+        flow = held.value
+        redirect_uri = flow.request.redirect_uri if flow.request else callback_url
+        scope = flow.request.scope if flow.request else self._settings.scope
+        request = build_code_request(
+            flow.response,
+            redirect_uri=redirect_uri,
+            code_verifier=code_verifier,
+        )
+        try:
+            response = self._exchange.obtain(
+                tenant, request, self._expectation(flow, tenant), scope=scope
+            )
+        except (TenantUnreachable, TenantLimit):
+            self._sessions.save(held, flow.put_back())
+            raise
+        except BaseException as exc:
+            self._sign_in.fail(held, exc)
+            raise
+        done = self._sessions.save(held, flow.finish())
+        signed = None if done is None else self._sign_session_in(session, flow, tenant, response)
+        if signed is None:
+            self._exchange.revoke(tenant, response.refresh_token)
+            raise SignedOutMeanwhile()
+        self._hooks.tell(signed_in, response=response)
+        return Redeemed(
+            flow=flow,
+            session=signed[0],
+            pointer=signed[1],
+            tenant=tenant,
+            response=response,
+            code=flow.response.code,
+            code_verifier=code_verifier,
+            redirect_uri=redirect_uri,
+        )
+
+    def _expectation(self, flow: Flow, tenant: Tenant) -> Expectation:
+        """What the ID token of a flow must say, whatever the user changed in the URL."""
+        request = flow.request
+        since = []
+        if request is not None and "max_age" in request.additional:
+            max_age = int(request.additional["max_age"])
+            since.append(self._clock() - max_age if max_age else flow.created_at)
+        if request is not None and "login" in (request.prompt or "").split():
+            since.append(flow.created_at)
+        return Expectation(
+            issuer=tenant.issuer,
+            client_id=tenant.client_id,
+            algorithms=self._settings.algorithms,
+            leeway=self._settings.leeway,
+            nonce=flow.nonce,
+            authenticated_since=max(since, default=None),
+            organization=request.organization if request is not None else None,
+        )
+
+    def _sign_session_in(
+        self, session: Held[Session], flow: Flow, tenant: Tenant, response: TokenResponse
+    ) -> tuple[Held[Session], Pointer | None] | None:
+        """Put a sign-in into its session, under a new pointer; None if it was cleared."""
+        grant = Grant(
+            issuer=tenant.issuer,
+            claims=response.claims,
+            scope=response.scope,
+            audience=flow.request.audience if flow.request else self._settings.audience,
+            refresh_token=response.refresh_token,
+        )
+        is_local = session.value.is_local
+        pointer = None if is_local else self._sessions.new_pointer(session.value)
+        secret_hash = "" if pointer is None else pointer.secret_hash
+        until = self._clock() + self._settings.session_lifetime
+        saved = self._sessions.update(
+            session,
+            lambda current: current.signed_in(grant, secret_hash=secret_hash, until=until),
+        )
+        return None if saved is None else (saved, pointer)
+
+
+def _is_same(held: str | None, given: str) -> bool:
+    return held is not None and hmac.compare_digest(held.encode(), given.encode())

@@ -1,0 +1,118 @@
+"""What is kept for one caller: its flows, its user and its refresh tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Flows of one session that can be under way at once.
+MAX_FLOWS = 20
+#: Sign-ins whose refresh tokens one session keeps.
+MAX_GRANTS = 20
+
+#: What stands for the owner in the states of the local session, whose record comes and goes.
+LOCAL_OWNER = "local"
+
+
+@dataclass(frozen=True)
+class FlowEntry:
+    """A flow of the session, oldest first: where it is stored, and until when."""
+
+    key: str
+    expires_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """A sign-in of the session: who signed in, and what refreshes its tokens."""
+
+    issuer: str
+    claims: Mapping[str, Any] = field(repr=False)
+    scope: tuple[str, ...]
+    audience: str | None = None
+    refresh_token: str | None = field(default=None, repr=False)
+
+    @property
+    def subject(self) -> str:
+        """The user, unique together with the issuer."""
+        return str(self.claims["sub"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What is kept for one caller.
+
+    Times are Unix seconds.
+    """
+
+    id: str
+    #: SHA-256 of the secret in the cookie; empty for the local session, which has none.
+    secret_hash: str = field(repr=False)
+    created_at: float
+    #: Until when the sign-in of the session is good; ``created_at`` before there is one.
+    signed_in_until: float
+    flows: tuple[FlowEntry, ...] = ()
+    grants: tuple[Grant, ...] = field(default=(), repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the session that all local callers without a cookie share."""
+        return not self.secret_hash
+
+    @property
+    def owner(self) -> str:
+        """What its states are tied to."""
+        return LOCAL_OWNER if self.is_local else self.id
+
+    @property
+    def expires_at(self) -> float:
+        """When nothing of it is left."""
+        return max(self.signed_in_until, *(flow.expires_at for flow in self.flows), 0)
+
+    def grant(self, *, now: float) -> Grant | None:
+        """The newest sign-in, as long as it is good."""
+        if not self.grants or now >= self.signed_in_until:
+            return None
+        return self.grants[-1]
+
+    def grant_of(self, refresh_token: str) -> Grant | None:
+        """The sign-in to which a refresh token was issued."""
+        for grant in self.grants:
+            held = grant.refresh_token
+            if held is not None and hmac.compare_digest(held.encode(), refresh_token.encode()):
+                return grant
+        return None
+
+    def with_flow(self, entry: FlowEntry, *, now: float) -> Session:
+        """A copy with one more flow, and without those that ended."""
+        kept = tuple(flow for flow in self.flows if flow.expires_at > now)
+        return dataclasses.replace(self, flows=(*kept, entry))
+
+    def without_flow(self, key: str) -> Session:
+        """A copy without a flow."""
+        return dataclasses.replace(
+            self, flows=tuple(flow for flow in self.flows if flow.key != key)
+        )
+
+    def signed_in(self, grant: Grant, *, secret_hash: str, until: float) -> Session:
+        """A copy with one more sign-in, under a new pointer."""
+        return dataclasses.replace(
+            self,
+            secret_hash=secret_hash,
+            grants=(*self.grants, grant)[-MAX_GRANTS:],
+            signed_in_until=until,
+        )
+
+    def with_grant(self, old: Grant, new: Grant | None) -> Session:
+        """A copy in which a sign-in was refreshed, or is over."""
+        grants = tuple(
+            new if grant == old else grant
+            for grant in self.grants
+            if grant != old or new is not None
+        )
+        return dataclasses.replace(
+            self, grants=tuple(grant for grant in grants if grant is not None)
+        )

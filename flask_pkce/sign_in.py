@@ -1,0 +1,287 @@
+"""Start, authorize, answer, bind: the steps of a sign-in, on flows that are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from .errors import (
+    AnswerConflict,
+    CookieMissing,
+    HookFailed,
+    PKCEError,
+    SignedOutMeanwhile,
+    TenantRefused,
+)
+from .flow import Flow, Status
+from .hooks import HookRunner, authorization_answered, authorization_requested
+from .protocol.addresses import parse_address
+from .protocol.authorization import (
+    Answer,
+    AuthorizationRequest,
+    AuthorizationResponse,
+    build_authorization_url,
+    validate_answer,
+)
+from .protocol.metadata import Tenant
+from .seeding import build_request, changed_by_hooks, check_same, check_seed
+from .session import LOCAL_OWNER, Session
+from .sessions import Held, Sessions
+from .settings import Settings
+from .signing import Pointer
+from .tenants import Tenants
+from .wire import Schema, SeededPKCE
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who calls: the session of the caller, if there is one."""
+
+    session: Held[Session] | None
+    #: Whether it is a caller of the local session, which may not exist yet.
+    is_local: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What states of this caller are tied to."""
+        if self.session is not None:
+            return (self.session.value.owner,)
+        return (LOCAL_OWNER,) if self.is_local else ()
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A flow, its session, and the pointer to set where the session is new."""
+
+    session: Held[Session]
+    flow: Held[Flow]
+    pointer: Pointer | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Sent(Begun):
+    """A flow whose browser can be sent to the tenant."""
+
+    tenant: Tenant | None = None
+    authorization_url: str = field(default="", repr=False)
+
+
+class SignIn:
+    """The steps of a sign-in, for one blueprint in one application.
+
+    :param clock: returns Unix seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: Sessions,
+        tenants: Tenants,
+        hooks: HookRunner,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._tenants = tenants
+        self._hooks = hooks
+        self._clock = clock
+
+    # -- start and authorize ---------------------------------------------------
+
+    def start(self, owner: Owner, *, state: str | None = None) -> Begun:
+        """Start a flow, in a new session if the caller has none.
+
+        :param state: the caller's own; by default one of ours.
+        :raises TooManyFlows: if none of the session's flows can give way.
+        """
+        session, flow, pointer = self._sessions.start(
+            owner.session,
+            local=owner.is_local,
+            state=state,
+            own_nonce=self._settings.delivers_to_session,
+        )
+        return Begun(session, flow, pointer)
+
+    def authorize(
+        self,
+        owner: Owner,
+        seed: SeededPKCE,
+        *,
+        callback_url: str,
+        return_to: str | None = None,
+    ) -> Sent:
+        """Make the authorization request of a flow, or tell of one that was made.
+
+        :param callback_url: our own callback.
+        :param return_to: where the browser goes in the end, checked.
+        :raises RequestError: if the seed asks for anything that is not configured.
+        :raises FlowConflict: if the flow was sent with other parameters.
+        :raises FlowFailed: if the flow failed.
+        """
+        tenant = self._tenants.get(seed.domain)
+        check_seed(seed, settings=self._settings, tenant=tenant, callback_url=callback_url)
+        begun = self._flow_of(owner, seed.state)
+        flow = begun.flow
+        if flow.value.status is Status.STARTED:
+            flow, url = self._send(flow, seed, tenant, callback_url, return_to)
+        else:
+            flow.value.check_not_failed()
+            check_same(seed, flow.value, tenant=tenant)
+            url = self._address(
+                tenant, flow.value.request or self._own_request(flow, callback_url)
+            )
+        return Sent(begun.session, flow, begun.pointer, tenant, url)
+
+    def _flow_of(self, owner: Owner, state: str | None) -> Begun:
+        """The flow that a caller means: by its state, else the newest unsent, else a new one."""
+        session = owner.session
+        if state is None:
+            if session is not None:
+                for flow in self._sessions.flows(session):
+                    if flow.value.status is Status.STARTED:
+                        return Begun(session, flow)
+            return self.start(owner)
+        is_ours = self._sessions.is_ours(state)
+        found = None if session is None else self._sessions.flow(session, state)
+        if session is not None and found is not None:
+            return Begun(session, found)
+        if not is_ours:
+            return self.start(owner, state=state)
+        if not owner.names:
+            raise CookieMissing()
+        raise self._sessions.missing(owner.names, state)
+
+    def _own_request(self, flow: Held[Flow], callback_url: str) -> AuthorizationRequest:
+        """The request of a flow whose caller built the URL itself."""
+        tenant = self._tenants.get()
+        return build_request(
+            SeededPKCE(),
+            flow.value,
+            settings=self._settings,
+            tenant=tenant,
+            callback_url=callback_url,
+        )
+
+    def _send(
+        self,
+        held: Held[Flow],
+        seed: SeededPKCE,
+        tenant: Tenant,
+        callback_url: str,
+        return_to: str | None,
+    ) -> tuple[Held[Flow], str]:
+        original = build_request(
+            seed, held.value, settings=self._settings, tenant=tenant, callback_url=callback_url
+        )
+        request = self._hooks.before_authorize(original)
+        url = self._address(tenant, request)
+        schema = seed.schema.complete() if seed.schema is not None else None
+        flow = held.value.send(
+            request,
+            issuer=tenant.issuer,
+            requested=changed_by_hooks(original, request),
+            return_to=return_to,
+            schema=msgspec.to_builtins(schema) if isinstance(schema, Schema) else None,
+        )
+        saved = self._sessions.save(held, flow)
+        if saved is None:
+            # Somebody else sent or answered it at this moment: as if that had been before.
+            current = self._sessions.reload_flow(held)
+            if current is None:
+                raise SignedOutMeanwhile("The session was cleared meanwhile.")
+            current.value.check_not_failed()
+            check_same(seed, current.value, tenant=tenant)
+            return current, self._address(tenant, current.value.request or request)
+        self._hooks.tell(authorization_requested, request=request)
+        return saved, url
+
+    def _address(self, tenant: Tenant, request: AuthorizationRequest) -> str:
+        """The authorization URL, by the host's own function where there is one."""
+        url = self._hooks.replaced_authorize(request)
+        if url is None:
+            return build_authorization_url(tenant, request)
+        try:
+            parse_address(url)
+        except ValueError as exc:
+            raise ValueError(f"the authorize function returned an address that {exc}") from None
+        return url
+
+    def wait(self, flow: Held[Flow], *, seconds: float) -> Held[Flow]:
+        """Wait until a flow is answered.
+
+        :raises FlowError: if it was cleared meanwhile.
+        """
+        waited = self._sessions.wait(flow, seconds=seconds)
+        if waited is None:
+            raise SignedOutMeanwhile("The session was cleared while it waited.")
+        waited.value.check_not_failed()
+        return waited
+
+    # -- answer and bind -------------------------------------------------------
+
+    def find(self, owners: Sequence[Owner], state: str) -> tuple[Held[Session], Held[Flow]]:
+        """The flow that an answer is for, among the sessions of its browser.
+
+        :raises SessionMismatch: if it is another session's, whether that exists or not.
+        :raises FlowError: if it is gone, or the state is forged.
+        """
+        for owner in owners:
+            if owner.session is not None:
+                flow = self._sessions.flow(owner.session, state)
+                if flow is not None:
+                    return owner.session, flow
+        raise self._sessions.missing([name for owner in owners for name in owner.names], state)
+
+    def bind(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
+        """Bind an answer to its flow; the first one wins, success or error.
+
+        :raises IssuerMismatch: if it comes from another issuer; the flow is untouched.
+        :raises TenantRefused: if it is an error; the flow failed.
+        :raises AnswerConflict: if the flow has another answer.
+        """
+        tenant = self._tenants.get()
+        if held.value.status not in {Status.STARTED, Status.SENT}:
+            return self._same_answer(held, answer)
+        try:
+            response = validate_answer(answer, state=held.value.state, tenant=tenant)
+        except TenantRefused as exc:
+            if self._sessions.save(held, held.value.fail(exc)) is None:
+                return self._same_answer(self.reloaded(held), answer)
+            raise
+        bound = self._sessions.save(held, held.value.bind(response, now=self._clock()))
+        if bound is None:
+            return self._same_answer(self.reloaded(held), answer)
+        self._after_authorize(bound, response)
+        return bound
+
+    def _same_answer(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
+        held.value.check_not_failed()
+        if answer.code is None or held.value.code not in {None, answer.code}:
+            raise AnswerConflict()
+        return held
+
+    def reloaded(self, held: Held[Flow]) -> Held[Flow]:
+        """A flow as it is now.
+
+        :raises SignedOutMeanwhile: if it is gone.
+        """
+        current = self._sessions.reload_flow(held)
+        if current is None:
+            raise SignedOutMeanwhile("The session was cleared meanwhile.")
+        return current
+
+    def _after_authorize(self, bound: Held[Flow], response: AuthorizationResponse) -> None:
+        try:
+            self._hooks.after_authorize(response)
+        except BaseException as exc:
+            self.fail(bound, exc)
+            raise
+        self._hooks.tell(authorization_answered, response=response)
+
+    def fail(self, held: Held[Flow], exc: BaseException) -> None:
+        """Mark a flow as failed, unless somebody else changed it meanwhile."""
+        failure = exc if isinstance(exc, PKCEError) else HookFailed()
+        self._sessions.save(held, held.value.fail(failure))

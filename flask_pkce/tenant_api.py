@@ -1,0 +1,117 @@
+"""The calls to the tenant: token, revocation, discovery and keys."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .errors import TenantError, TenantLimit
+from .protocol.id_token import VerificationKey, parse_key_set
+from .protocol.metadata import Registration, Tenant, parse_metadata
+from .protocol.token import (
+    TokenRequest,
+    build_revocation_form,
+    build_token_form,
+    parse_token_error,
+)
+from .transport import HTTPAnswer, Transport
+
+#: Seconds to which the time that a tenant asks us to wait is clamped.
+MIN_RETRY_AFTER, MAX_RETRY_AFTER = 1, 300
+
+
+class TenantAPI:
+    """Calls a tenant.
+
+    :param clock: returns Unix seconds.
+    """
+
+    def __init__(self, transport: Transport, *, clock: Callable[[], float] = time.time) -> None:
+        self._transport = transport
+        self._clock = clock
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that one call may take."""
+        return self._transport.timeout
+
+    def discover(self, registration: Registration) -> Tenant:
+        """Fetch and check the tenant's metadata.
+
+        :raises TenantMisconfigured: if it does not fit the settings.
+        :raises TenantError: if it cannot be had.
+
+        OpenID Connect Discovery 4
+        """
+        return parse_metadata(self._document(registration.discovery_url), registration)
+
+    def fetch_keys(self, tenant: Tenant) -> tuple[VerificationKey, ...]:
+        """Fetch the keys that ID tokens are signed with.
+
+        :raises TenantError: if they cannot be had.
+
+        :rfc:`7517#section-5`
+        """
+        try:
+            return parse_key_set(self._document(tenant.jwks_uri))
+        except ValueError as exc:
+            raise TenantError(f"The tenant's keys are unusable: {exc}.") from None
+
+    def _document(self, url: str) -> dict[str, Any]:
+        answer = self._transport.get(url)
+        self._check_limit(answer)
+        if answer.status != 200:
+            raise TenantError(f"The tenant answered {answer.status} where a document should be.")
+        return answer.json()
+
+    def request_token(self, tenant: Tenant, request: TokenRequest) -> Mapping[str, Any]:
+        """Ask for tokens, once.
+
+        :return: the answer, of which nothing is checked but that it is one.
+        :raises TenantUnreachable: if the request surely never arrived.
+        :raises TenantSilent: if it may have.
+        :raises TenantLimit: if there were too many.
+        :raises PKCEError: by the tenant's ``error``, see
+            :func:`~flask_pkce.protocol.token.parse_token_error`.
+
+        :rfc:`6749#section-5`
+        """
+        form = build_token_form(request, tenant.registration)
+        answer = self._transport.post(tenant.token_endpoint, form)
+        self._check_limit(answer)
+        document = answer.json()
+        if answer.status != 200:
+            raise parse_token_error(document, status=answer.status)
+        return document
+
+    def revoke(self, tenant: Tenant, refresh_token: str) -> bool:
+        """Revoke a refresh token.
+
+        :return: whether the tenant said so; a token that it does not know counts.
+        :raises TenantError: if it cannot be reached.
+
+        :rfc:`7009#section-2`
+        """
+        if tenant.revocation_endpoint is None:
+            return False
+        form = build_revocation_form(refresh_token, tenant.registration)
+        return self._transport.post(tenant.revocation_endpoint, form).status == 200
+
+    def _check_limit(self, answer: HTTPAnswer) -> None:
+        if answer.status == 429:
+            raise TenantLimit(retry_after=self._retry_after(answer.headers))
+
+    def _retry_after(self, headers: Mapping[str, str]) -> int:
+        """Seconds to wait: ``Retry-After`` if it is a number, else until ``x-ratelimit-reset``."""
+        wait = headers.get("Retry-After", "")
+        if wait.isascii() and wait.isdigit():
+            return _clamp(int(wait[:9]))
+        reset = headers.get("x-ratelimit-reset", "")
+        if reset.isascii() and reset.isdigit():
+            return _clamp(int(reset[:15]) - int(self._clock()))
+        return TenantLimit.retry_after or MAX_RETRY_AFTER
+
+
+def _clamp(seconds: int) -> int:
+    return min(max(seconds, MIN_RETRY_AFTER), MAX_RETRY_AFTER)
