@@ -50,16 +50,11 @@ class Browser:
         """
         person = self._person(user)
         response = self._open("GET", authorization_url)
-        for _ in range(3):
-            answer = self._answer(response)
-            if answer:
-                return answer
+        while (answer := self._answer(response)) is None:
             form = parse_forms(response.text)[0]
             filled = form.hidden | self._fill(form, person, cancel)
             response = self._open("POST", urljoin(authorization_url, form.action), filled)
-            if response.status_code >= 400:
-                break
-        raise SignInRefused(f"{response.status_code}: {parse_text(response.text)}")
+        return answer
 
     def get(self, url: str) -> requests.Response:
         """Open a page of the tenant, and follow nothing."""

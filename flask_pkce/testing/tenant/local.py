@@ -34,6 +34,9 @@ LOOPBACK = ("127.0.0.1", "localhost")
 #: The issuer of a tenant that has no address of its own; no such host can exist (RFC 6761 6.5).
 MADE_UP_ISSUER = "https://tenant.example/"
 
+#: Seconds until a server notices that it is to stop.
+_POLL_SECONDS = 0.02
+
 
 class LocalTenant:
     """A small OpenID Provider with Auth0's paths and manners, not for production.
@@ -74,7 +77,8 @@ class LocalTenant:
             raise ValueError("issuer must end with a slash, as Auth0's do")
         self._host = host
         self._port = port
-        self._is_issuer_open = issuer is None and port == 0
+        self._takes_issuer_from_port = issuer is None and port == 0
+        self._is_mounted = False
         folder = Path(keys_folder) if keys_folder is not None else None
         address = issuer or (f"http://{host}:{port}/" if port else MADE_UP_ISSUER)
         self._provider = Provider(address, clients, users, folder, clock, sends_iss)
@@ -144,11 +148,13 @@ class LocalTenant:
         """
         if self._server is not None:
             raise RuntimeError("the tenant serves already")
+        if self._takes_issuer_from_port and self._is_mounted:
+            raise RuntimeError("start the tenant before it is mounted: its issuer would change")
         with socket.create_server((self._host, self._port)) as listener:
             self._port = listener.getsockname()[1]
-            if self._is_issuer_open:
+            if self._takes_issuer_from_port:
                 self._provider.issuer = f"http://{self._host}:{self._port}/"
-                self._is_issuer_open = False
+                self._takes_issuer_from_port = False
             # Given a port that is taken, werkzeug would end the process.
             self._server = make_server(
                 self._host,
@@ -158,7 +164,9 @@ class LocalTenant:
                 request_handler=_QuietHandler,
                 fd=listener.fileno(),
             )
-        self._thread = Thread(target=self._server.serve_forever, name="tenant", daemon=True)
+        self._thread = Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="tenant", daemon=True
+        )
         self._thread.start()
         return self
 
@@ -187,8 +195,7 @@ class LocalTenant:
 
         :return: the same session.
         """
-        # From here on somebody knows the issuer.
-        self._is_issuer_open = False
+        self._is_mounted = True
         session.mount(self._provider.origin, InProcessAdapter(self.app, self._provider))
         return session
 

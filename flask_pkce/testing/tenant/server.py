@@ -42,9 +42,6 @@ class RegisteredClient(ClientMixin):
         self._client = client
         self.client_id = client.client_id
 
-    def get_client_id(self) -> str:
-        return self.client_id
-
     def get_allowed_scope(self, scope: Any) -> str:
         return scope or ""
 
