@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from .person import Person
 from .processes import PATIENCE, Node, Provider, Server, client_python, find_node
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 CALLBACKS = ("/pkce/response/code", "/auth/pkce/response/code")
 
 Serve = Callable[..., Server]
-NewContext = Callable[[], "BrowserContext"]
+Visit = Callable[[Server], Person]
 
 
 def not_run(reason: str) -> NoReturn:
@@ -102,15 +103,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def new_context(browser: Browser) -> Iterator[NewContext]:
-    """Start the browser of another person, who shares no cookie with anybody."""
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Let another person, who shares no cookie with anybody, visit an application."""
     contexts: list[BrowserContext] = []
 
-    def start() -> BrowserContext:
+    def start(server: Server) -> Person:
         context = browser.new_context()
         context.set_default_timeout(PATIENCE * 1000)
         contexts.append(context)
-        return context
+        return Person(context, server)
 
     yield start
     for context in contexts:
@@ -125,7 +126,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
     """Start an application of this folder in its own process.
 
     ``serve("host:create_app()", PKCE_TOKEN_DELIVERY="session")`` runs it under gunicorn;
-    ``command`` in place of the first argument runs something else.
+    ``command`` in place of the first argument runs something else; ``python_path`` is a folder
+    with modules that it imports.
     Keyword arguments are settings, laid over those for the provider's public client.
     """
     running: list[Server] = []
@@ -136,6 +138,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
         *,
         command: list[str] | None = None,
         workers: int = 1,
+        python_path: Path | None = None,
         **settings: str,
     ) -> Server:
         folder = tmp_path_factory.mktemp(f"application{next(numbers)}")
@@ -153,11 +156,10 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
             **settings,
         }
         environment = {f"FLASK_{name}": value for name, value in configuration.items()}
-        server = Server(
-            command or gunicorn,
-            environment | {"INSTANCE_PATH": str(folder / "instance")},
-            folder / "log",
-        )
+        environment["INSTANCE_PATH"] = str(folder / "instance")
+        if python_path:
+            environment["PYTHONPATH"] = str(python_path)
+        server = Server(command or gunicorn, environment, folder / "log")
         running.append(server)
         return server
 

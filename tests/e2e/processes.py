@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ensurepip
 import fcntl
 import importlib.util
 import json
@@ -11,11 +12,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -137,6 +140,7 @@ class Provider:
             raise RuntimeError(f"the provider did not start:\n{log.read_text()}")
         self.issuer: str = require_loopback(json.loads(ready)["issuer"])
         self._events: list[dict[str, Any]] = []
+        self._heard = threading.Condition()
         threading.Thread(target=self._listen, daemon=True).start()
 
     @staticmethod
@@ -153,11 +157,28 @@ class Provider:
     def _listen(self) -> None:
         assert self._process.stdout
         for line in self._process.stdout:
-            self._events.append(json.loads(line))
+            with self._heard:
+                self._events.append(json.loads(line))
+                self._heard.notify_all()
 
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """What happened there under that name, since the start: ``token``, ``revoked`` ..."""
-        return [event for event in self._events if event["event"] == name]
+    def history(self) -> list[dict[str, Any]]:
+        """Everything that happened there up to now."""
+        assert self._process.stdin
+        with self._heard:
+            known = len(self._events)
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+            pong = {"event": "pong"}
+            assert self._heard.wait_for(lambda: pong in self._events[known:], PATIENCE)
+            return list(self._events)
+
+    def mark(self) -> int:
+        """Remember this moment, for :meth:`count`."""
+        return len(self.history())
+
+    def count(self, event: str, since: int) -> int:
+        """How often that happened since the mark: ``token``, ``token_refused``, ``revoked`` ..."""
+        return [entry["event"] for entry in self.history()[since:]].count(event)
 
     def close(self) -> None:
         """End it."""
@@ -221,7 +242,14 @@ class Server:
         stop(self._process)
 
 
-# -- published clients -------------------------------------------------------
+# -- what comes from the package index ---------------------------------------
+
+
+def pip(*arguments: str) -> None:
+    """Run the pip that every Python brings along: not every environment has one installed."""
+    bundled = Path(ensurepip.__file__).parent / "_bundled"
+    program = next(bundled.glob("pip-*.whl")) / "pip"
+    subprocess.run([sys.executable, str(program), "-qq", *arguments], check=True)
 
 
 def client_python(version: str) -> Path:
@@ -235,7 +263,23 @@ def client_python(version: str) -> Path:
         if not ready.exists():
             create = [sys.executable, "-m", "venv", "--clear", "--without-pip", str(home)]
             subprocess.run(create, check=True)
-            install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-            subprocess.run([*install, f"pieces_os_client=={version}"], check=True)
+            pip("--python", str(python), "install", f"pieces_os_client=={version}")
             ready.touch()
     return python
+
+
+def tutorial_folder() -> Path:
+    """Get the tutorial out of the source distribution of the installed Flask.
+
+    :return: the folder that has the package ``flaskr``.
+    """
+    version = metadata.version("flask")
+    home = CACHE / f"flask-{version}"
+    tutorial = home / "examples" / "tutorial"
+    with one_at_a_time("tutorial"):
+        if not tutorial.exists():
+            which = ("--no-deps", "--no-binary", ":all:", f"flask=={version}")
+            pip("download", "--dest", str(CACHE), *which)
+            with tarfile.open(CACHE / f"flask-{version}.tar.gz") as archive:
+                archive.extractall(CACHE, filter="data")
+    return tutorial

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import requests
 
 from .processes import PATIENCE, Provider, require_loopback
+
+CALLBACK = "/pkce/response/code"
 
 
 @dataclass
@@ -34,6 +36,17 @@ class _FormReader(HTMLParser):
             self.form.fields[given["name"]] = given.get("value", "")
 
 
+def _read_form(page: requests.Response) -> Form:
+    reader = _FormReader()
+    reader.feed(page.text)
+    assert reader.form, f"no form on this page:\n{page.text}"
+    return reader.form
+
+
+def _credentials(login: str) -> dict[str, str]:
+    return {"login": login, "password": Provider.password, "action": "login"}
+
+
 class ScriptedBrowser:
     """Does what a person does, with the headers and the cookie rules of a browser.
 
@@ -46,37 +59,46 @@ class ScriptedBrowser:
         self._session.trust_env = False
         self._at = ""
 
-    def open(self, url: str, data: Mapping[str, str] | None = None) -> requests.Response:
+    def open(
+        self, url: str, data: Mapping[str, str] | None = None, stop_before: str = ""
+    ) -> requests.Response:
         """Navigate, by POST if there is ``data``, and follow redirects to the end.
 
-        :return: the last answer; those before it are in its ``history``.
+        :param stop_before: do not follow a redirect to an address with this in it.
         """
-        history: list[requests.Response] = []
         method, site = ("GET" if data is None else "POST"), self._site(url)
         while True:
             response = self._navigate(method, url, data, site)
             self._at = url
-            if not response.is_redirect:
-                response.history = history
+            location = urljoin(url, response.headers.get("Location", ""))
+            if not response.is_redirect or (stop_before and stop_before in location):
                 return response
-            history.append(response)
-            url, method, data = urljoin(url, response.headers["Location"]), "GET", None
+            url, method, data = location, "GET", None
             # A chain that crossed sites once stays cross-site.
             site = "cross-site" if site == "cross-site" else self._site(url)
 
-    def submit(self, page: requests.Response, **filled_in: str) -> requests.Response:
+    def submit(
+        self, page: requests.Response, stop_before: str = "", **filled_in: str
+    ) -> requests.Response:
         """Send the form of a page, with these fields filled in."""
-        reader = _FormReader()
-        reader.feed(page.text)
-        assert reader.form, f"no form on this page:\n{page.text}"
-        return self.open(urljoin(page.url, reader.form.action), reader.form.fields | filled_in)
+        form = _read_form(page)
+        return self.open(urljoin(page.url, form.action), form.fields | filled_in, stop_before)
 
     def sign_in(self, page: requests.Response, login: str) -> requests.Response:
         """Sign in on the provider's page, and go on to where that leads."""
-        arrived = self.submit(page, login=login, password=Provider.password, action="login")
+        arrived = self.submit(page, **_credentials(login))
         if urlsplit(arrived.url).hostname == "127.0.0.1":  # the page that posts the answer on
             arrived = self.submit(arrived)
         return arrived
+
+    def catch_answer(self, page: requests.Response, login: str) -> dict[str, str]:
+        """Sign in on the provider's page, and keep the answer from the application."""
+        arrived = self.submit(page, stop_before=CALLBACK, **_credentials(login))
+        if "Location" in arrived.headers:
+            return dict(parse_qsl(urlsplit(arrived.headers["Location"]).query))
+        form = _read_form(arrived)
+        assert CALLBACK in form.action
+        return form.fields
 
     def fetch(self, url: str, json: Any = None, **headers: str) -> requests.Response:
         """Call as a script of the application's own page would; POST if there is ``json``."""

@@ -3,7 +3,8 @@
 //   node server.mjs '{"port": 0, "iss": true, "clients": [{"client_id": "...", ...}]}'
 //
 // Every line on standard output is a JSON object: the first has the `issuer`, the later ones an
-// `event` each. It lives as long as its standard input is open.
+// `event` each. A line of standard input is answered by the event `pong`, which so comes after all
+// that happened before. When standard input is closed, as by the end of its parent, it ends.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -15,7 +16,7 @@ const HOUR = 3600;
 
 const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-process.stdin.resume().on('end', () => process.exit(0));
+process.stdin.on('data', () => tell({ event: 'pong' })).on('end', () => process.exit(0));
 
 const server = createServer();
 await new Promise((listening) => { server.listen(port, '127.0.0.1', listening); });
@@ -49,6 +50,9 @@ class Adapter {
   }
 }
 
+// Who signed in through an organization has its id in the ID token, as at Auth0.
+const organizations = new Map();
+
 // Any name may sign in, with the password "secret".
 const account = (login) => ({
   accountId: `auth0|${login}`,
@@ -58,6 +62,7 @@ const account = (login) => ({
     nickname: login,
     email: `${login}@example.org`,
     email_verified: true,
+    org_id: organizations.get(login),
   }),
 });
 
@@ -70,11 +75,12 @@ const provider = new Provider(issuer, {
   cookies: { keys: [randomBytes(32).toString('base64url')] },
   findAccount: (ctx, sub) => account(sub.slice('auth0|'.length)),
   claims: {
-    openid: ['sub'],
+    openid: ['sub', 'org_id'],
     profile: ['name', 'nickname'],
     email: ['email', 'email_verified'],
   },
   conformIdTokenClaims: false, // as Auth0: the ID token says who it is
+  extraParams: ['organization'],
   scopes: ['openid', 'profile', 'email', 'offline_access'],
   rotateRefreshToken: true,
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
@@ -162,6 +168,7 @@ async function interact(request, response) {
       show('Wrong user name or password.');
     } else {
       const { accountId } = account(login);
+      organizations.set(login, interaction.params.organization);
       await finish({ login: { accountId }, consent: await consent(interaction, accountId) });
     }
   }

@@ -1,0 +1,41 @@
+"""The application of the tests: a session of its own, a login button, and the blueprint."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask, redirect, session, url_for
+from werkzeug.wrappers import Response
+
+from flask_pkce import PKCEBlueprint
+
+FRONT = """<!DOCTYPE html>
+<html lang="en"><title>Front page</title>
+<form method="post" action="{login}">
+  <input type="hidden" name="return_to" value="/account">
+  <button>Sign in</button>
+</form>
+"""
+
+
+def create_app() -> Flask:
+    """Create the application, with the settings of the environment."""
+    app = Flask(__name__, instance_path=os.environ["INSTANCE_PATH"])
+    app.config.from_prefixed_env()
+    pkce = PKCEBlueprint()
+    pkce.init_app(app)
+
+    @app.get("/")
+    def front() -> str:
+        return FRONT.format(login=url_for("pkce.code"))
+
+    @app.get("/cart/<thing>")
+    def put_into_cart(thing: str) -> Response:
+        session["cart"] = thing
+        return redirect("/")
+
+    @app.get("/account")
+    def account() -> str:
+        return f"<!DOCTYPE html><title>Account</title><p>Your cart: {session.get('cart')}</p>"
+
+    return app
