@@ -154,6 +154,14 @@ class MethodNotAllowed(RequestError):
         super().__init__()
 
 
+class RouteAbsent(RequestError):
+    """This application has no such route."""
+
+    code = "route-absent"
+    status = 404
+    hint = "For the operator: this route exists with PKCE_TOKEN_DELIVERY = 'session'."
+
+
 class NotAcceptable(RequestError):
     """Neither JSON nor HTML is acceptable to the caller."""
 

@@ -7,6 +7,8 @@ a new value; whoever saves it does so only if the stored one is unchanged.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,7 +22,7 @@ from .errors import (
     RedemptionUnderWay,
 )
 from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
-from .protocol.pkce import build_code_verifier, code_challenge
+from .protocol.pkce import base64url, build_code_verifier, code_challenge
 
 
 class Status(StrEnum):
@@ -89,6 +91,8 @@ class Flow:
     #: The ``schema`` of the request that sent it.
     schema: Mapping[str, int | str] | None = None
     code: str | None = field(default=None, repr=False)
+    #: SHA-256 of the code, by which a tombstone still knows it.
+    code_hash: str | None = field(default=None, repr=False)
     bound_at: float | None = None
     #: Until when an exchange that is under way can still end.
     redeeming_until: float | None = None
@@ -124,7 +128,13 @@ class Flow:
         """
         if self.status not in {Status.STARTED, Status.SENT}:
             raise AnswerConflict()
-        return self._to(Status.BOUND, issuer=response.issuer, code=response.code, bound_at=now)
+        return self._to(
+            Status.BOUND,
+            issuer=response.issuer,
+            code=response.code,
+            code_hash=_hash(response.code),
+            bound_at=now,
+        )
 
     def redeem(self, *, until: float) -> Flow:
         """``bound`` → ``redeeming``.
@@ -186,6 +196,10 @@ class Flow:
             code=self.code or "", state=self.state, issuer=self.issuer or ""
         )
 
+    def has_code(self, code: str) -> bool:
+        """Whether this is the code that was bound, told in constant time."""
+        return self.code_hash is not None and hmac.compare_digest(self.code_hash, _hash(code))
+
     @property
     def is_answered(self) -> bool:
         """Whether its answer was bound, and it did not fail since."""
@@ -211,3 +225,7 @@ def start_flow(*, state: str, nonce: str, randomness: bytes, now: float, lifetim
         created_at=now,
         expires_at=now + lifetime,
     )
+
+
+def _hash(code: str) -> str:
+    return base64url(hashlib.sha256(code.encode()).digest())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ from .errors import (
     AuthorizationPending,
     GrantError,
     ParameterInvalid,
+    SessionMismatch,
     SignedOutMeanwhile,
     TenantLimit,
     TenantUnreachable,
@@ -76,6 +76,7 @@ class Redemption:
         *,
         code: str | None,
         code_verifier: str | None,
+        redirect_uri: str | None,
         callback_url: str,
     ) -> Held[Flow]:
         """The flow that a code or a verifier names; with neither, the newest bound one.
@@ -83,35 +84,41 @@ class Redemption:
         A code that went to another allowed redirect URI is bound here: its caller brings it.
 
         :raises GrantError: if they fit no flow of the session.
+        :raises SessionMismatch: if the session never had an answer that they could fit.
         :raises VerifierMismatch: if the verifier does not belong to the code; nothing is used up.
         :raises AuthorizationPending: if the session has no flow at all.
         """
-        flows = list(self._sessions.flows(session))
-        if not flows:
-            raise AuthorizationPending()
+        flows = [
+            flow
+            for flow in self._sessions.flows(session)
+            if redirect_uri in {None, _redirect_uri(flow.value, callback_url)}
+        ]
         if code is None and code_verifier is None:
+            if not flows:
+                raise AuthorizationPending()
             bound = (flow for flow in flows if flow.value.status is Status.BOUND)
             return next(bound, flows[0])
         for flow in flows:
-            if code is not None and _is_same(flow.value.code, code):
+            if code is not None and flow.value.has_code(code):
                 return flow
         for flow in flows:
             if code_verifier is not None and verifies(code_verifier, flow.value.code_challenge):
                 return flow if code is None else self._bind_elsewhere(flow, code, callback_url)
+        if not any(flow.value.is_answered or flow.value.failure for flow in flows):
+            # No code ever came to this session: it holds somebody else's.
+            raise SessionMismatch()
         raise GrantError(field="$.code" if code is not None else "$.code_verifier")
 
     def _bind_elsewhere(self, held: Held[Flow], code: str, callback_url: str) -> Held[Flow]:
-        request = held.value.request
-        if request is None or request.redirect_uri == callback_url:
-            # Ours to receive: a code that was not bound is nobody's.
-            if held.value.status in {Status.STARTED, Status.SENT, Status.BOUND}:
-                raise GrantError(field="$.code")
-            return held
-        if held.value.status is not Status.SENT:
+        flow = held.value
+        if flow.status is Status.BOUND:
+            raise GrantError(field="$.code")
+        is_ours = _redirect_uri(flow, callback_url) == callback_url
+        if flow.status is not Status.SENT or is_ours:
             return held
         # The caller read the answer itself; the API has no member for its `iss`.
         issuer = self._exchange.prepare().issuer
-        return self._sign_in.bind(held, Answer(state=held.value.state, code=code, iss=issuer))
+        return self._sign_in.bind(held, Answer(state=flow.state, code=code, iss=issuer))
 
     def redeem(
         self,
@@ -155,7 +162,7 @@ class Redemption:
         callback_url: str,
     ) -> Redeemed:
         flow = held.value
-        redirect_uri = flow.request.redirect_uri if flow.request else callback_url
+        redirect_uri = _redirect_uri(flow, callback_url)
         scope = flow.request.scope if flow.request else self._settings.scope
         request = build_code_request(
             flow.response,
@@ -230,5 +237,6 @@ class Redemption:
         return None if saved is None else (saved, pointer)
 
 
-def _is_same(held: str | None, given: str) -> bool:
-    return held is not None and hmac.compare_digest(held.encode(), given.encode())
+def _redirect_uri(flow: Flow, callback_url: str) -> str:
+    """The redirect URI of a flow, to the byte; ours where the caller built the URL itself."""
+    return flow.request.redirect_uri if flow.request is not None else callback_url

@@ -57,15 +57,15 @@ class Begun:
 
     session: Held[Session]
     flow: Held[Flow]
-    pointer: Pointer | None = field(default=None, repr=False)
+    pointer: Pointer | None = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Sent(Begun):
     """A flow whose browser can be sent to the tenant."""
 
-    tenant: Tenant | None = None
-    authorization_url: str = field(default="", repr=False)
+    tenant: Tenant
+    authorization_url: str = field(repr=False)
 
 
 class SignIn:
@@ -142,12 +142,12 @@ class SignIn:
             if session is not None:
                 for flow in self._sessions.flows(session):
                     if flow.value.status is Status.STARTED:
-                        return Begun(session, flow)
+                        return Begun(session, flow, None)
             return self.start(owner)
         is_ours = self._sessions.is_ours(state)
         found = None if session is None else self._sessions.flow(session, state)
         if session is not None and found is not None:
-            return Begun(session, found)
+            return Begun(session, found, None)
         if not is_ours:
             return self.start(owner, state=state)
         if not owner.names:
@@ -259,7 +259,7 @@ class SignIn:
 
     def _same_answer(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
         held.value.check_not_failed()
-        if answer.code is None or held.value.code not in {None, answer.code}:
+        if answer.code is None or not held.value.has_code(answer.code):
             raise AnswerConflict()
         return held
 

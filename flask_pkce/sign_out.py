@@ -28,7 +28,7 @@ class SignOut:
             return
         tokens = [grant.refresh_token for grant in session.grants if grant.refresh_token]
         tenant = self._exchange.tenant() if tokens else None
-        revoked = tenant is not None and all(
-            [self._exchange.revoke(tenant, token) for token in tokens]
-        )
-        self._hooks.tell(signed_out, revoked=revoked or not tokens)
+        taken_back = 0
+        if tenant is not None:
+            taken_back = sum(self._exchange.revoke(tenant, token) for token in tokens)
+        self._hooks.tell(signed_out, revoked=taken_back == len(tokens))

@@ -1,0 +1,186 @@
+"""A value of ``app.config`` in, the checked value of a setting out.
+
+``from_prefixed_env`` parses JSON: an all-digit client id arrives as an int, ``1e400`` as infinity,
+and ``True`` as a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from .protocol.addresses import is_local_path, origin_of, parse_address
+from .protocol.id_token import ALGORITHMS
+from .protocol.metadata import parse_domain
+from .protocol.text import is_scope_token, is_visible_ascii
+
+
+class TokenDelivery(StrEnum):
+    """Who gets the tokens."""
+
+    #: The caller, as the published API says.
+    CALLER = "caller"
+    #: Nobody outside the server (backend for frontend).
+    SESSION = "session"
+
+
+class Fault(ValueError):
+    """What is wrong with one setting."""
+
+
+def read_text(value: Any) -> str:
+    if isinstance(value, bool | float) or not isinstance(value, str | int):
+        raise Fault("is no text: quote it")
+    text = str(value)
+    if not text or len(text) > 2048 or not text.isprintable():
+        raise Fault("is empty, too long or not printable")
+    return text
+
+
+def read_client_id(value: Any) -> str:
+    text = read_text(value)
+    if not is_visible_ascii(text, 256):
+        raise Fault("is not 1 to 256 visible ASCII characters")
+    return text
+
+
+def read_boolean(value: Any) -> bool:
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    try:
+        return known[str(value).strip().lower()]
+    except KeyError:
+        raise Fault("is neither true nor false") from None
+
+
+def read_seconds(low: int, high: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Fault("is not a whole number of seconds")
+        if not low <= value <= high:
+            raise Fault(f"is not between {low} and {high} seconds")
+        return value
+
+    return read
+
+
+def read_listed(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise Fault("is neither a list nor a comma-separated text")
+    return tuple(read_text(item) for item in value)
+
+
+def read_scopes(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.replace(",", " ").split()
+    scopes = read_listed(value)
+    for scope in scopes:
+        if not is_scope_token(scope):
+            raise Fault("has a scope with a character that no scope may have")
+    return tuple(dict.fromkeys(scopes))
+
+
+def read_openid_scopes(value: Any) -> tuple[str, ...]:
+    scopes = read_scopes(value)
+    if "openid" not in scopes:
+        raise Fault("does not contain `openid`, without which nobody is signed in")
+    return scopes
+
+
+def read_origins(value: Any) -> tuple[str, ...]:
+    origins = []
+    for text in read_listed(value):
+        try:
+            parts = parse_address(text)
+        except ValueError as exc:
+            raise Fault(f"has an origin that {exc}") from None
+        if parts.path not in {"", "/"} or parts.query or parts.fragment:
+            raise Fault("has an origin with a path: give scheme, host and port alone")
+        origins.append(origin_of(parts))
+    return tuple(origins)
+
+
+def read_public_url(value: Any) -> str:
+    text = read_text(value)
+    try:
+        parts = parse_address(text)
+    except ValueError as exc:
+        raise Fault(str(exc)) from None
+    if parts.query or parts.fragment or not is_local_path(parts.path or "/"):
+        raise Fault("must be scheme, host and, where the application has one, its prefix")
+    return origin_of(parts) + parts.path.rstrip("/")
+
+
+def read_redirect_uris(value: Any) -> tuple[str, ...]:
+    for text in (uris := read_listed(value)):
+        if "#" in text:
+            raise Fault("has an address with a fragment")
+        parts = urlsplit(text)
+        if parts.scheme in {"http", "https"}:
+            try:
+                parse_address(text)
+            except ValueError as exc:
+                raise Fault(f"has an address that {exc}") from None
+        # A private-use scheme is a reversed domain name (RFC 8252 7.1).
+        elif "." not in parts.scheme or not is_visible_ascii(text, 2048):
+            raise Fault("has an address that is neither https nor of a private-use scheme")
+    return uris
+
+
+def read_destination(value: Any) -> str:
+    text = read_text(value)
+    if is_local_path(text):
+        return text
+    try:
+        parse_address(text)
+    except ValueError:
+        raise Fault("is neither a path of this application nor an https address") from None
+    return text
+
+
+def read_response_mode(value: Any) -> str:
+    if value not in {"form_post", "query"}:
+        raise Fault("is neither `form_post` nor `query`")
+    return str(value)
+
+
+def read_delivery(value: Any) -> TokenDelivery:
+    try:
+        return TokenDelivery(value)
+    except ValueError:
+        raise Fault("is neither `caller` nor `session`") from None
+
+
+def read_algorithms(value: Any) -> tuple[str, ...]:
+    algorithms = read_listed(value)
+    if not algorithms or not set(algorithms) <= set(ALGORITHMS):
+        raise Fault(f"has an algorithm that is not one of {', '.join(ALGORITHMS)}")
+    return algorithms
+
+
+def read_domain(value: Any) -> str:
+    text = read_text(value)
+    try:
+        parse_domain(text)
+    except ValueError as exc:
+        raise Fault(str(exc)) from None
+    return text
+
+
+def read_proxies(value: Any) -> Mapping[str, str]:
+    if isinstance(value, str):
+        return {"https": read_text(value), "http": read_text(value)}
+    if not isinstance(value, Mapping) or not set(value) <= {"http", "https"}:
+        raise Fault("is neither an address nor a mapping of `http` and `https` to one")
+    return {str(scheme): read_text(address) for scheme, address in value.items()}
+
+
+def read_store(value: Any) -> Any:
+    return read_text(value) if isinstance(value, str | int) else value

@@ -1,0 +1,1 @@
+"""The routes: who calls, whether they may, what they sent, and what they get."""

@@ -1,0 +1,103 @@
+"""Whether a request may be answered at all: method, prefetch, origin, acceptable types."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from flask import Request
+
+from ..errors import (
+    MethodNotAllowed,
+    NavigationRequired,
+    NotAcceptable,
+    OriginRefused,
+    PrefetchRefused,
+)
+
+_HTML = "text/html"
+_JSON = ("application/json", "application/problem+json")
+
+
+def check_method(request: Request, allowed: Collection[str]) -> None:
+    """Check the method.
+
+    :raises MethodNotAllowed: with those that are.
+    """
+    if request.method not in allowed:
+        raise MethodNotAllowed(sorted(allowed))
+
+
+def check_prefetch(request: Request) -> None:
+    """Check that somebody meant this request.
+
+    :raises PrefetchRefused: if a browser only guesses that it will be needed.
+    """
+    headers = request.headers
+    purposes = " ".join(
+        headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+    ).lower()
+    if "prefetch" in purposes or "prerender" in purposes or "preview" in purposes:
+        raise PrefetchRefused()
+
+
+def check_origin(request: Request, *, origin: str, allowed_origins: Collection[str]) -> None:
+    """Check that a page of ours, or no page at all, makes this request.
+
+    ``Sec-Fetch-Site`` decides; ``Origin`` only where a browser does not send that.
+
+    :param origin: our own.
+    :param allowed_origins: those that the host allows by name.
+    :raises OriginRefused: otherwise.
+    """
+    claimed = request.headers.get("Origin")
+    if claimed is not None and claimed in allowed_origins:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is None:
+        if claimed in {None, origin}:
+            return
+    elif site == "same-origin" or (site == "none" and request.method == "GET"):
+        return
+    raise OriginRefused()
+
+
+def check_callback(request: Request) -> None:
+    """Check how an answer of the tenant arrives: as a page, or by a script of ours.
+
+    Other sites send the browser here, so ``Origin`` says nothing; over https to http it is
+    ``null``.
+
+    :raises NavigationRequired: if it arrives in a frame, or by a foreign script.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is None:
+        return
+    if request.headers.get("Sec-Fetch-Mode") == "navigate":
+        if request.headers.get("Sec-Fetch-Dest", "document") != "document":
+            raise NavigationRequired()
+    elif site != "same-origin":
+        raise NavigationRequired()
+
+
+def is_navigation(request: Request) -> bool:
+    """Whether a browser goes here as to a page."""
+    return request.headers.get("Sec-Fetch-Mode") == "navigate"
+
+
+def wants_html(request: Request) -> bool:
+    """Whether the caller is to get HTML: a navigation, or one that ranks it above JSON."""
+    if is_navigation(request):
+        return True
+    accept = request.accept_mimetypes
+    is_named = any(name.lower() == _HTML for name, _ in accept)
+    return is_named and accept[_HTML] > max(accept[name] for name in _JSON)
+
+
+def check_acceptable(request: Request) -> None:
+    """Check that the caller takes something that we have.
+
+    :raises NotAcceptable: if neither JSON nor HTML will do.
+    """
+    accept = request.accept_mimetypes
+    if accept and not any(accept[name] > 0 for name in (*_JSON, _HTML)):
+        raise NotAcceptable()

@@ -1,0 +1,69 @@
+"""An error as a problem document, or as a page for a person.
+
+:rfc:`9457`
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Response
+
+from ..errors import MethodNotAllowed, PKCEError
+from ..protocol.text import one_line
+from .responses import json_response, page
+
+#: Where each error has a section of its own.
+DOCUMENTATION = "https://flask-pkce.readthedocs.io/en/latest/errors.html"
+
+_logger = logging.getLogger("flask_pkce")
+
+
+def problem_type(exc: PKCEError) -> str:
+    """The address of the error's section; its last part is the error's stable code."""
+    return f"{DOCUMENTATION}#{exc.code}"
+
+
+def log(exc: PKCEError) -> None:
+    """Log an error in one line, by its code; 5xx as errors, the rest as information."""
+    cause = f" ({type(exc.__cause__).__name__})" if exc.__cause__ is not None else ""
+    level = logging.ERROR if exc.status >= 500 else logging.INFO
+    _logger.log(level, "%s: %s%s", exc.code, one_line(str(exc)), cause)
+
+
+def problem(exc: PKCEError, *, html: bool, start_url: str) -> Response:
+    """The answer to an error.
+
+    :param html: whether the caller wants a page.
+    :param start_url: where a sign-in starts.
+    """
+    if html:
+        response = page(
+            "error.html", status=exc.status, error=exc, title=exc.title(), start_url=start_url
+        )
+    else:
+        response = json_response(
+            _document(exc), status=exc.status, media_type="application/problem+json"
+        )
+    if exc.retry_after is not None:
+        response.headers["Retry-After"] = str(exc.retry_after)
+    if isinstance(exc, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(exc.allowed)
+    if exc.status == 401:
+        response.headers["WWW-Authenticate"] = "Session"
+    return response
+
+
+def _document(exc: PKCEError) -> dict[str, Any]:
+    detail = str(exc)
+    members = {
+        "type": problem_type(exc),
+        "title": exc.title(),
+        "status": exc.status,
+        "detail": detail,
+        "error": exc.error,
+        "error_description": detail,
+        "hint": exc.hint,
+    }
+    return {name: value for name, value in members.items() if value != ""}

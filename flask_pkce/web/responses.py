@@ -1,0 +1,75 @@
+"""How every answer is made: by ourselves, whatever the host did to its JSON and error handling."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+from flask import Response, render_template
+
+_HEADERS = {
+    "Cache-Control": "no-store, private",
+    "Pragma": "no-cache",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Vary": "Cookie, Origin, Accept, Prefer, Sec-Fetch-Mode",
+}
+_CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+def _finish(response: Response, csp: str = _CSP) -> Response:
+    response.headers.update(_HEADERS)
+    response.headers["Content-Security-Policy"] = csp
+    return response
+
+
+def json_response(
+    value: Any, *, status: int = 200, media_type: str = "application/json"
+) -> Response:
+    """An answer in JSON.
+
+    :param value: what msgspec can encode.
+    """
+    return _finish(Response(msgspec.json.encode(value), status, content_type=media_type))
+
+
+def no_content(*, allowed: Collection[str] = ()) -> Response:
+    """204, with the methods of the path where those were asked for."""
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    if allowed:
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return _finish(response)
+
+
+def see_other(location: str) -> Response:
+    """303: the browser goes on by GET, and no body is sent again."""
+    response = Response(status=303, content_type="text/html; charset=utf-8")
+    response.headers["Location"] = location
+    # Werkzeug would make a relative location absolute by the Host of the request.
+    response.autocorrect_location_header = False
+    return _finish(response)
+
+
+def page(
+    template: str, *, status: int = 200, refresh: str | None = None, **context: Any
+) -> Response:
+    """A small page, which a host can override by a template of that name.
+
+    :param template: below ``pkce/``.
+    :param refresh: content of a ``Refresh``: seconds, and where to.
+    """
+    nonce = secrets.token_urlsafe(16)
+    html = render_template(f"pkce/{template}", csp_nonce=nonce, refresh=refresh, **context)
+    # A sign-in goes on to the tenant, and from there to anybody who signs users in for it;
+    # Chromium applies form-action to the whole chain of redirects.
+    csp = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self' https:"
+        " http://localhost:* http://127.0.0.1:*; base-uri 'none'; frame-ancestors 'none'"
+    )
+    return _finish(Response(html, status, content_type="text/html; charset=utf-8"), csp)

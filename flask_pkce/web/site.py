@@ -1,0 +1,96 @@
+"""Where we are: the hosts, the origin, the callback and the cookie's name.
+
+An address is never taken from a forwarded header, only from ``PKCE_PUBLIC_URL``, or from a
+``Host`` that is known to be ours.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import Request
+
+from ..errors import HostUnknown
+from ..protocol.addresses import host_of, is_local_path
+
+#: The path of the redirect URI, below the blueprint's prefix.
+CALLBACK_PATH = "/pkce/response/code"
+
+_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HOST = re.compile(r"([a-z0-9.\-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One blueprint's place in one application.
+
+    :param name: the blueprint's full name.
+    :param public_url: the application's root as users see it; None on a loopback host.
+    :param prefix: where the blueprint is mounted, below that root.
+    """
+
+    name: str
+    public_url: str | None
+    prefix: str
+
+    def check_host(self, request: Request) -> None:
+        """Check that the request was meant for us, before anything of it is read.
+
+        :raises HostUnknown: if ``Host`` names anybody else (DNS rebinding).
+        """
+        match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
+        if match is None or match[1].lower() not in self._hosts:
+            raise HostUnknown()
+
+    @property
+    def _hosts(self) -> frozenset[str]:
+        if self.public_url is None:
+            return _LOOPBACK_HOSTS
+        return frozenset({host_of(urlsplit(self.public_url))})
+
+    def root(self, request: Request) -> str:
+        """The address of the application's root, without a slash at its end."""
+        if self.public_url is not None:
+            return self.public_url
+        return request.root_url.rstrip("/")
+
+    def origin(self, request: Request) -> str:
+        """Our origin."""
+        parts = urlsplit(self.root(request))
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def callback_url(self, request: Request) -> str:
+        """The redirect URI that is ours."""
+        return self.root(request) + self.prefix + CALLBACK_PATH
+
+    def route(self, path: str, request: Request) -> str:
+        """Where a route of ours lies, for a page of ours."""
+        return (self.public_url or request.script_root) + self.prefix + path
+
+    def destination(self, path: str, request: Request) -> str:
+        """Where a browser is sent; a path of this application may begin with its prefix or not."""
+        if not is_local_path(path):
+            return path
+        root = urlsplit(self.root(request)).path
+        return path if path == root or path.startswith(f"{root}/") else root + path
+
+    def address(self, path: str, request: Request) -> str:
+        """The same, as an address."""
+        destination = self.destination(path, request)
+        return self.origin(request) + destination if is_local_path(destination) else destination
+
+    def is_secure(self, request: Request) -> bool:
+        """Whether users reach us over https."""
+        return self.root(request).startswith("https://")
+
+    def cookie_name(self, request: Request) -> str:
+        """The cookie's name: ``__Host-pkce``, or ``pkce-<port>`` over http on loopback.
+
+        Cookies are not isolated by port (RFC 6265bis 8.5), hence the port.
+        """
+        name = self.name if self.name == "pkce" else f"pkce-{self.name.replace('.', '-')}"
+        if self.is_secure(request):
+            return f"__Host-{name}"
+        return f"{name}-{urlsplit(self.root(request)).port or 80}"
