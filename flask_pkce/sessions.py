@@ -280,8 +280,10 @@ class Sessions:
         :raises StateForged: if the state claims to be ours and is not.
         """
         signed = self._signing.read_state(state)
-        if signed is None or not any(signed.is_of(owner) for owner in owners):
+        if not owners or (signed is not None and not any(map(signed.is_of, owners))):
             return SessionMismatch()
+        if signed is None:
+            return FlowError()
         if signed.created_at + self._flow_lifetime <= self._clock():
             return FlowExpired()
         return FlowGone()

@@ -10,6 +10,7 @@ from flask import Blueprint, Request, Response
 from ..engine import Engine
 from ..errors import (
     AuthorizationPending,
+    CookieForged,
     DeliveryRefused,
     IssuerMismatch,
     NotSignedIn,
@@ -19,6 +20,7 @@ from ..errors import (
     RedemptionUnderWay,
     RequestError,
     ReturnAddressRefused,
+    SessionMismatch,
     TicketSpent,
 )
 from ..flow import Flow, Status
@@ -199,7 +201,7 @@ def _callback_get(call: Call) -> Response:
     answer = parse_answer(query)
     if call.mounted.has_strict_cookies:
         return _keep(call, answer)
-    _, flow = call.engine.sign_in.find(_owners(call), answer.state)
+    _, flow = _find(call, answer.state)
     try:
         if not flow.value.is_answered:
             call.engine.sign_in.bind(flow, answer)
@@ -211,27 +213,38 @@ def _callback_get(call: Call) -> Response:
     return _keep(call, Answer(state=answer.state))
 
 
-def _owners(call: Call) -> list[Owner]:
+def _owners(call: Call, caller: Caller) -> list[Owner]:
     """Whose flows this browser may finish: its own, and those of the local session."""
     local = local_owner(call.request, call.engine)
-    return [call.caller().owner, *([local] if local is not None else [])]
+    return [caller.owner, *([local] if local is not None else [])]
+
+
+def _find(call: Call, state: str) -> tuple[Held[Session], Held[Flow]]:
+    """The flow that an answer is for, in the browser that brought it."""
+    caller = call.caller()
+    try:
+        return call.engine.sign_in.find(_owners(call, caller), state)
+    except SessionMismatch:
+        if caller.is_forged:
+            raise CookieForged() from None
+        raise
 
 
 def _fetch(call: Call, ticket: str) -> Response:
     answer = call.engine.sessions.take_answer(ticket)
-    owners = _owners(call)
     if answer is None:
-        return _spent(call, owners)
-    session, flow = call.engine.sign_in.find(owners, answer.state)
+        return _spent(call)
+    session, flow = _find(call, answer.state)
     flow.value.check_not_failed()
     if not flow.value.is_answered:
         flow = call.engine.sign_in.bind(flow, answer)
     return _go_on(call, session, flow)
 
 
-def _spent(call: Call, owners: list[Owner]) -> Response:
+def _spent(call: Call) -> Response:
     """A ticket that is no more: reloading and going back are harmless."""
     now = call.engine.clock()
+    owners = _owners(call, call.caller())
     sessions = [owner.session for owner in owners if owner.session is not None]
     for session in sessions:
         recent = [
