@@ -66,6 +66,14 @@ class Tab:
             init["headers"] = {"Content-Type": "application/json", **init.get("headers", {})}
         return Answer(**self.page.evaluate(FETCH, [self._server.url + path, init]))
 
+    def who(self, path: str = "/pkce/user") -> str | None:
+        """Whom the application takes the person for, asked in a tab of its own."""
+        other = Tab(self.page.context.new_page(), self._server)
+        other.open("/")
+        answer = other.fetch(path)
+        other.page.close()
+        return answer.json["email"] if answer.status == 200 else None
+
     def press_sign_in(self, path: str = "/") -> None:
         """Press the button of the front page, or another, and arrive at the tenant."""
         self.open(path)

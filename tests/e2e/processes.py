@@ -28,7 +28,7 @@ import requests
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 CACHE = HERE / ".cache"
-PATIENCE = 30
+PATIENCE = 15
 """Seconds until something that should happen counts as not happening."""
 
 LOOPBACK = ("localhost", "127.0.0.1")

@@ -43,8 +43,7 @@ def sign_in(tab: Tab, login: str) -> None:
 
 def who(tab: Tab) -> str | None:
     """Whom the blueprint takes the person for."""
-    answer = tab.fetch("/auth/pkce/user")
-    return answer.json["email"] if answer.status == 200 else None
+    return tab.who("/auth/pkce/user")
 
 
 def logged_in_to_flaskr(tab: Tab) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .person import Tab, parameters_of, state_of
+from .person import parameters_of, state_of
 
 if TYPE_CHECKING:
     from .conftest import Serve, Visit
@@ -25,12 +25,6 @@ def caller_app(request: pytest.FixtureRequest, serve: Serve) -> Server:
 def session_app(request: pytest.FixtureRequest, serve: Serve) -> Server:
     """An application that keeps the tokens on the server."""
     return serve(PKCE_RESPONSE_MODE=request.param, PKCE_TOKEN_DELIVERY="session")
-
-
-def who(tab: Tab) -> str | None:
-    """Whom the application takes the person for."""
-    answer = tab.fetch("/pkce/user")
-    return answer.json["email"] if answer.status == 200 else None
 
 
 # -- delivery: caller --------------------------------------------------------
@@ -185,13 +179,13 @@ def test_a_button_signs_in(session_app: Server, visit: Visit, provider: Provider
     person = visit(session_app)
     tab = person.tab()
     tab.open("/cart/pear")
-    assert who(tab) is None
+    assert tab.who() is None
     tab.press_sign_in()
     before = person.our_cookie
     tab.log_in("ada")
     assert tab.path == "/account"
     assert "pear" in tab.page.content()
-    assert who(tab) == "ada@example.org"
+    assert tab.who() == "ada@example.org"
     assert person.our_cookie not in (None, before)
     assert provider.count("token", since=mark) == 1
 
@@ -217,11 +211,11 @@ def test_a_cancelled_sign_in_can_be_started_again(session_app: Server, visit: Vi
     tab.press_sign_in()
     tab.cancel()
     assert person.callbacks("GET")[-1].status == 400
-    assert who(tab) is None
+    assert tab.who() is None
     tab.page.get_by_role("button").first.click()
     tab.page.wait_for_url("http://127.0.0.1:*/interaction/*")
     tab.log_in("ada")
-    assert who(tab) == "ada@example.org"
+    assert tab.who() == "ada@example.org"
 
 
 def test_going_back_after_success_is_harmless(
@@ -236,7 +230,7 @@ def test_going_back_after_success_is_harmless(
     seen = len(person.responses)
     while tab.path != "/":
         tab.go_back()
-    assert who(tab) == "ada@example.org"
+    assert tab.who() == "ada@example.org"
     ours = [r for r in person.responses[seen:] if r.url.startswith(session_app.url)]
     assert [r for r in ours if r.status >= 400] == []
     assert provider.count("token", since=mark) == 0
@@ -254,7 +248,7 @@ def test_the_callback_can_be_opened_again(
     mark = provider.mark()
     for address in [response.url for response in person.callbacks("GET")]:
         assert tab.open(address).status == 200
-        assert who(tab) == "ada@example.org"
+        assert tab.who() == "ada@example.org"
     assert provider.count("token", since=mark) == 0
 
 
@@ -270,7 +264,7 @@ def test_two_tabs_can_be_finished(
     for number in order:
         tabs[number].log_in("ada")
         assert tabs[number].path == "/account"
-        assert who(tabs[number]) == "ada@example.org"
+        assert tabs[number].who() == "ada@example.org"
 
 
 def test_the_button_can_be_pressed_twice(session_app: Server, visit: Visit) -> None:
@@ -281,4 +275,4 @@ def test_the_button_can_be_pressed_twice(session_app: Server, visit: Visit) -> N
     tab.page.wait_for_url("http://127.0.0.1:*/interaction/*")
     tab.press_sign_in()
     tab.log_in("ada")
-    assert who(tab) == "ada@example.org"
+    assert tab.who() == "ada@example.org"
