@@ -35,7 +35,8 @@ def linked_flaskr(serve: Serve, flaskr_folder: Path) -> Server:
 
 
 def sign_in(tab: Tab, login: str) -> None:
-    """Sign in at the tenant, and come back to the blog."""
+    """Sign in at the tenant, which remembers nobody, and come back to the blog."""
+    tab.page.context.clear_cookies(domain="127.0.0.1")
     tab.press_sign_in("/tenant")
     tab.log_in(login)
     assert tab.path == "/"
