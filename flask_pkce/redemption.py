@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from .errors import (
     AuthorizationPending,
     GrantError,
+    ParameterForeign,
     ParameterInvalid,
     SessionMismatch,
     SignedOutMeanwhile,
@@ -85,14 +86,30 @@ class Redemption:
 
         :raises GrantError: if they fit no flow of the session.
         :raises SessionMismatch: if the session never had an answer that they could fit.
-        :raises VerifierMismatch: if the verifier does not belong to the code; nothing is used up.
+        :raises ParameterForeign: if the redirect URI is another than the flow's.
         :raises AuthorizationPending: if the session has no flow at all.
         """
-        flows = [
-            flow
-            for flow in self._sessions.flows(session)
-            if redirect_uri in {None, _redirect_uri(flow.value, callback_url)}
-        ]
+        held = self._named_flow(session, code, code_verifier)
+        expected = _redirect_uri(held.value, callback_url)
+        if redirect_uri not in {None, expected}:
+            raise ParameterForeign(
+                "is not the redirect URI of this sign-in", field="$.redirect_uri"
+            )
+        if code is None or held.value.has_code(code):
+            return held
+        if held.value.status is Status.BOUND:
+            raise GrantError(field="$.code")
+        if held.value.status is not Status.SENT or expected == callback_url:
+            return held
+        # The caller read the answer itself; the API has no member for its `iss`.
+        issuer = self._exchange.prepare().issuer
+        answer = Answer(state=held.value.state, code=code, iss=issuer)
+        return self._sign_in.bind(held, answer)
+
+    def _named_flow(
+        self, session: Held[Session], code: str | None, code_verifier: str | None
+    ) -> Held[Flow]:
+        flows = list(self._sessions.flows(session))
         if code is None and code_verifier is None:
             if not flows:
                 raise AuthorizationPending()
@@ -103,22 +120,11 @@ class Redemption:
                 return flow
         for flow in flows:
             if code_verifier is not None and verifies(code_verifier, flow.value.code_challenge):
-                return flow if code is None else self._bind_elsewhere(flow, code, callback_url)
+                return flow
         if not any(flow.value.is_answered or flow.value.failure for flow in flows):
             # No code ever came to this session: it holds somebody else's.
             raise SessionMismatch()
         raise GrantError(field="$.code" if code is not None else "$.code_verifier")
-
-    def _bind_elsewhere(self, held: Held[Flow], code: str, callback_url: str) -> Held[Flow]:
-        flow = held.value
-        if flow.status is Status.BOUND:
-            raise GrantError(field="$.code")
-        is_ours = _redirect_uri(flow, callback_url) == callback_url
-        if flow.status is not Status.SENT or is_ours:
-            return held
-        # The caller read the answer itself; the API has no member for its `iss`.
-        issuer = self._exchange.prepare().issuer
-        return self._sign_in.bind(held, Answer(state=flow.state, code=code, iss=issuer))
 
     def redeem(
         self,

@@ -5,6 +5,7 @@ Calls go through :meth:`requests.Session.send`, so that requests-mock and respon
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -181,10 +182,10 @@ def _classify(exc: requests.RequestException) -> TenantError:
     """Whether a request that failed was surely not sent."""
     if isinstance(exc, requests.ConnectTimeout | requests.exceptions.ProxyError):
         return TenantUnreachable()
-    if isinstance(exc, requests.exceptions.SSLError):
-        return TenantUnreachable("The tenant's certificate cannot be trusted.")
-    if isinstance(exc, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-        return TenantUnreachable()
     reason = exc.args[0] if exc.args else None
     reason = getattr(reason, "reason", reason)
+    if isinstance(reason, urllib3.exceptions.SSLError) and isinstance(
+        reason.args[0], ssl.SSLCertVerificationError
+    ):
+        return TenantUnreachable("The tenant's certificate cannot be trusted.")
     return TenantUnreachable() if isinstance(reason, _NOT_SENT) else TenantSilent()
