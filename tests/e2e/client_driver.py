@@ -35,10 +35,11 @@ def call(api: Any, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         answer = getattr(api, f"{method}_with_http_info")(**given)
     except ApiException as error:
         return {"error": type(error).__name__, "status": error.status, "raw": error.body}
+    raw = answer.raw_data or ""
     return {
         "status": answer.status_code,
         "decoded": json.loads(answer.data.to_json()) if answer.data else None,
-        "raw": answer.raw_data.decode() if answer.raw_data else "",
+        "raw": raw.decode() if isinstance(raw, bytes) else raw,
     }
 
 
