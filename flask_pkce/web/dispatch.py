@@ -10,7 +10,6 @@ from .guard import (
     check_acceptable,
     check_callback,
     check_method,
-    check_origin,
     check_prefetch,
     wants_html,
 )
@@ -41,18 +40,16 @@ def _guarded(route: Route, mounted: Mounted) -> Response:
     The order matters: nothing is read of a request that was meant for another host, and nothing
     happens on one that was refused.
     """
-    site, settings = mounted.site, mounted.engine.settings
-    site.check_host(request)
+    mounted.site.check_host(request)
     if request.method == "OPTIONS":
         return no_content(allowed=route.methods)
     check_method(request, route.methods)
     check_prefetch(request)
+    call = Call(request, mounted)
     if route.is_callback:
         check_callback(request)
     else:
-        check_origin(
-            request, origin=site.origin(request), allowed_origins=settings.allowed_origins
-        )
+        call.check_origin()
     if route.has_content:
         check_acceptable(request)
-    return route.view(Call(request, mounted))
+    return route.view(call)

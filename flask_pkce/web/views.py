@@ -43,7 +43,7 @@ from .answers import Answers
 from .body import is_form, read_form, read_json, read_query
 from .callers import Caller, identify, local_owner
 from .cookies import delete_cookie, set_cookie
-from .guard import wants_html
+from .guard import check_origin, wants_html
 from .responses import json_response, no_content, page, see_other
 from .site import CALLBACK_PATH, Site
 from .tickets import AnswerLimit
@@ -81,6 +81,17 @@ class Call:
     def caller(self) -> Caller:
         """Who is calling."""
         return identify(self.request, self.engine, self.site)
+
+    def check_origin(self) -> None:
+        """Check that a page of ours, or no page at all, makes this request.
+
+        :raises OriginRefused: otherwise.
+        """
+        check_origin(
+            self.request,
+            origin=self.site.origin(self.request),
+            allowed_origins=self.settings.allowed_origins,
+        )
 
     @property
     def callback_url(self) -> str:
@@ -168,6 +179,8 @@ def _callback_post(call: Call) -> Response:
     answer = parse_answer(form)
     if call.html:
         return _keep(call, answer)
+    # Not a navigation, so no other site may have made it.
+    call.check_origin()
     if call.settings.delivers_to_session:
         raise DeliveryRefused(field="code")
     caller = call.caller()
