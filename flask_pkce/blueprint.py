@@ -15,9 +15,10 @@ from .errors import ConfigurationError, StoreError
 from .hooks import Hook, HookRunner, Hooks
 from .settings import Settings, read_secret_keys, read_settings
 from .stores import Store, open_store
+from .web.calls import Mounted, Route
 from .web.dispatch import answer
 from .web.site import Site
-from .web.views import ROUTES, Mounted, Route
+from .web.views import ROUTES
 
 #: Every method, so that a wrong one is answered by us.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")

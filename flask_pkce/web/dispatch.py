@@ -6,6 +6,7 @@ from flask import Response, request
 
 from ..errors import PKCEError, RouteAbsent
 from ..hooks import failed
+from .calls import Call, Mounted, Route
 from .guard import (
     check_acceptable,
     check_callback,
@@ -15,7 +16,6 @@ from .guard import (
 )
 from .problems import log, problem
 from .responses import no_content
-from .views import Call, Mounted, Route
 
 
 def answer(route: Route, mounted: Mounted) -> Response:

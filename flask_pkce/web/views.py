@@ -1,122 +1,34 @@
-"""The five routes, and the user's: each reads, asks the engine, and answers."""
+"""The routes but the callback: each reads, asks the engine, and answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
-from flask import Blueprint, Request, Response
+from flask import Response
 
-from ..engine import Engine
 from ..errors import (
     AuthorizationPending,
-    CookieForged,
     DeliveryRefused,
-    IssuerMismatch,
     NotSignedIn,
     ParameterForeign,
-    ParameterInvalid,
-    PKCEError,
-    RedemptionUnderWay,
-    RequestError,
     ReturnAddressRefused,
-    SessionMismatch,
-    TicketSpent,
 )
-from ..flow import Flow, Status
+from ..flow import Status
 from ..protocol.addresses import is_local_path
-from ..protocol.authorization import Answer, parse_answer
 from ..protocol.token import REFRESH_TOKEN
 from ..session import Session
-from ..sessions import ANSWER_LIFETIME, Held
-from ..sign_in import Owner
-from ..signing import Pointer
-from ..wire import (
-    SeededPKCE,
-    TokenizedPKCE,
-    read_schema,
-    read_seed,
-    read_token_body,
-    user_of,
-)
-from .answers import Answers
-from .body import is_form, read_form, read_json, read_query
-from .callers import Caller, identify, local_owner
-from .cookies import delete_cookie, set_cookie
-from .guard import check_origin, wants_html
+from ..sessions import Held
+from ..wire import SeededPKCE, TokenizedPKCE, read_seed, read_token_body, user_of
+from .body import is_form, read_form, read_json
+from .callback import response_code
+from .calls import Call, Route
+from .cookies import delete_cookie
 from .responses import json_response, no_content, page, see_other
-from .site import CALLBACK_PATH, Site
-from .tickets import AnswerLimit
-from .waiting import Waiters, wished_wait
+from .site import CALLBACK_PATH
+from .waiting import wished_wait
 
 #: Claims of the ID token that are the protocol's, and not the user's.
 _PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
-
-
-@dataclass(frozen=True)
-class Mounted:
-    """One blueprint in one application."""
-
-    blueprint: Blueprint
-    engine: Engine
-    site: Site
-    #: Whether the host's own cookies are ``SameSite=Strict``.
-    has_strict_cookies: bool
-    answer_limit: AnswerLimit = field(default_factory=AnswerLimit)
-    waiters: Waiters = field(default_factory=Waiters)
-
-
-class Call:
-    """One request to one of the routes, after it passed the guard."""
-
-    def __init__(self, request: Request, mounted: Mounted) -> None:
-        self.request = request
-        self.mounted = mounted
-        self.engine = mounted.engine
-        self.settings = mounted.engine.settings
-        self.site = mounted.site
-        self.html = wants_html(request)
-        self.answers = Answers(self.settings, self.site, request)
-
-    def caller(self) -> Caller:
-        """Who is calling."""
-        return identify(self.request, self.engine, self.site)
-
-    def check_origin(self) -> None:
-        """Check that a page of ours, or no page at all, makes this request.
-
-        :raises OriginRefused: otherwise.
-        """
-        check_origin(
-            self.request,
-            origin=self.site.origin(self.request),
-            allowed_origins=self.settings.allowed_origins,
-        )
-
-    @property
-    def callback_url(self) -> str:
-        """The redirect URI that is ours."""
-        return self.site.callback_url(self.request)
-
-    def with_pointer(self, response: Response, pointer: Pointer | None) -> Response:
-        """An answer that sets the cookie, where there is a new pointer."""
-        if pointer is not None:
-            set_cookie(
-                response,
-                self.site.cookie_name(self.request),
-                self.engine.signing.sign_pointer(pointer),
-                secure=self.site.is_secure(self.request),
-            )
-        return response
-
-    def on(self, flow: Flow | None) -> Response:
-        """Send a browser on after a sign-in."""
-        destination = self.settings.authenticated_url
-        if self.settings.delivers_to_session:
-            destination = (flow.return_to if flow is not None else None) or destination or "/"
-        if destination is None:
-            return page("done.html")
-        return see_other(self.site.destination(destination, self.request))
 
 
 def challenge(call: Call) -> Response:
@@ -159,135 +71,6 @@ def _return_to(form: Mapping[str, str]) -> str | None:
     if return_to is not None and not is_local_path(return_to):
         raise ReturnAddressRefused(field="return_to")
     return return_to
-
-
-# -- the callback ----------------------------------------------------------------
-
-
-def response_code(call: Call) -> Response:
-    """``/pkce/response/code``: the redirect URI."""
-    if call.request.method == "GET":
-        return _callback_get(call)
-    return _callback_post(call)
-
-
-def _callback_post(call: Call) -> Response:
-    for name in ("code", "state", "error", "iss", "ticket"):
-        if name in call.request.args:
-            raise ParameterInvalid("must be in the form, not in the address", field=name)
-    form = read_form(call.request)
-    answer = parse_answer(form)
-    if call.html:
-        return _keep(call, answer)
-    # Not a navigation, so no other site may have made it.
-    call.check_origin()
-    if call.settings.delivers_to_session:
-        raise DeliveryRefused(field="code")
-    caller = call.caller()
-    if not caller.owner.is_local:
-        caller.known_session  # noqa: B018 (raises the reason why there is none)
-    _, flow = call.engine.sign_in.find([caller.owner], answer.state)
-    bound = call.engine.sign_in.bind(flow, answer)
-    return json_response(call.answers.result(bound.value, read_schema(form.get("schema", ""))))
-
-
-def _keep(call: Call, answer: Answer) -> Response:
-    """Keep an answer under a ticket, and send the browser to fetch it.
-
-    The cross-site POST came without ``Lax`` cookies: no flow, session or cookie is touched.
-    """
-    call.mounted.answer_limit.count()
-    ticket = call.engine.sessions.keep(answer)
-    location = f"{call.site.route(CALLBACK_PATH, call.request)}?ticket={ticket}"
-    if call.mounted.has_strict_cookies:
-        # Strict cookies come along only where a page of ours begins the navigation.
-        return page("continue.html", refresh=f"0; url={location}", location=location)
-    return see_other(location)
-
-
-def _callback_get(call: Call) -> Response:
-    query = read_query(call.request)
-    if "ticket" in query:
-        return _fetch(call, query["ticket"])
-    if not query.keys() & {"code", "error", "state"}:
-        raise RequestError("There is no answer of the tenant in this address.")
-    answer = parse_answer(query)
-    if call.mounted.has_strict_cookies:
-        return _keep(call, answer)
-    _, flow = _find(call, answer.state)
-    try:
-        if not flow.value.is_answered:
-            call.engine.sign_in.bind(flow, answer)
-    except IssuerMismatch:
-        raise
-    except PKCEError:
-        # Told at the clean address, from the flow that failed.
-        call.engine.sign_in.reloaded(flow)
-    return _keep(call, Answer(state=answer.state))
-
-
-def _owners(call: Call, caller: Caller) -> list[Owner]:
-    """Whose flows this browser may finish: its own, and those of the local session."""
-    local = local_owner(call.request, call.engine)
-    return [caller.owner, *([local] if local is not None else [])]
-
-
-def _find(call: Call, state: str) -> tuple[Held[Session], Held[Flow]]:
-    """The flow that an answer is for, in the browser that brought it."""
-    caller = call.caller()
-    try:
-        return call.engine.sign_in.find(_owners(call, caller), state)
-    except SessionMismatch:
-        if caller.is_forged:
-            raise CookieForged() from None
-        raise
-
-
-def _fetch(call: Call, ticket: str) -> Response:
-    answer = call.engine.sessions.take_answer(ticket)
-    if answer is None:
-        return _spent(call)
-    session, flow = _find(call, answer.state)
-    flow.value.check_not_failed()
-    if not flow.value.is_answered:
-        flow = call.engine.sign_in.bind(flow, answer)
-    return _go_on(call, session, flow)
-
-
-def _spent(call: Call) -> Response:
-    """A ticket that is no more: reloading and going back are harmless."""
-    now = call.engine.clock()
-    owners = _owners(call, call.caller())
-    sessions = [owner.session for owner in owners if owner.session is not None]
-    for session in sessions:
-        recent = [
-            flow
-            for flow in call.engine.sessions.flows(session)
-            if (flow.value.bound_at or 0) > now - ANSWER_LIFETIME
-        ]
-        if recent:
-            newest = max(recent, key=lambda flow: flow.value.bound_at or 0)
-            newest.value.check_not_failed()
-            return _go_on(call, session, newest)
-    if any(session.value.grant(now=now) for session in sessions):
-        return call.on(None)
-    raise TicketSpent()
-
-
-def _go_on(call: Call, session: Held[Session], flow: Held[Flow]) -> Response:
-    """What follows an answer that is bound; with delivery ``session`` its exchange."""
-    if flow.value.status is Status.REDEEMING:
-        return page("redeeming.html", refresh="1")
-    if flow.value.status is Status.DONE or not call.settings.delivers_to_session:
-        return call.on(flow.value)
-    try:
-        redeemed = call.engine.redemption.redeem(session, flow, callback_url=call.callback_url)
-    except RedemptionUnderWay:
-        return page("redeeming.html", refresh="1")
-    return call.with_pointer(call.on(redeemed.flow), redeemed.pointer)
-
-
-# -- tokens ----------------------------------------------------------------------
 
 
 def token(call: Call) -> Response:
@@ -394,21 +177,6 @@ def user(call: Call) -> Response:
             clear_url=call.site.route("/pkce/clear", call.request),
         )
     return json_response(claims)
-
-
-@dataclass(frozen=True)
-class Route:
-    """One of our paths."""
-
-    path: str
-    endpoint: str
-    methods: tuple[str, ...]
-    view: Callable[[Call], Response]
-    #: Whether other sites send browsers here.
-    is_callback: bool = False
-    #: Whether its answer has a body, whose type is negotiated.
-    has_content: bool = True
-    is_for_session_delivery: bool = False
 
 
 ROUTES = (

@@ -1,0 +1,151 @@
+"""The redirect URI: an answer of the tenant is kept, fetched with its ticket, and bound."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from ..errors import (
+    CookieForged,
+    DeliveryRefused,
+    IssuerMismatch,
+    ParameterInvalid,
+    PKCEError,
+    RedemptionUnderWay,
+    RequestError,
+    SessionMismatch,
+    TicketSpent,
+)
+from ..flow import Flow, Status
+from ..protocol.authorization import Answer, parse_answer
+from ..session import Session
+from ..sessions import ANSWER_LIFETIME, Held
+from ..sign_in import Owner
+from ..wire import read_schema
+from .body import read_form, read_query
+from .callers import Caller, local_owner
+from .calls import Call
+from .responses import json_response, page, see_other
+from .site import CALLBACK_PATH
+
+
+def response_code(call: Call) -> Response:
+    """``/pkce/response/code``: the redirect URI."""
+    if call.request.method == "GET":
+        return _callback_get(call)
+    return _callback_post(call)
+
+
+def _callback_post(call: Call) -> Response:
+    for name in ("code", "state", "error", "iss", "ticket"):
+        if name in call.request.args:
+            raise ParameterInvalid("must be in the form, not in the address", field=name)
+    form = read_form(call.request)
+    answer = parse_answer(form)
+    if call.html:
+        return _keep(call, answer)
+    # Not a navigation, so no other site may have made it.
+    call.check_origin()
+    if call.settings.delivers_to_session:
+        raise DeliveryRefused(field="code")
+    caller = call.caller()
+    if not caller.owner.is_local:
+        caller.known_session  # noqa: B018 (raises the reason why there is none)
+    _, flow = call.engine.sign_in.find([caller.owner], answer.state)
+    bound = call.engine.sign_in.bind(flow, answer)
+    return json_response(call.answers.result(bound.value, read_schema(form.get("schema", ""))))
+
+
+def _keep(call: Call, answer: Answer) -> Response:
+    """Keep an answer under a ticket, and send the browser to fetch it.
+
+    The cross-site POST came without ``Lax`` cookies: no flow, session or cookie is touched.
+    """
+    call.mounted.answer_limit.count()
+    ticket = call.engine.sessions.keep(answer)
+    location = f"{call.site.route(CALLBACK_PATH, call.request)}?ticket={ticket}"
+    if call.mounted.has_strict_cookies:
+        # Strict cookies come along only where a page of ours begins the navigation.
+        return page("continue.html", refresh=f"0; url={location}", location=location)
+    return see_other(location)
+
+
+def _callback_get(call: Call) -> Response:
+    query = read_query(call.request)
+    if "ticket" in query:
+        return _fetch(call, query["ticket"])
+    if not query.keys() & {"code", "error", "state"}:
+        raise RequestError("There is no answer of the tenant in this address.")
+    answer = parse_answer(query)
+    if call.mounted.has_strict_cookies:
+        return _keep(call, answer)
+    _, flow = _find(call, answer.state)
+    try:
+        if not flow.value.is_answered:
+            call.engine.sign_in.bind(flow, answer)
+    except IssuerMismatch:
+        raise
+    except PKCEError:
+        # Told at the clean address, from the flow that failed.
+        call.engine.sign_in.reloaded(flow)
+    return _keep(call, Answer(state=answer.state))
+
+
+def _owners(call: Call, caller: Caller) -> list[Owner]:
+    """Whose flows this browser may finish: its own, and those of the local session."""
+    local = local_owner(call.request, call.engine)
+    return [caller.owner, *([local] if local is not None else [])]
+
+
+def _find(call: Call, state: str) -> tuple[Held[Session], Held[Flow]]:
+    """The flow that an answer is for, in the browser that brought it."""
+    caller = call.caller()
+    try:
+        return call.engine.sign_in.find(_owners(call, caller), state)
+    except SessionMismatch:
+        if caller.is_forged:
+            raise CookieForged() from None
+        raise
+
+
+def _fetch(call: Call, ticket: str) -> Response:
+    answer = call.engine.sessions.take_answer(ticket)
+    if answer is None:
+        return _spent(call)
+    session, flow = _find(call, answer.state)
+    flow.value.check_not_failed()
+    if not flow.value.is_answered:
+        flow = call.engine.sign_in.bind(flow, answer)
+    return _go_on(call, session, flow)
+
+
+def _spent(call: Call) -> Response:
+    """A ticket that is no more: reloading and going back are harmless."""
+    now = call.engine.clock()
+    owners = _owners(call, call.caller())
+    sessions = [owner.session for owner in owners if owner.session is not None]
+    for session in sessions:
+        recent = [
+            flow
+            for flow in call.engine.sessions.flows(session)
+            if (flow.value.bound_at or 0) > now - ANSWER_LIFETIME
+        ]
+        if recent:
+            newest = max(recent, key=lambda flow: flow.value.bound_at or 0)
+            newest.value.check_not_failed()
+            return _go_on(call, session, newest)
+    if any(session.value.grant(now=now) for session in sessions):
+        return call.on(None)
+    raise TicketSpent()
+
+
+def _go_on(call: Call, session: Held[Session], flow: Held[Flow]) -> Response:
+    """What follows an answer that is bound; with delivery ``session`` its exchange."""
+    if flow.value.status is Status.REDEEMING:
+        return page("redeeming.html", refresh="1")
+    if flow.value.status is Status.DONE or not call.settings.delivers_to_session:
+        return call.on(flow.value)
+    try:
+        redeemed = call.engine.redemption.redeem(session, flow, callback_url=call.callback_url)
+    except RedemptionUnderWay:
+        return page("redeeming.html", refresh="1")
+    return call.with_pointer(call.on(redeemed.flow), redeemed.pointer)

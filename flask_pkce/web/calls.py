@@ -1,0 +1,101 @@
+"""One request to one of the routes, and the blueprint's parts that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flask import Blueprint, Request, Response
+
+from ..engine import Engine
+from ..flow import Flow
+from ..signing import Pointer
+from .answers import Answers
+from .callers import Caller, identify
+from .cookies import set_cookie
+from .guard import check_origin, wants_html
+from .responses import page, see_other
+from .site import Site
+from .tickets import AnswerLimit
+from .waiting import Waiters
+
+
+@dataclass(frozen=True)
+class Mounted:
+    """One blueprint in one application."""
+
+    blueprint: Blueprint
+    engine: Engine
+    site: Site
+    #: Whether the host's own cookies are ``SameSite=Strict``.
+    has_strict_cookies: bool
+    answer_limit: AnswerLimit = field(default_factory=AnswerLimit)
+    waiters: Waiters = field(default_factory=Waiters)
+
+
+class Call:
+    """One request to one of the routes, after it passed the guard."""
+
+    def __init__(self, request: Request, mounted: Mounted) -> None:
+        self.request = request
+        self.mounted = mounted
+        self.engine = mounted.engine
+        self.settings = mounted.engine.settings
+        self.site = mounted.site
+        self.html = wants_html(request)
+        self.answers = Answers(self.settings, self.site, request)
+
+    def caller(self) -> Caller:
+        """Who is calling."""
+        return identify(self.request, self.engine, self.site)
+
+    def check_origin(self) -> None:
+        """Check that a page of ours, or no page at all, makes this request.
+
+        :raises OriginRefused: otherwise.
+        """
+        check_origin(
+            self.request,
+            origin=self.site.origin(self.request),
+            allowed_origins=self.settings.allowed_origins,
+        )
+
+    @property
+    def callback_url(self) -> str:
+        """The redirect URI that is ours."""
+        return self.site.callback_url(self.request)
+
+    def with_pointer(self, response: Response, pointer: Pointer | None) -> Response:
+        """An answer that sets the cookie, where there is a new pointer."""
+        if pointer is not None:
+            set_cookie(
+                response,
+                self.site.cookie_name(self.request),
+                self.engine.signing.sign_pointer(pointer),
+                secure=self.site.is_secure(self.request),
+            )
+        return response
+
+    def on(self, flow: Flow | None) -> Response:
+        """Send a browser on after a sign-in."""
+        destination = self.settings.authenticated_url
+        if self.settings.delivers_to_session:
+            destination = (flow.return_to if flow is not None else None) or destination or "/"
+        if destination is None:
+            return page("done.html")
+        return see_other(self.site.destination(destination, self.request))
+
+
+@dataclass(frozen=True)
+class Route:
+    """One of our paths."""
+
+    path: str
+    endpoint: str
+    methods: tuple[str, ...]
+    view: Callable[[Call], Response]
+    #: Whether other sites send browsers here.
+    is_callback: bool = False
+    #: Whether its answer has a body, whose type is negotiated.
+    has_content: bool = True
+    is_for_session_delivery: bool = False
