@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .exchange import Exchange
 from .hooks import HookRunner
+from .records import Records
 from .redemption import Redemption
 from .sealing import Sealing
 from .sessions import Sessions
@@ -59,8 +60,7 @@ def build_engine(
     """
     signing = Signing(secret_keys, namespace=namespace)
     sessions = Sessions(
-        store,
-        Sealing(secret_keys),
+        Records(store, Sealing(secret_keys), clock=clock),
         signing,
         namespace=namespace,
         clock=clock,

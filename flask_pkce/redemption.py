@@ -24,8 +24,9 @@ from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
 from .protocol.pkce import verifies
 from .protocol.token import TokenResponse, build_code_request
+from .records import Held
 from .session import Grant, Session
-from .sessions import Held, Sessions
+from .sessions import Sessions
 from .settings import Settings
 from .sign_in import SignIn
 from .signing import Pointer

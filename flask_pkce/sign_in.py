@@ -26,9 +26,10 @@ from .protocol.authorization import (
     validate_answer,
 )
 from .protocol.metadata import Tenant
+from .records import Held
 from .seeding import build_request, changed_by_hooks, check_same, check_seed
 from .session import LOCAL_OWNER, Session
-from .sessions import Held, Sessions
+from .sessions import Sessions
 from .settings import Settings
 from .signing import Pointer
 from .tenants import Tenants

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .exchange import Exchange
 from .hooks import HookRunner, signed_out
+from .records import Held
 from .session import Session
-from .sessions import Held, Sessions
+from .sessions import Sessions
 
 
 class SignOut:

@@ -12,8 +12,9 @@ from .hooks import HookRunner, token_refreshed
 from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
 from .protocol.token import TokenResponse, build_refresh_request
+from .records import Held
 from .session import Grant, Session
-from .sessions import Held, Sessions
+from .sessions import Sessions
 from .settings import Settings
 
 

@@ -17,8 +17,9 @@ from ..errors import (
 )
 from ..flow import Flow, Status
 from ..protocol.authorization import Answer, parse_answer
+from ..records import Held
 from ..session import Session
-from ..sessions import ANSWER_LIFETIME, Held
+from ..sessions import ANSWER_LIFETIME
 from ..sign_in import Owner
 from ..wire import read_schema
 from .body import read_form, read_query

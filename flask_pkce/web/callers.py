@@ -10,8 +10,8 @@ from flask import Request
 from ..engine import Engine
 from ..errors import CookieForged, CookieMissing, SessionMismatch
 from ..protocol.addresses import is_loopback_host
+from ..records import Held
 from ..session import Session
-from ..sessions import Held
 from ..sign_in import Owner
 from .cookies import read_cookies
 from .site import Site

@@ -16,8 +16,8 @@ from ..errors import (
 from ..flow import Status
 from ..protocol.addresses import is_local_path
 from ..protocol.token import REFRESH_TOKEN
+from ..records import Held
 from ..session import Session
-from ..sessions import Held
 from ..wire import SeededPKCE, TokenizedPKCE, read_seed, read_token_body, user_of
 from .body import is_form, read_form, read_json
 from .callback import response_code
