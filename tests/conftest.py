@@ -1,0 +1,89 @@
+"""A host application, in process: its tenant, its clock, and the browsers that visit it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_pkce import PKCEBlueprint
+from flask_pkce.engine import build_engine
+from flask_pkce.testing import LocalTenant
+from tests.web.host import CALLBACK, Browser, Clock, Host, ObservedStore
+
+MakeApp = Callable[..., Host]
+
+SECRET_KEY = "a key of the tests, long enough for anybody"
+
+
+@pytest.fixture(scope="session")
+def tenant_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tenants keep their keys, which are made once, for making them is slow."""
+    return tmp_path_factory.mktemp("tenant-keys")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time, of the application and of its tenant."""
+    return Clock()
+
+
+@pytest.fixture
+def tenant(clock: Clock, tenant_keys: Path) -> LocalTenant:
+    """The local tenant, to be mounted in process."""
+    return LocalTenant(clock=clock, keys_folder=tenant_keys)
+
+
+@pytest.fixture
+def make_app(clock: Clock, tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> MakeApp:
+    """Make a host application with the blueprint in it.
+
+    Takes the settings, and, where a test has its own: a ``blueprint`` with hooks, an ``app`` with
+    other things in it, and a ``url_prefix``.
+    """
+    timed = functools.partial(build_engine, clock=clock, monotonic=clock)
+    monkeypatch.setattr("flask_pkce.blueprint.build_engine", timed)
+
+    def make(
+        *,
+        blueprint: PKCEBlueprint | None = None,
+        url_prefix: str = "",
+        app: Flask | None = None,
+        **settings: Any,
+    ) -> Host:
+        app = app or Flask("host")
+        pkce = blueprint or PKCEBlueprint()
+        store = ObservedStore(clock=clock)
+        prefix = pkce.config_prefix
+        usual = {
+            "SECRET_KEY": SECRET_KEY,
+            f"{prefix}DOMAIN": tenant.issuer,
+            f"{prefix}CLIENT_ID": tenant.client.client_id,
+            f"{prefix}STORE_URL": store,
+        }
+        app.config.update({**usual, **settings})
+        pkce.init_app(app, url_prefix=url_prefix)
+        engine = pkce.engine(app)
+        tenant.mount(engine.transport.session)
+        address = engine.settings.public_url or "http://localhost"
+        redirect_uris = [f"{address}{url_prefix}{CALLBACK}", *engine.settings.redirect_uris]
+        tenant.register(redirect_uris=redirect_uris)
+        return Host(app, pkce, tenant, clock, store, address, url_prefix)
+
+    return make
+
+
+@pytest.fixture
+def host(make_app: MakeApp) -> Host:
+    """A host with the settings that most tests have: refresh tokens, nothing else."""
+    return make_app(PKCE_SCOPE="openid profile email offline_access")
+
+
+@pytest.fixture
+def browser(host: Host) -> Browser:
+    """A browser that visits it."""
+    return host.browser()
