@@ -5,6 +5,9 @@ Calls go through :meth:`requests.Session.send`, so that requests-mock and respon
 
 from __future__ import annotations
 
+import http.client
+import io
+import socket
 import ssl
 import threading
 import time
@@ -16,6 +19,8 @@ from urllib.parse import urlencode
 from urllib.request import Request
 
 import requests
+import urllib3
+import urllib3.connection
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
@@ -81,7 +86,7 @@ class Transport:
         self.session.trust_env = False
         self.session.cookies.set_policy(_NoCookies())
         for scheme in ("https://", "http://"):
-            self.session.mount(scheme, HTTPAdapter(pool_maxsize=_POOL_SIZE))
+            self.session.mount(scheme, _Adapter(pool_maxsize=_POOL_SIZE))
         self._proxies = dict(proxies or {})
         self._verify = ca_bundle or True
         self._clock = clock
@@ -105,7 +110,6 @@ class Transport:
         :raises TenantSilent: if it may have, and no whole answer came in time.
         :raises TenantError: if the answer is a redirect, encoded, or too large.
         """
-        deadline = self._clock() + self.timeout
         request.headers = {
             **(request.headers or {}),
             "Accept": "application/json",
@@ -118,12 +122,14 @@ class Transport:
                 prepared,
                 allow_redirects=False,
                 stream=True,
-                timeout=(min(CONNECT_TIMEOUT, self.timeout), self.timeout),
+                timeout=urllib3.Timeout(  # type: ignore[arg-type]
+                    total=self.timeout, connect=CONNECT_TIMEOUT
+                ),
                 verify=self._verify,
                 proxies=self._proxies,
             )
             try:
-                body = self._read(response, deadline)
+                body = _read(response)
             finally:
                 response.close()
         except requests.RequestException as exc:
@@ -136,20 +142,6 @@ class Transport:
             raise TenantError("The tenant answered with a redirect, which is not followed.")
         return HTTPAnswer(response.status_code, response.headers, body)
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
-        if response.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
-            raise TenantError("The tenant's answer is compressed, which was not asked for.")
-        # read1 returns what has arrived; read would wait for a whole chunk, past any deadline.
-        read = getattr(response.raw, "read1", response.raw.read)
-        body = bytearray()
-        while chunk := read(_CHUNK):
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise TenantError("The tenant's answer is too large.")
-            if self._clock() > deadline:
-                raise TenantSilent("The tenant's answer did not end in time.")
-        return bytes(body)
-
     def _drop_idle_connections(self) -> None:
         with self._lock:
             if self._clock() - self._last_used <= MAX_IDLE:
@@ -158,6 +150,84 @@ class Transport:
         for adapter in self.session.adapters.values():
             if isinstance(adapter, HTTPAdapter):
                 adapter.poolmanager.clear()
+
+
+def _read(response: requests.Response) -> bytes:
+    if response.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
+        raise TenantError("The tenant's answer is compressed, which was not asked for.")
+    body = bytearray()
+    while chunk := response.raw.read(_CHUNK):
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise TenantError("The tenant's answer is too large.")
+    return bytes(body)
+
+
+# -- the deadline: a socket's timeout starts anew with every byte, ours does not ---
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a socket until the time is over that it had at the beginning."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw = raw
+        self._sock = sock
+        timeout = sock.gettimeout()
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._deadline is not None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the deadline is over")
+            self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _DeadlineResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        raw = self.fp.detach()
+        self.fp = io.BufferedReader(_DeadlineReader(raw, sock))
+
+
+class _HTTPConnection(urllib3.connection.HTTPConnection):
+    response_class = _DeadlineResponse
+
+
+class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    response_class = _DeadlineResponse
+
+
+class _HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+class _Adapter(HTTPAdapter):
+    """The usual adapter, on connections that keep to a deadline."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self._use_deadlines(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        return self._use_deadlines(super().proxy_manager_for(*args, **kwargs))
+
+    @staticmethod
+    def _use_deadlines(manager: Any) -> Any:
+        manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        return manager
 
 
 class _NoCookies(DefaultCookiePolicy):
