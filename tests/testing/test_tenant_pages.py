@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from flask_pkce.testing import LocalTenant, SignInRefused, TenantUser
+from flask_pkce.testing import LocalTenant, SignInRefused, TenantClient, TenantUser
 from flask_pkce.testing.tenant.browser import parse_forms, parse_text
 from tests.testing.relying_party import CALLBACK, Clock, RelyingParty
 
@@ -126,6 +126,30 @@ def test_redirect_uri_with_a_query(party: RelyingParty) -> None:
         answer = party.tenant.sign_in(party.url(redirect_uri=callback, response_mode=mode))
         assert answer.url == callback
         assert answer.params.keys() == {"code", "state"}
+
+
+@pytest.mark.parametrize(
+    ("redirect_uri", "is_good"),
+    [
+        ("http://localhost:3000/callback", True),
+        ("http://localhost:65535/callback", True),
+        ("http://localhost/callback", True),
+        ("http://127.0.0.1:3000/callback", False),
+        ("http://localhost:3000/callback/", False),
+        ("http://localhost:3000@evil.example/callback", False),
+        ("http://localhost:/callback", False),
+        ("https://app.example:3000/callback", False),
+    ],
+)
+def test_native_client(keys_folder: Path, redirect_uri: str, is_good: bool) -> None:
+    """A native client's loopback redirect URI is good with every port (RFC 8252 7.3)."""
+    uris = ("http://localhost/callback", "https://app.example/callback")
+    native = TenantClient("local-client", redirect_uris=uris, is_native=True)
+    tenant = LocalTenant(keys_folder=keys_folder, clients=[native])
+    assert tenant.register(client_secret="secret").is_native
+    party = RelyingParty(tenant, tenant.mount(requests.Session()))
+    page = party.session.get(party.url(redirect_uri=redirect_uri), timeout=10)
+    assert page.status_code == (200 if is_good else 403)
 
 
 def test_single_sign_on(party: RelyingParty) -> None:

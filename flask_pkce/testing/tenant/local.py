@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from threading import Thread
@@ -129,11 +130,14 @@ class LocalTenant:
             if client_id
             else (self.client)
         )
-        client = TenantClient(
-            known.client_id,
-            client_secret or known.client_secret,
-            (*known.redirect_uris, *redirect_uris),
-            (*known.post_logout_redirect_uris, *post_logout_redirect_uris),
+        client = replace(
+            known,
+            client_secret=client_secret or known.client_secret,
+            redirect_uris=(*known.redirect_uris, *redirect_uris),
+            post_logout_redirect_uris=(
+                *known.post_logout_redirect_uris,
+                *post_logout_redirect_uris,
+            ),
         )
         self._provider.clients[client.client_id] = client
         return client

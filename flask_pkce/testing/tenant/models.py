@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
+
+_LOOPBACK = re.compile(r"(http://(?:localhost|127\.0\.0\.1|\[::1\])):[0-9]{1,5}(/.*)")
 
 
 @dataclass(frozen=True)
@@ -14,12 +17,22 @@ class TenantClient:
     :param client_secret: its secret; without one it is a public client.
     :param redirect_uris: where the browser may be sent with an answer, compared byte for byte.
     :param post_logout_redirect_uris: where the browser may be sent after signing out.
+    :param is_native: whether redirect URIs on a loopback host that are registered without a port
+        are good with every port (RFC 8252 7.3).
     """
 
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
+    is_native: bool = False
+
+    def may_redirect_to(self, redirect_uri: str) -> bool:
+        """Whether an answer may be sent there."""
+        if redirect_uri in self.redirect_uris:
+            return True
+        loopback = _LOOPBACK.fullmatch(redirect_uri) if self.is_native else None
+        return loopback is not None and "".join(loopback.groups()) in self.redirect_uris
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class AuthorizationPages:
                 return error_page(400, "Malformed request", f"The parameter {name} is repeated.")
         if client is None:
             return error_page(400, "Unknown client", "No application has this client_id.")
-        if request.args.get("redirect_uri") not in client.redirect_uris:
+        if not client.may_redirect_to(request.args.get("redirect_uri", "")):
             return error_page(
                 403,
                 "Callback URL mismatch",

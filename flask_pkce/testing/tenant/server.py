@@ -46,7 +46,7 @@ class RegisteredClient(ClientMixin):
         return scope or ""
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        return redirect_uri in self._client.redirect_uris
+        return self._client.may_redirect_to(redirect_uri)
 
     def check_client_secret(self, client_secret: str) -> bool:
         known = self._client.client_secret or ""
