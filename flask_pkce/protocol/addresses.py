@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from .text import is_visible_ascii
 
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.\-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_HOST_AND_PORT = re.compile(r"([a-z0-9]([a-z0-9.\-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]*)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -35,7 +35,10 @@ def parse_address(text: str) -> SplitResult:
     """
     if not is_visible_ascii(text, 2048) or "\\" in text:
         raise ValueError("is not an address of visible ASCII characters")
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError("has a host that is no host name") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise ValueError("must begin with https://")
     if "@" in parts.netloc:
@@ -44,9 +47,10 @@ def parse_address(text: str) -> SplitResult:
         port = parts.port
     except ValueError:
         raise ValueError("has a port that is no port") from None
-    host = host_of(parts)
-    if _HOST.fullmatch(host) is None:
+    # Not `parts.hostname`: urlsplit takes `x[::1]y` for `::1`, and others do not.
+    if _HOST_AND_PORT.fullmatch(parts.netloc.lower()) is None:
         raise ValueError("has a host that is no host name")
+    host = host_of(parts)
     if parts.scheme == "http" and not is_loopback_host(host):
         raise ValueError("must begin with https:// (plain http only for a loopback host)")
     if port == _DEFAULT_PORTS[parts.scheme]:

@@ -1,0 +1,139 @@
+"""Code verifier and code challenge, the vectors of the RFC first."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_pkce.protocol.pkce import (
+    CODE_CHALLENGE_METHOD,
+    base64url,
+    build_code_verifier,
+    code_challenge,
+    decode_base64url,
+    is_code_challenge,
+    is_code_verifier,
+    verifies,
+)
+from tests.support import CHALLENGE, VERIFIER
+
+#: RFC 7636 Appendix B
+OCTETS = bytes(
+    (116, 24, 223, 180, 151, 153, 224, 37, 79, 250, 96, 125, 216, 173, 187, 186)
+    + (22, 212, 37, 77, 105, 214, 191, 240, 91, 88, 5, 88, 83, 132, 141, 121)
+)
+
+
+def test_appendix_b() -> None:
+    """The octets of the appendix give its verifier, and that gives its challenge."""
+    assert build_code_verifier(OCTETS) == VERIFIER
+    assert code_challenge(VERIFIER) == CHALLENGE
+    assert verifies(VERIFIER, CHALLENGE)
+    assert CODE_CHALLENGE_METHOD == "S256"
+
+
+def test_appendix_a() -> None:
+    """Base64url as in the appendix: no padding, and the two letters that differ."""
+    assert base64url(bytes([3, 236, 255, 224, 193])) == "A-z_4ME"
+    assert decode_base64url("A-z_4ME") == bytes([3, 236, 255, 224, 193])
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_randomness_of_another_length(length: int) -> None:
+    """A verifier is made of exactly 32 bytes."""
+    with pytest.raises(ValueError, match="32 bytes"):
+        build_code_verifier(bytes(length))
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_every_verifier_is_one(randomness: bytes) -> None:
+    """Whatever the randomness, verifier and challenge are well-formed and belong together."""
+    verifier = build_code_verifier(randomness)
+    assert len(verifier) == 43
+    assert is_code_verifier(verifier)
+    assert is_code_challenge(code_challenge(verifier))
+    assert verifies(verifier, code_challenge(verifier))
+
+
+@given(st.binary(max_size=100))
+def test_base64url_there_and_back(data: bytes) -> None:
+    """What is encoded decodes to the same bytes."""
+    assert decode_base64url(base64url(data)) == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("A-z_4ME=", id="padding"),
+        pytest.param("A+z/4ME", id="alphabet of base64"),
+        pytest.param("A-z_4MF", id="bits that no encoder sets"),
+        pytest.param("A-z_4", id="a length that no encoder makes"),
+        pytest.param("A-z_\n4ME", id="line break"),
+        pytest.param("A-z_4Mé", id="beyond ASCII"),
+    ],
+)
+def test_not_base64url(text: str) -> None:
+    """Only the one spelling that an encoder makes is read."""
+    with pytest.raises(ValueError, match="base64url"):
+        decode_base64url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a" * 43, id="shortest"),
+        pytest.param("a" * 128, id="longest"),
+        pytest.param("AZaz09-._~" * 5, id="whole alphabet"),
+    ],
+)
+def test_code_verifier(text: str) -> None:
+    """43 to 128 unreserved characters are a verifier."""
+    assert is_code_verifier(text)
+    assert len(code_challenge(text)) == 43
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("a" * 42, id="too short"),
+        pytest.param("a" * 129, id="too long"),
+        pytest.param("a" * 42 + "+", id="reserved"),
+        pytest.param("a" * 42 + " ", id="space"),
+        pytest.param("a" * 43 + "\n", id="line break at the end"),
+        pytest.param("é" * 43, id="beyond ASCII"),
+        pytest.param("٣" * 43, id="digits of another script"),
+    ],
+)
+def test_not_a_code_verifier(text: str) -> None:
+    """Another length or alphabet is no verifier, and no challenge is derived of it."""
+    assert not is_code_verifier(text)
+    with pytest.raises(ValueError, match="not a code verifier"):
+        code_challenge(text)
+    with pytest.raises(ValueError, match="not a code verifier"):
+        verifies(text, CHALLENGE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(CHALLENGE[:-1], id="42 characters"),
+        pytest.param(CHALLENGE + "A", id="44 characters"),
+        pytest.param(CHALLENGE + "=", id="padding"),
+        pytest.param(CHALLENGE[:-1] + "=", id="padding within"),
+        pytest.param(CHALLENGE.replace("-", "+"), id="alphabet of base64"),
+        pytest.param(CHALLENGE[:-1] + "N", id="bits that no encoder sets"),
+        pytest.param(CHALLENGE + "\n", id="line break at the end"),
+    ],
+)
+def test_not_a_code_challenge(text: str) -> None:
+    """A challenge is canonical base64url of 32 bytes."""
+    assert is_code_challenge(CHALLENGE)
+    assert not is_code_challenge(text)
+
+
+def test_verifier_of_another_challenge() -> None:
+    """A verifier fits its own challenge alone."""
+    assert not verifies("a" * 43, CHALLENGE)
+    assert not verifies(VERIFIER, VERIFIER)

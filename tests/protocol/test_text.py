@@ -1,0 +1,100 @@
+"""What the specifications allow in a string."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_pkce.protocol.text import (
+    has_control_characters,
+    is_error_code,
+    is_scope_token,
+    is_visible_ascii,
+    one_line,
+)
+
+
+@pytest.mark.parametrize("text", ["openid", "read:users", "https://api/x", "!#[]~"])
+def test_scope_token(text: str) -> None:
+    """Visible ASCII is a scope."""
+    assert is_scope_token(text)
+
+
+@pytest.mark.parametrize("text", ["", "a b", 'a"b', "a\\b", "a\tb", "openid\n", "é"])
+def test_no_scope_token(text: str) -> None:
+    """A space, a quote, a backslash, a control or nothing at all is no scope (N06g)."""
+    assert not is_scope_token(text)
+
+
+@pytest.mark.parametrize("text", ["!", "~", "aZ09-._~", "x" * 10])
+def test_visible_ascii(text: str) -> None:
+    """From the exclamation mark to the tilde, as long as allowed."""
+    assert is_visible_ascii(text, 10)
+
+
+@pytest.mark.parametrize("text", ["", "x" * 11, "a b", "a\x7f", "a\n", "\x1f", "é"])
+def test_not_visible_ascii(text: str) -> None:
+    """Nothing, too much, a space, a control, or beyond ASCII."""
+    assert not is_visible_ascii(text, 10)
+
+
+@pytest.mark.parametrize("text", ["access_denied", "no spaces here? yes", "x" * 64])
+def test_error_code(text: str) -> None:
+    """Printable ASCII, spaces too, is an error code."""
+    assert is_error_code(text)
+
+
+@pytest.mark.parametrize("text", ["", "x" * 65, 'a"b', "a\\b", "<é>", "a\n"])
+def test_no_error_code(text: str) -> None:
+    """A quote, a backslash, a control, or more than 64 characters."""
+    assert not is_error_code(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("\n", id="line feed"),
+        pytest.param("a\x00", id="null"),
+        pytest.param("\x7f", id="delete"),
+        pytest.param("\x85", id="next line"),
+        pytest.param("a\u2028b", id="line separator"),
+        pytest.param("a\u2029b", id="paragraph separator"),
+        pytest.param("a\ud800", id="half a surrogate pair"),
+    ],
+)
+def test_control_characters(text: str) -> None:
+    """Controls, separators and halves of pairs are found (N06b)."""
+    assert has_control_characters(text)
+
+
+@pytest.mark.parametrize("text", ["", "plain", "Jürgen", "Ἀθήνα", "👍", "a\u200db"])
+def test_no_control_characters(text: str) -> None:
+    """Letters of any script are none."""
+    assert not has_control_characters(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("a\r\nb\x1b[31mc", "a b [31mc", id="line breaks and escapes"),
+        pytest.param("  a \t b  ", "a b", id="spaces"),
+        pytest.param("x" * 300, "x" * 256, id="too long"),
+        pytest.param("ü" * 2000, "ü" * 256, id="much too long"),
+        pytest.param("a\ud800b", "a b", id="half a surrogate pair"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_one_line(text: str, line: str) -> None:
+    """A stranger's text becomes one line of at most 256 characters (N31)."""
+    assert one_line(text) == line
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=())))
+def test_one_line_is_one(text: str) -> None:
+    """Whatever comes, no control is left, and it can be encoded."""
+    line = one_line(text)
+    assert len(line) <= 256
+    assert not has_control_characters(line)
+    assert line.encode().decode() == line
+    assert len(line.splitlines()) <= 1

@@ -1,0 +1,281 @@
+"""What the tests of the layers without Flask share: clocks, a tenant, ID tokens, an engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any, TypeVar
+
+from blinker import Signal
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
+
+from flask_pkce.engine import build_engine
+from flask_pkce.flow import Flow
+from flask_pkce.hooks import HookRunner, Hooks
+from flask_pkce.protocol.authorization import Answer, parse_answer
+from flask_pkce.protocol.metadata import Registration, Tenant, parse_metadata
+from flask_pkce.records import Held
+from flask_pkce.redemption import Redeemed
+from flask_pkce.session import Session
+from flask_pkce.sessions import Sessions
+from flask_pkce.settings import read_settings
+from flask_pkce.sign_in import Owner, Sent
+from flask_pkce.stores import MemoryStore, Store
+from flask_pkce.testing import LocalTenant
+from flask_pkce.wire import SeededPKCE
+
+#: The moment at which the tests play, in Unix seconds.
+NOW = 1_800_000_000
+
+# RFC 7636 Appendix B
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+SECRET_KEY = b"a secret key that is long enough"
+CALLBACK = "https://app.example/pkce/response/code"
+#: Another redirect URI that is allowed, of a program that reads the answer itself.
+ELSEWHERE = "http://127.0.0.1:5173/done"
+CLIENT_ID = "local-client"
+ISSUER = "https://tenant.example/"
+
+T = TypeVar("T")
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+# -- the tenant's metadata -------------------------------------------------------
+
+REGISTRATION = Registration(ISSUER, True, CLIENT_ID)
+
+
+def metadata(**changes: Any) -> dict[str, Any]:
+    """The tenant's metadata; ``None`` leaves a member out."""
+    document = {
+        "issuer": ISSUER,
+        "authorization_endpoint": f"{ISSUER}authorize",
+        "token_endpoint": f"{ISSUER}oauth/token",
+        "jwks_uri": f"{ISSUER}.well-known/jwks.json",
+        "userinfo_endpoint": f"{ISSUER}userinfo",
+        "revocation_endpoint": f"{ISSUER}oauth/revoke",
+        **changes,
+    }
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def make_tenant(registration: Registration = REGISTRATION, **changes: Any) -> Tenant:
+    """A tenant with that metadata."""
+    return parse_metadata(metadata(**changes), registration)
+
+
+# -- keys and ID tokens ----------------------------------------------------------
+
+
+@cache
+def rsa_key(name: str = "first", size: int = 2048) -> RSAKey:
+    """A private key of the tenant, the same one whenever it is asked for by that name."""
+    return RSAKey.generate_key(size)
+
+
+@cache
+def ec_key(curve: str = "P-256") -> ECKey:
+    """A private key on an elliptic curve."""
+    return ECKey.generate_key(curve)
+
+
+@cache
+def okp_key() -> OKPKey:
+    """A private key for EdDSA."""
+    return OKPKey.generate_key("Ed25519")
+
+
+def jwk(key: Key, **members: Any) -> dict[str, Any]:
+    """The public key as a member of a key set; ``None`` leaves a member out."""
+    public = {**key.as_dict(private=False), "use": "sig", **members}
+    return {name: value for name, value in public.items() if value is not None}
+
+
+def base64url(data: bytes) -> str:
+    """Base64url without padding, not by the code under test."""
+    return urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def at_hash(access_token: str, *, hash_name: str = "sha256") -> str:
+    """The ``at_hash`` of an access token (OpenID Connect Core 3.1.3.6)."""
+    digest = hashlib.new(hash_name, access_token.encode()).digest()
+    return base64url(digest[: len(digest) // 2])
+
+
+def id_claims(**changes: Any) -> dict[str, Any]:
+    """Claims that are in order; ``None`` leaves one out."""
+    claims = {
+        "iss": ISSUER,
+        "sub": "auth0|alice",
+        "aud": CLIENT_ID,
+        "exp": NOW + 3600,
+        "iat": NOW,
+        "nonce": "the-nonce",
+        **changes,
+    }
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def sign(
+    payload: Mapping[str, Any] | bytes,
+    key: Key | None = None,
+    *,
+    alg: str = "RS256",
+    **header: Any,
+) -> str:
+    """A compact JWS with any header and any payload; ``None`` leaves a parameter out."""
+    data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    members = {"alg": alg, "kid": "first", **header}
+    protected = {name: value for name, value in members.items() if value is not None}
+    return sign_parts(json.dumps(protected).encode(), data, key, alg=alg)
+
+
+def sign_parts(header: bytes, payload: bytes, key: Key | None = None, *, alg: str) -> str:
+    """A compact JWS of bytes; joserfc makes the signature alone, for it would refuse some."""
+    signing_input = f"{base64url(header)}.{base64url(payload)}"
+    signature = JWSRegistry.algorithms[alg].sign(signing_input.encode(), key or rsa_key())
+    return f"{signing_input}.{base64url(signature)}"
+
+
+# -- an engine with its tenant ---------------------------------------------------
+
+
+class Bench:
+    """An engine, with a local tenant in process and one clock for all of them.
+
+    :param keys_folder: where the tenant keeps its keys; making them anew is slow.
+    :param secret_keys: ``SECRET_KEY``, then its fallbacks.
+    :param settings: settings that differ, by their names without the prefix.
+    """
+
+    def __init__(
+        self,
+        keys_folder: Path,
+        *,
+        hooks: Hooks | None = None,
+        secret_keys: tuple[bytes, ...] = (SECRET_KEY,),
+        store: Store | None = None,
+        **settings: Any,
+    ) -> None:
+        self.clock = Clock()
+        self.monotonic = Clock(1000)
+        self.tenant = LocalTenant(clock=self.clock, keys_folder=keys_folder)
+        self.tenant.register(redirect_uris=[CALLBACK, ELSEWHERE])
+        self.store = store or MemoryStore(clock=self.clock)
+        config = {
+            "DOMAIN": ISSUER,
+            "CLIENT_ID": CLIENT_ID,
+            "REDIRECT_URIS": ELSEWHERE,
+            "SCOPE": "openid profile email offline_access",
+            **settings,
+        }
+        self.engine = build_engine(
+            read_settings({f"PKCE_{name}": value for name, value in config.items()}),
+            self.store,
+            HookRunner(hooks or Hooks(), ensure_sync=lambda hook: hook, sender=self),
+            secret_keys=secret_keys,
+            namespace="pkce",
+            clock=self.clock,
+            monotonic=self.monotonic,
+        )
+        self.tenant.mount(self.engine.transport.session)
+
+    @property
+    def sessions(self) -> Sessions:
+        """The engine's sessions."""
+        return self.engine.sessions
+
+    @property
+    def token_requests(self) -> int:
+        """How often the tenant was asked for tokens."""
+        return self.tenant.count("POST", "/oauth/token")
+
+    @property
+    def revocations(self) -> int:
+        """How often the tenant was asked to revoke."""
+        return self.tenant.count("POST", "/oauth/revoke")
+
+    # -- the steps of a sign-in --------------------------------------------------
+
+    def send(self, session: Held[Session] | None = None, **seed: Any) -> Sent:
+        """Send a browser to the tenant, in a new session if none is given."""
+        return self.engine.sign_in.authorize(
+            Owner(session), SeededPKCE(**seed), callback_url=CALLBACK
+        )
+
+    def answer(self, sent: Sent, *, cancel: bool = False) -> Answer:
+        """What the tenant answers once a person signed in."""
+        return parse_answer(self.tenant.sign_in(sent.authorization_url, cancel=cancel).params)
+
+    def bind(self, sent: Sent) -> Held[Flow]:
+        """The flow, with the answer that the tenant gives."""
+        return self.engine.sign_in.bind(sent.flow, self.answer(sent))
+
+    def redeem(
+        self, session: Held[Session], flow: Held[Flow], code_verifier: str | None = None
+    ) -> Redeemed:
+        """Exchange the code of a flow."""
+        return self.engine.redemption.redeem(
+            session, flow, callback_url=CALLBACK, code_verifier=code_verifier
+        )
+
+    def sign_in(self, **seed: Any) -> Redeemed:
+        """Everything at once."""
+        sent = self.send(**seed)
+        return self.redeem(sent.session, self.bind(sent))
+
+    def now(self, flow: Held[Flow]) -> Flow:
+        """A flow as the store has it now."""
+        current = self.sessions.reload_flow(flow)
+        assert current is not None
+        return current.value
+
+
+@contextmanager
+def told(signal: Signal) -> Iterator[list[dict[str, Any]]]:
+    """What a signal tells while the block runs."""
+    heard: list[dict[str, Any]] = []
+
+    def hear(sender: object, **values: Any) -> None:
+        heard.append(values)
+
+    with signal.connected_to(hear):
+        yield heard
+
+
+def at_once(task: Callable[[int], T], count: int) -> list[T | Exception]:
+    """Run a task in several threads that begin together; what each returned or raised."""
+    barrier = Barrier(count)
+    results: list[T | Exception] = [AssertionError("did not run")] * count
+
+    def run(number: int) -> None:
+        barrier.wait(10)
+        try:
+            results[number] = task(number)
+        except Exception as exc:
+            results[number] = exc
+
+    threads = [Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
