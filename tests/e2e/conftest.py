@@ -18,6 +18,7 @@ from .processes import PATIENCE, Node, Provider, Server, client_python, find_nod
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
+CLIENT_SECRET = "a-secret-of-the-confidential-client"
 CALLBACKS = ("/pkce/response/code", "/auth/pkce/response/code")
 
 Serve = Callable[..., Server]
@@ -44,8 +45,10 @@ def node() -> Node:
 
 
 @pytest.fixture(scope="session")
-def provider(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    """The tenant, with a public client and one that has a secret.
+def start_provider(
+    node: Node, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[bool], Provider]]:
+    """Start a tenant, which sends ``iss`` or not, with a public client and a confidential one.
 
     The clients are native ones, because those may come from any port of loopback.
     """
@@ -54,21 +57,37 @@ def provider(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         "grant_types": ["authorization_code", "refresh_token"],
         "redirect_uris": [f"http://localhost{path}" for path in CALLBACKS],
     }
-    running = Provider(
-        node,
-        tmp_path_factory.mktemp("provider") / "log",
-        clients=[
-            {**common, "client_id": "public", "token_endpoint_auth_method": "none"},
-            {
-                **common,
-                "client_id": "confidential",
-                "client_secret": "a-secret-of-the-confidential-client",
-                "token_endpoint_auth_method": "client_secret_post",
-            },
-        ],
-    )
-    yield running
-    running.close()
+    clients = [
+        {**common, "client_id": "public", "token_endpoint_auth_method": "none"},
+        {
+            **common,
+            "client_id": "confidential",
+            "client_secret": CLIENT_SECRET,
+            "token_endpoint_auth_method": "client_secret_post",
+        },
+    ]
+    running: list[Provider] = []
+
+    def start(iss: bool) -> Provider:
+        log = tmp_path_factory.mktemp("provider") / "log"
+        running.append(Provider(node, log, clients=clients, iss=iss))
+        return running[-1]
+
+    yield start
+    for provider in running:
+        provider.close()
+
+
+@pytest.fixture(scope="session")
+def provider(start_provider: Callable[[bool], Provider]) -> Provider:
+    """The tenant."""
+    return start_provider(True)
+
+
+@pytest.fixture(scope="session")
+def provider_without_iss(start_provider: Callable[[bool], Provider]) -> Provider:
+    """A tenant that does not say in its answers who it is, as Auth0 by default."""
+    return start_provider(False)
 
 
 # -- the browser -------------------------------------------------------------
@@ -146,6 +165,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
             *(sys.executable, "-m", "gunicorn", factory),
             *("--bind", "fd://{fd}", "--workers", str(workers), "--threads", "8"),
             *("--chdir", str(Path(__file__).parent), "--graceful-timeout", "1"),
+            "--no-control-socket",
         ]
         configuration = {
             "SECRET_KEY": "the secret key of the end-to-end tests",

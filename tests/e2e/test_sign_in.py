@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .conftest import CLIENT_SECRET
 from .person import parameters_of, state_of
 
 if TYPE_CHECKING:
@@ -89,6 +90,27 @@ def test_a_page_may_leave_everything_out(caller_app: Server, visit: Visit) -> No
     login.log_in("ada")
     answer = page.fetch("/pkce/token", method="POST")
     assert answer.json["auth0"]["user"]["email"] == "ada@example.org"
+
+
+def test_a_page_refreshes_its_tokens(caller_app: Server, visit: Visit, provider: Provider) -> None:
+    """Refresh tokens rotate; the last one is taken back when the session is cleared."""
+    person = visit(caller_app)
+    page, login = person.tab(), person.tab()
+    page.open("/")
+    login.open(page.fetch("/pkce/code", {}).json["authorization_url"])
+    login.log_in("ada")
+    first = page.fetch("/pkce/token", {}).json["auth0"]["oAuth"]["token"]
+
+    asked = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    second = page.fetch("/pkce/token", asked).json["auth0"]["oAuth"]["token"]
+    assert second["access_token"] != first["access_token"]
+    assert second["refresh_token"] != first["refresh_token"]
+    third = page.fetch("/pkce/token", {"grant_type": "refresh_token"})
+    assert third.json["auth0"]["user"]["email"] == "ada@example.org"
+
+    mark = provider.mark()
+    assert page.fetch("/pkce/clear", method="POST").status == 204
+    assert provider.count("revoked", since=mark) == 1
 
 
 def test_a_page_can_wait_for_the_answer(caller_app: Server, visit: Visit) -> None:
@@ -275,4 +297,49 @@ def test_the_button_can_be_pressed_twice(session_app: Server, visit: Visit) -> N
     tab.page.wait_for_url("http://127.0.0.1:*/interaction/*")
     tab.press_sign_in()
     tab.log_in("ada")
+    assert tab.who() == "ada@example.org"
+
+
+# -- further tenants and hosts -----------------------------------------------
+
+
+def test_a_confidential_client_signs_in(serve: Serve, visit: Visit) -> None:
+    """An application with a client secret authenticates itself at the token endpoint."""
+    app = serve(
+        PKCE_CLIENT_ID="confidential",
+        PKCE_CLIENT_SECRET=CLIENT_SECRET,
+        PKCE_TOKEN_DELIVERY="session",
+    )
+    tab = visit(app).tab()
+    tab.press_sign_in()
+    tab.log_in("ada")
+    assert tab.who() == "ada@example.org"
+    assert CLIENT_SECRET not in app.log()
+
+
+def test_a_tenant_need_not_send_iss(
+    serve: Serve, visit: Visit, provider_without_iss: Provider
+) -> None:
+    """Where the tenant does not announce ``iss``, none is asked of it."""
+    app = serve(PKCE_DOMAIN=provider_without_iss.issuer, PKCE_TOKEN_DELIVERY="session")
+    tab = visit(app).tab()
+    tab.press_sign_in()
+    tab.log_in("ada")
+    assert tab.who() == "ada@example.org"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_host_with_strict_cookies_keeps_them(serve: Serve, visit: Visit, mode: str) -> None:
+    """``Strict`` cookies of the host arrive at the page where the person ends."""
+    app = serve(
+        SESSION_COOKIE_SAMESITE="Strict",
+        PKCE_RESPONSE_MODE=mode,
+        PKCE_TOKEN_DELIVERY="session",
+    )
+    tab = visit(app).tab()
+    tab.open("/cart/pear")
+    tab.press_sign_in()
+    tab.log_in("ada")
+    tab.page.wait_for_url(f"{app.url}/account")
+    assert "pear" in tab.page.content()
     assert tab.who() == "ada@example.org"

@@ -88,7 +88,6 @@ const provider = new Provider(issuer, {
     devInteractions: { enabled: false },
     revocation: { enabled: true, allowedPolicy: (ctx, client, token) => token.clientId === client.clientId },
   },
-  discovery: { authorization_response_iss_parameter_supported: iss },
   routes: {
     authorization: '/authorize',
     token: '/oauth/token',
@@ -109,6 +108,10 @@ const provider = new Provider(issuer, {
   },
 });
 
+provider.use(async (ctx, next) => {
+  await next();
+  if (!iss && ctx.oidc?.route === 'discovery') delete ctx.body.authorization_response_iss_parameter_supported;
+});
 provider.on('authorization.success', (ctx, answer) => {
   if (!iss) delete answer.iss;
   tell({ event: 'authorized', mode: ctx.oidc.params.response_mode, client_id: ctx.oidc.params.client_id });
