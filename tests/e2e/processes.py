@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ensurepip
 import fcntl
 import importlib.util
 import json
@@ -245,11 +244,25 @@ class Server:
 # -- what comes from the package index ---------------------------------------
 
 
-def pip(*arguments: str) -> None:
-    """Run the pip that every Python brings along: not every environment has one installed."""
-    bundled = Path(ensurepip.__file__).parent / "_bundled"
-    program = next(bundled.glob("pip-*.whl")) / "pip"
-    subprocess.run([sys.executable, str(program), "-qq", *arguments], check=True)
+def environment(name: str, *packages: str) -> Path:
+    """Prepare an environment with these packages, and with pip.
+
+    :return: its interpreter.
+    """
+    home = CACHE / f"{name}-{sys.implementation.cache_tag}"
+    python, ready = home / "bin/python", home / "ready"
+    with one_at_a_time(name):
+        if not ready.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+            if packages:
+                pip(python, "install", *packages)
+            ready.touch()
+    return python
+
+
+def pip(python: Path, *arguments: str) -> None:
+    """Run the pip of an environment."""
+    subprocess.run([str(python), "-m", "pip", "-qq", *arguments], check=True)
 
 
 def client_python(version: str) -> Path:
@@ -257,15 +270,7 @@ def client_python(version: str) -> Path:
 
     :return: the interpreter that has ``pieces_os_client`` of this version.
     """
-    home = CACHE / f"client-{version}-{sys.implementation.cache_tag}"
-    python, ready = home / "bin/python", home / "ready"
-    with one_at_a_time(f"client-{version}"):
-        if not ready.exists():
-            create = [sys.executable, "-m", "venv", "--clear", "--without-pip", str(home)]
-            subprocess.run(create, check=True)
-            pip("--python", str(python), "install", f"pieces_os_client=={version}")
-            ready.touch()
-    return python
+    return environment(f"client-{version}", f"pieces_os_client=={version}")
 
 
 def tutorial_folder() -> Path:
@@ -279,7 +284,7 @@ def tutorial_folder() -> Path:
     with one_at_a_time("tutorial"):
         if not tutorial.exists():
             which = ("--no-deps", "--no-binary", ":all:", f"flask=={version}")
-            pip("download", "--dest", str(CACHE), *which)
+            pip(environment("downloads"), "download", "--dest", str(CACHE), *which)
             with tarfile.open(CACHE / f"flask-{version}.tar.gz") as archive:
                 archive.extractall(CACHE, filter="data")
     return tutorial
