@@ -94,7 +94,7 @@ def sign_in(person: Person, authorization_url: str) -> None:
     tab = person.tab()
     tab.open(authorization_url)
     tab.log_in("ada")
-    assert person.callbacks("GET")[-1].status == 200
+    assert person.callbacks("GET")[-1].status < 400
 
 
 def full_seed(client: Client, provider: Provider, challenge: dict[str, str]) -> dict[str, Any]:
