@@ -110,7 +110,7 @@ def parse_metadata(document: Mapping[str, Any], registration: Registration) -> T
     issuer = document.get("issuer")
     expected = registration.issuer
     accepted = {expected} if registration.issuer_is_exact else {expected, f"{expected}/"}
-    if issuer not in accepted:
+    if not isinstance(issuer, str) or issuer not in accepted:
         raise TenantMisconfigured("the tenant's metadata names another issuer than PKCE_DOMAIN")
     hosts = {host_of(urlsplit(expected)), *registration.endpoint_hosts}
     plain_http = expected.startswith("http://")
@@ -129,7 +129,7 @@ def parse_metadata(document: Mapping[str, Any], registration: Registration) -> T
 
     return Tenant(
         registration=registration,
-        issuer=str(issuer),
+        issuer=issuer,
         authorization_endpoint=needed("authorization_endpoint"),
         token_endpoint=needed("token_endpoint"),
         jwks_uri=needed("jwks_uri"),

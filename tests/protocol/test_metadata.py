@@ -1,0 +1,225 @@
+"""The tenant's metadata, checked against our registration."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from flask_pkce.errors import TenantMisconfigured
+from flask_pkce.protocol.metadata import Registration, parse_domain, parse_metadata
+from tests.support import CLIENT_ID, ISSUER, REGISTRATION, make_tenant, metadata
+
+
+@pytest.mark.parametrize(
+    ("text", "issuer", "is_exact"),
+    [
+        pytest.param("tenant.example", "https://tenant.example/", True, id="host"),
+        pytest.param("tenant.example:8443", "https://tenant.example:8443/", True, id="port"),
+        pytest.param("tenant.example/", "https://tenant.example/", True, id="host and slash"),
+        pytest.param(
+            "tenant.example/authorize", "https://tenant.example/", True, id="host, authorize"
+        ),
+        pytest.param(
+            "https://tenant.example/authorize", "https://tenant.example/", True, id="authorize URL"
+        ),
+        pytest.param("https://tenant.example/", "https://tenant.example/", True, id="issuer"),
+        pytest.param("https://tenant.example", "https://tenant.example", False, id="no slash"),
+        pytest.param("https://a.example/x/", "https://a.example/x/", True, id="issuer with path"),
+        pytest.param("https://a.example/x", "https://a.example/x", False, id="path, no slash"),
+        pytest.param("http://127.0.0.1:4000/", "http://127.0.0.1:4000/", True, id="loopback"),
+    ],
+)
+def test_domain(text: str, issuer: str, is_exact: bool) -> None:
+    """A host is the issuer as Auth0 writes it; a URL is an issuer of any provider."""
+    assert parse_domain(text) == (issuer, is_exact)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        pytest.param("http://tenant.example/", "https://", id="plain http"),
+        pytest.param("tenant example", "visible ASCII", id="space"),
+        pytest.param("tenant.example/path", "write an issuer with a path as a URL", id="path"),
+        pytest.param("https://tenant.example/?a=b", "query or a fragment", id="query"),
+        pytest.param("https://tenant.example/#a", "query or a fragment", id="fragment"),
+        pytest.param("tenant.example?a", "query or a fragment", id="host and query"),
+        pytest.param("me@tenant.example", "user information", id="user"),
+        pytest.param("", "give the tenant's host", id="nothing"),
+    ],
+)
+def test_bad_domain(text: str, fault: str) -> None:
+    """What is neither a host nor an issuer URL is refused with a sentence."""
+    with pytest.raises(ValueError, match=fault):
+        parse_domain(text)
+
+
+def test_registration() -> None:
+    """A registration tells where the metadata lies, and never its secret."""
+    registration = Registration(ISSUER, True, CLIENT_ID, "top-secret")
+    assert registration.discovery_url == f"{ISSUER}.well-known/openid-configuration"
+    assert registration.domain == "tenant.example"
+    assert "top-secret" not in repr(registration)
+    with_path = dataclasses.replace(registration, issuer="https://a.example:8443/x")
+    assert with_path.discovery_url == "https://a.example:8443/x/.well-known/openid-configuration"
+    assert with_path.domain == "a.example:8443"
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "tenant.example",
+        "TENANT.example",
+        "tenant.example:443",
+        "https://tenant.example",
+        "https://tenant.example/",
+        "https://tenant.example/authorize",
+        "tenant.example/authorize",
+    ],
+)
+def test_domain_of_this_tenant(domain: str) -> None:
+    """A caller may name the tenant by its host, its origin or its authorize URL."""
+    assert REGISTRATION.names(domain)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        pytest.param("evil.example", id="another host"),
+        pytest.param("tenant.example.evil.example", id="our host as a prefix"),
+        pytest.param("tenant.example:8443", id="another port"),
+        pytest.param("http://tenant.example", id="another scheme"),
+        pytest.param("https://tenant.example/other", id="another path"),
+        pytest.param("https://tenant.example/?x", id="query"),
+        pytest.param("https://tenant.example/#x", id="fragment"),
+        pytest.param("https://evil.example@tenant.example", id="user information"),
+        pytest.param("https://evil.example\\@tenant.example", id="backslash"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_domain_of_no_tenant(domain: str) -> None:
+    """Whatever else a caller names is not the tenant (T12)."""
+    assert not REGISTRATION.names(domain)
+
+
+def test_domain_over_http() -> None:
+    """A tenant on loopback is named with its scheme and port."""
+    local = Registration("http://127.0.0.1:4000/", True, CLIENT_ID)
+    assert local.names("127.0.0.1:4000")
+    assert local.names("http://127.0.0.1:4000/authorize")
+    assert not local.names("https://127.0.0.1:4000/")
+    assert not local.names("127.0.0.1")
+
+
+def test_metadata() -> None:
+    """What the library needs of a tenant's metadata, and nothing that is made up."""
+    tenant = make_tenant(
+        userinfo_endpoint=None,
+        revocation_endpoint=None,
+        id_token_signing_alg_values_supported=["RS256", 5],
+        unknown="is ignored",
+    )
+    assert tenant.registration == REGISTRATION
+    assert tenant.issuer == ISSUER
+    assert tenant.client_id == CLIENT_ID
+    assert tenant.token_endpoint == f"{ISSUER}oauth/token"
+    assert (tenant.userinfo_endpoint, tenant.revocation_endpoint) == (None, None)
+    assert tenant.id_token_algorithms == ("RS256",)
+    assert tenant.announces_iss is False
+    assert make_tenant().id_token_algorithms == ()
+
+
+@pytest.mark.parametrize(("said", "announced"), [(True, True), (False, False), ("true", False)])
+def test_announcement_of_iss(said: Any, announced: bool) -> None:
+    """Only the boolean announces that answers carry ``iss``."""
+    tenant = make_tenant(authorization_response_iss_parameter_supported=said)
+    assert tenant.announces_iss is announced
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        pytest.param(None, id="missing"),
+        pytest.param("https://tenant.example", id="N78 without its slash"),
+        pytest.param("http://tenant.example/", id="N78 plain http"),
+        pytest.param("https://evil.example/", id="N78 another one"),
+        pytest.param("https://tenant.example/x", id="with a path"),
+        pytest.param(["https://tenant.example/"], id="a list"),
+    ],
+)
+def test_issuer_to_the_letter(issuer: Any) -> None:
+    """The metadata names exactly the issuer of the settings (RFC 8414 3.3)."""
+    with pytest.raises(TenantMisconfigured, match="another issuer than PKCE_DOMAIN"):
+        make_tenant(issuer=issuer)
+
+
+@pytest.mark.parametrize("issuer", ["https://tenant.example", "https://tenant.example/"])
+def test_issuer_without_its_slash(issuer: str) -> None:
+    """A URL that was written without its slash is met with or without it, and kept as met."""
+    registration = Registration("https://tenant.example", False, CLIENT_ID)
+    assert make_tenant(registration, issuer=issuer).issuer == issuer
+    with pytest.raises(TenantMisconfigured):
+        make_tenant(registration, issuer="https://tenant.example//")
+
+
+@pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
+def test_missing_member(name: str) -> None:
+    """Without these members there is no sign-in."""
+    document = metadata()
+    del document[name]
+    with pytest.raises(TenantMisconfigured, match=f"has no {name}"):
+        parse_metadata(document, REGISTRATION)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authorization_endpoint",
+        "token_endpoint",
+        "jwks_uri",
+        "userinfo_endpoint",
+        "revocation_endpoint",
+        "end_session_endpoint",
+    ],
+)
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        pytest.param(5, "is no string", id="number"),
+        pytest.param("https://evil.example/x", "PKCE_ENDPOINT_HOSTS", id="N80 foreign host"),
+        pytest.param("http://tenant.example/x", "https://", id="N80 plain http"),
+        pytest.param("http://127.0.0.1/x", "must begin with https://", id="loopback, plain http"),
+        pytest.param("http://169.254.169.254/x", "https://", id="N80 link-local"),
+        pytest.param("https://tenant.example/x#y", "has a fragment", id="fragment"),
+        pytest.param("https://tenant.example/x#", "has a fragment", id="empty fragment"),
+        pytest.param("file:///etc/passwd", "https://", id="file"),
+        pytest.param("https://me@tenant.example/", "user information", id="user"),
+        pytest.param("/oauth/token", "https://", id="relative"),
+    ],
+)
+def test_endpoint_where_it_must_not_be(name: str, value: Any, fault: str) -> None:
+    """Every endpoint lies on the issuer's host, over https, without a fragment."""
+    with pytest.raises(TenantMisconfigured, match=f"{name} in the tenant's metadata.*{fault}"):
+        make_tenant(**{name: value})
+
+
+def test_endpoint_on_an_allowed_host() -> None:
+    """The operator can name further hosts; the address stays to the byte."""
+    registration = dataclasses.replace(REGISTRATION, endpoint_hosts=("keys.example",))
+    tenant = make_tenant(registration, jwks_uri="https://keys.example/a%2Fb?c=d")
+    assert tenant.jwks_uri == "https://keys.example/a%2Fb?c=d"
+
+
+def test_tenant_on_loopback() -> None:
+    """A tenant on loopback over plain http has its endpoints there."""
+    issuer = "http://127.0.0.1:4000/"
+    document = {name: value.replace(ISSUER, issuer) for name, value in metadata().items()}
+    tenant = parse_metadata(document, Registration(issuer, True, CLIENT_ID))
+    assert tenant.token_endpoint == "http://127.0.0.1:4000/oauth/token"
+
+
+@pytest.mark.parametrize("value", ["RS256", None, {"RS256": True}])
+def test_algorithms_that_are_no_list(value: Any) -> None:
+    """A member that is no list says nothing."""
+    assert make_tenant(id_token_signing_alg_values_supported=value).id_token_algorithms == ()
