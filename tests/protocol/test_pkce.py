@@ -19,10 +19,7 @@ from flask_pkce.protocol.pkce import (
 from tests.support import CHALLENGE, VERIFIER
 
 #: RFC 7636 Appendix B
-OCTETS = bytes(
-    (116, 24, 223, 180, 151, 153, 224, 37, 79, 250, 96, 125, 216, 173, 187, 186)
-    + (22, 212, 37, 77, 105, 214, 191, 240, 91, 88, 5, 88, 83, 132, 141, 121)
-)
+OCTETS = bytes.fromhex("7418dfb49799e0254ffa607dd8adbbba16d4254d69d6bff05b58055853848d79")
 
 
 def test_appendix_b() -> None:

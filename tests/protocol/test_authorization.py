@@ -1,0 +1,335 @@
+"""Authorization request and authorization response."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from flask_pkce.errors import (
+    AccessDenied,
+    AccountSelectionRequired,
+    ConsentRequired,
+    FlowError,
+    InteractionRequired,
+    IssuerMismatch,
+    LoginRequired,
+    MFARequired,
+    ParameterInvalid,
+    TenantRefused,
+)
+from flask_pkce.protocol.authorization import (
+    Answer,
+    AuthorizationRequest,
+    AuthorizationResponse,
+    build_authorization_url,
+    check_issuer,
+    parse_answer,
+    refusal,
+    validate_answer,
+    validate_changed_request,
+)
+from tests.support import CALLBACK, CHALLENGE, CLIENT_ID, ISSUER, make_tenant
+
+REQUEST = AuthorizationRequest(
+    client_id=CLIENT_ID,
+    redirect_uri=CALLBACK,
+    scope=("openid", "email"),
+    state="the-state",
+    nonce="the-nonce",
+    code_challenge=CHALLENGE,
+)
+
+#: What is sent when nothing else was asked for.
+PARAMETERS = {
+    "response_type": "code",
+    "client_id": CLIENT_ID,
+    "redirect_uri": CALLBACK,
+    "scope": "openid email",
+    "state": "the-state",
+    "nonce": "the-nonce",
+    "code_challenge": CHALLENGE,
+    "code_challenge_method": "S256",
+    "response_mode": "form_post",
+}
+
+
+# -- the request -----------------------------------------------------------------
+
+
+def test_parameters() -> None:
+    """A request is sent with these parameters, and none that is empty."""
+    assert REQUEST.parameters() == PARAMETERS
+
+
+def test_further_parameters() -> None:
+    """Whatever else was asked for is sent too."""
+    more = {
+        "audience": "https://api.example/",
+        "organization": "org_1",
+        "invitation": "ticket",
+        "prompt": "login",
+        "screen_hint": "signup",
+    }
+    request = REQUEST.replace(**more, additional={"login_hint": "alice", "empty": ""})
+    assert request.parameters() == {**PARAMETERS, **more, "login_hint": "alice"}
+
+
+def test_additional_parameters_override_nothing() -> None:
+    """A parameter of the protocol wins over an additional one of its name (N07)."""
+    request = REQUEST.replace(additional={"state": "evil", "code_challenge_method": "plain"})
+    assert request.parameters() == PARAMETERS
+
+
+def test_request_hides_its_secrets() -> None:
+    """A request in a log tells neither state, nonce nor challenge."""
+    shown = repr(REQUEST.replace(invitation="the-invitation"))
+    assert not any(secret in shown for secret in ("the-state", "the-nonce", CHALLENGE))
+    assert "the-invitation" not in shown
+
+
+def test_authorization_url() -> None:
+    """The address is the endpoint with each parameter once, encoded."""
+    url = build_authorization_url(make_tenant(), REQUEST)
+    parts = urlsplit(url)
+    assert f"{parts.scheme}://{parts.netloc}{parts.path}" == f"{ISSUER}authorize"
+    assert parse_qsl(parts.query, strict_parsing=True) == list(PARAMETERS.items())
+
+
+def test_endpoint_with_a_query() -> None:
+    """A query that the endpoint has already stays, and comes first (RFC 6749 3.1)."""
+    tenant = make_tenant(authorization_endpoint=f"{ISSUER}authorize?p=b2c_1")
+    url = build_authorization_url(tenant, REQUEST)
+    assert url.startswith(f"{ISSUER}authorize?p=b2c_1&response_type=code&")
+    assert parse_qsl(urlsplit(url).query) == [("p", "b2c_1"), *PARAMETERS.items()]
+
+
+def test_authorization_url_of_4000_characters() -> None:
+    """An address may have 4000 characters, and not one more."""
+    empty = build_authorization_url(make_tenant(), REQUEST.replace(additional={"ext-a": "x"}))
+    room = 4000 - len(empty) + 1
+    url = build_authorization_url(make_tenant(), REQUEST.replace(additional={"ext-a": "x" * room}))
+    assert len(url) == 4000
+    with pytest.raises(ParameterInvalid, match="over 4000 characters"):
+        build_authorization_url(
+            make_tenant(), REQUEST.replace(additional={"ext-a": "x" * (room + 1)})
+        )
+
+
+# -- what a hook makes of it -----------------------------------------------------
+
+
+def test_change_by_a_hook() -> None:
+    """A hook may change what does not tie the request to its flow."""
+    changed = REQUEST.replace(
+        screen_hint="signup",
+        response_mode="query",
+        scope=("openid", "x"),
+        additional={"login_hint": "alice"},
+    )
+    assert validate_changed_request(changed, REQUEST) is changed
+
+
+@pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state", "nonce", "code_challenge"])
+def test_tie_that_a_hook_must_leave(name: str) -> None:
+    """A hook must not cut the ties between request and flow."""
+    with pytest.raises(ValueError, match=f"must not change {name}"):
+        validate_changed_request(REQUEST.replace(**{name: "other"}), REQUEST)
+
+
+@pytest.mark.parametrize("mode", ["fragment", "web_message", ""])
+def test_response_mode_without_a_callback(mode: str) -> None:
+    """A hook must not choose a mode whose answer never reaches the server (N08)."""
+    with pytest.raises(ValueError, match="response_mode"):
+        validate_changed_request(REQUEST.replace(response_mode=mode), REQUEST)
+
+
+def test_scope_without_openid() -> None:
+    """A hook must not take out what makes it a sign-in."""
+    with pytest.raises(ValueError, match="openid"):
+        validate_changed_request(REQUEST.replace(scope=("email",)), REQUEST)
+
+
+@pytest.mark.parametrize(
+    "name", ["state", "redirect_uri", "response_type", "scope", "request", "request_uri"]
+)
+def test_additional_parameter_that_a_hook_must_not_add(name: str) -> None:
+    """A hook must not override the protocol by an additional parameter (N07, N07b)."""
+    changed = REQUEST.replace(additional={name: "x"})
+    with pytest.raises(ValueError, match=f"must not add {name}"):
+        validate_changed_request(changed, REQUEST)
+
+
+@pytest.mark.parametrize("result", ["https://evil.example/", {}, AuthorizationRequest])
+def test_hook_that_returns_something_else(result: Any) -> None:
+    """Anything but an authorization request is a mistake of the hook, and told."""
+    with pytest.raises(TypeError, match="returns an AuthorizationRequest or None"):
+        validate_changed_request(result, REQUEST)
+
+
+# -- the answer ------------------------------------------------------------------
+
+
+def test_answer_with_a_code() -> None:
+    """A code and a state are an answer; what is not known is ignored."""
+    answer = parse_answer({"code": "c", "state": "s", "session_state": "x"})
+    assert answer == Answer(state="s", code="c")
+    assert parse_answer({"code": "c", "state": "s", "iss": ISSUER}).iss == ISSUER
+    assert parse_answer({"code": "c", "state": "s", "iss": "", "error": ""}) == answer
+
+
+def test_answer_with_an_error() -> None:
+    """An error is an answer too; its description becomes one line (N31)."""
+    answer = parse_answer(
+        {"error": "access_denied", "error_description": "a\r\nb" + "x" * 500, "state": "s"}
+    )
+    assert answer.error == "access_denied"
+    assert answer.error_description == "a b" + "x" * 253
+    assert parse_answer({"error": "access_denied", "state": "s"}).error_description is None
+
+
+def test_answer_with_both() -> None:
+    """An answer with a code and an error is an error (N30)."""
+    answer = parse_answer({"error": "access_denied", "code": "c", "state": "s"})
+    assert answer == Answer(state="s", error="access_denied")
+
+
+def test_answer_hides_its_secrets() -> None:
+    """Neither code nor state is shown."""
+    answer = Answer(state="the-state", code="the-code")
+    response = AuthorizationResponse(state="the-state", code="the-code", issuer=ISSUER)
+    for shown in (repr(answer), repr(response)):
+        assert "the-state" not in shown
+        assert "the-code" not in shown
+
+
+@pytest.mark.parametrize("parameters", [{"code": "c"}, {"code": "c", "state": ""}])
+def test_answer_without_a_state(parameters: dict[str, str]) -> None:
+    """Without a state it is nobody's answer (N20)."""
+    with pytest.raises(FlowError, match="no state") as caught:
+        parse_answer(parameters)
+    assert (caught.value.error, caught.value.field) == ("invalid_state", "state")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        pytest.param({"state": "s"}, "code", id="N21 nothing"),
+        pytest.param({"state": "s", "code": ""}, "code", id="N21 empty code"),
+        pytest.param({"state": "s", "code": "c" * 4097}, "code", id="N22 code too long"),
+        pytest.param({"state": "s", "code": "a b"}, "code", id="N23 space"),
+        pytest.param({"state": "s", "code": "é"}, "code", id="N23 beyond ASCII"),
+        pytest.param({"state": "s", "code": "a\x00"}, "code", id="N23 control"),
+        pytest.param({"state": "a b", "code": "c"}, "state", id="space in the state"),
+        pytest.param({"state": "s" * 513, "code": "c"}, "state", id="state too long"),
+        pytest.param({"state": "s", "code": "c", "iss": "a b"}, "iss", id="odd issuer"),
+        pytest.param({"state": "s", "code": "c", "iss": "x" * 2049}, "iss", id="long issuer"),
+        pytest.param({"state": "s", "error": '"><script>'}, "error", id="N28 odd error"),
+        pytest.param({"state": "s", "error": "e" * 65}, "error", id="long error"),
+        pytest.param({"response": "eyJ"}, "response", id="JARM"),
+    ],
+)
+def test_malformed_answer(parameters: dict[str, str], field: str) -> None:
+    """A malformed parameter is named, and its value never told."""
+    with pytest.raises(ParameterInvalid) as caught:
+        parse_answer(parameters)
+    assert caught.value.field == field
+
+
+def test_longest_code_and_state() -> None:
+    """A code of 4096 characters and a state of 512 are taken."""
+    answer = parse_answer({"state": "s" * 512, "code": "c" * 4096})
+    assert (len(answer.state), len(answer.code or "")) == (512, 4096)
+
+
+# -- whose answer it is ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "iss",
+    [
+        pytest.param("https://evil.example/", id="N48 another"),
+        pytest.param("https://tenant.example", id="N48 without its slash"),
+        pytest.param("https://TENANT.example/", id="other case"),
+    ],
+)
+@pytest.mark.parametrize("announced", [True, False])
+def test_answer_of_another_issuer(iss: str, announced: bool) -> None:
+    """An ``iss`` is compared to the byte, announced or not (RFC 9207 2.4)."""
+    tenant = make_tenant(authorization_response_iss_parameter_supported=announced)
+    with pytest.raises(IssuerMismatch):
+        check_issuer(Answer(state="s", code="c", iss=iss), tenant)
+
+
+def test_issuer_that_was_announced() -> None:
+    """Where the tenant announces ``iss``, an answer without it is refused (N49)."""
+    tenant = make_tenant(authorization_response_iss_parameter_supported=True)
+    with pytest.raises(IssuerMismatch, match="does not say"):
+        check_issuer(Answer(state="s", code="c"), tenant)
+    check_issuer(Answer(state="s", code="c", iss=ISSUER), tenant)
+
+
+def test_issuer_that_was_not_announced() -> None:
+    """Auth0 sends no ``iss``, and need not."""
+    check_issuer(Answer(state="s", code="c"), make_tenant())
+    check_issuer(Answer(state="s", code="c", iss=ISSUER), make_tenant())
+
+
+def test_valid_answer() -> None:
+    """Validation makes an authorization response, with the issuer that was asked."""
+    response = validate_answer(Answer(state="s", code="c"), state="s", tenant=make_tenant())
+    assert response == AuthorizationResponse(code="c", state="s", issuer=ISSUER)
+
+
+def test_answer_to_another_request() -> None:
+    """The state of another request is refused, before anything else is read."""
+    answer = Answer(state="other", error="access_denied", iss="https://evil.example/")
+    with pytest.raises(FlowError) as caught:
+        validate_answer(answer, state="s", tenant=make_tenant())
+    assert type(caught.value) is FlowError
+
+
+def test_error_of_another_issuer() -> None:
+    """The error of another issuer is not interpreted (N51)."""
+    answer = Answer(state="s", error="access_denied", iss="https://evil.example/")
+    with pytest.raises(IssuerMismatch):
+        validate_answer(answer, state="s", tenant=make_tenant())
+
+
+def test_answer_with_neither_code_nor_error() -> None:
+    """What has neither is an error of the tenant's server."""
+    with pytest.raises(TenantRefused) as caught:
+        validate_answer(Answer(state="s"), state="s", tenant=make_tenant())
+    assert caught.value.error == "server_error"
+
+
+@pytest.mark.parametrize(
+    ("error", "cls"),
+    [
+        ("access_denied", AccessDenied),
+        ("login_required", LoginRequired),
+        ("consent_required", ConsentRequired),
+        ("interaction_required", InteractionRequired),
+        ("account_selection_required", AccountSelectionRequired),
+        ("mfa_required", MFARequired),
+        ("weird_vendor_code", TenantRefused),
+    ],
+)
+def test_error_of_the_tenant(error: str, cls: type[TenantRefused]) -> None:
+    """An error has its class where there is one, and keeps its code where not (N29, N33)."""
+    with pytest.raises(TenantRefused) as caught:
+        validate_answer(
+            Answer(state="s", error=error, error_description="because"),
+            state="s",
+            tenant=make_tenant(),
+        )
+    assert type(caught.value) is cls
+    assert (caught.value.error, caught.value.status) == (error, 400)
+    assert caught.value.detail == f"{cls.title()} (The tenant says: because)"
+
+
+def test_refusal_without_a_description() -> None:
+    """Where the tenant says nothing, nothing is made up."""
+    assert refusal("access_denied").detail == AccessDenied.title()
+    assert refusal("access_denied", "").detail == AccessDenied.title()
