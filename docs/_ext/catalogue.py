@@ -93,7 +93,8 @@ def _describe_errors() -> Iterator[str]:
             # The last part of a problem's `type` is this anchor.
             yield from _heading(cls.code, "~")
             is_public = cls.__name__ in flask_pkce.__all__
-            yield f".. py:exception:: {'flask_pkce' if is_public else errors.__name__}.{cls.__name__}"
+            module = flask_pkce if is_public else errors
+            yield f".. py:exception:: {module.__name__}.{cls.__name__}"
             yield "   :no-contents-entry:"
             # The API page has these.
             yield from ["   :no-index:"] if is_public else []
