@@ -122,7 +122,9 @@ class Redemption:
         for flow in flows:
             if code_verifier is not None and verifies(code_verifier, flow.value.code_challenge):
                 return flow
-        if not any(flow.value.is_answered or flow.value.failure for flow in flows):
+        if not session.value.grants and not any(
+            flow.value.is_answered or flow.value.failure for flow in flows
+        ):
             # No code ever came to this session: it holds somebody else's.
             raise SessionMismatch()
         raise GrantError(field="$.code" if code is not None else "$.code_verifier")

@@ -58,6 +58,10 @@ class Sessions:
             return None
         return held
 
+    def is_gone(self, pointer: Pointer) -> bool:
+        """Whether the pointer is to a session of which nothing is left: over, or cleared."""
+        return self._records.get(self._session_key(pointer.session_id), Session) is None
+
     def load_local(self) -> Held[Session] | None:
         """The session that all local callers without a cookie share, if there is one."""
         for session_id in self._local_ids():

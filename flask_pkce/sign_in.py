@@ -44,12 +44,16 @@ class Owner:
     #: Whether it is a caller of the local session, which may not exist yet.
     is_local: bool = False
 
+    #: The session that the caller had, where nothing is left of it.
+    gone: str | None = None
     @property
     def names(self) -> tuple[str, ...]:
         """What states of this caller are tied to."""
         if self.session is not None:
             return (self.session.value.owner,)
-        return (LOCAL_OWNER,) if self.is_local else ()
+        if self.is_local:
+            return (LOCAL_OWNER,)
+        return () if self.gone is None else (self.gone,)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def _callback_post(call: Call) -> Response:
     if call.settings.delivers_to_session:
         raise DeliveryRefused(field="code")
     caller = call.caller()
-    if not caller.owner.is_local:
+    if not caller.owner.names:
         caller.known_session  # noqa: B018 (raises the reason why there is none)
     _, flow = call.engine.sign_in.find([caller.owner], answer.state)
     bound = call.engine.sign_in.bind(flow, answer)

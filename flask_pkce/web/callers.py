@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import Request
 
 from ..engine import Engine
-from ..errors import CookieForged, CookieMissing, SessionMismatch
+from ..errors import CookieForged, CookieMissing, FlowError, SessionMismatch
 from ..protocol.addresses import is_loopback_host
 from ..records import Held
 from ..session import Session
@@ -37,13 +37,16 @@ class Caller:
         """The session, where there must be one.
 
         :raises CookieForged: if its cookie was not signed with our key.
-        :raises SessionMismatch: if its session is gone: it is not revived.
+        :raises FlowError: if its session is over, or was cleared: it is not revived.
+        :raises SessionMismatch: if the pointer was renewed since.
         :raises CookieMissing: if there was no cookie.
         """
         if self.owner.session is not None:
             return self.owner.session
         if self.is_forged:
             raise CookieForged()
+        if self.owner.gone is not None:
+            raise FlowError("The session of this sign-in is over, or was cleared.")
         raise SessionMismatch() if self.has_cookie else CookieMissing()
 
 
@@ -54,7 +57,7 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     has_cookie = name in request.cookies
     if not has_cookie and engine.settings.local_session and _is_local_program(request):
         return Caller(Owner(engine.sessions.load_local(), is_local=True), False, False)
-    session = None
+    session, gone = None, None
     forged = 0
     for value in values:
         try:
@@ -63,9 +66,12 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
             forged += 1
             _logger.warning("%s: %s", exc.code, exc.hint)
             continue
-        session = session or engine.sessions.load(pointer)
+        held = engine.sessions.load(pointer)
+        session = session or held
+        if held is None and engine.sessions.is_gone(pointer):
+            gone = pointer.session_id
     is_forged = bool(values) and forged == len(values)
-    return Caller(Owner(session), has_cookie, is_forged)
+    return Caller(Owner(session, gone=gone), has_cookie, is_forged)
 
 
 def local_owner(request: Request, engine: Engine) -> Owner | None:

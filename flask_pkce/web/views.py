@@ -9,8 +9,11 @@ from flask import Response
 from ..errors import (
     AuthorizationPending,
     DeliveryRefused,
+    FlowError,
     NotSignedIn,
     ParameterForeign,
+    PKCEError,
+    RefreshTokenUnknown,
     ReturnAddressRefused,
 )
 from ..flow import Status
@@ -78,7 +81,7 @@ def token(call: Call) -> Response:
     asked = read_token_body(read_json(call.request))
     caller = call.caller()
     if caller.owner.is_local and caller.owner.session is None:
-        raise AuthorizationPending()
+        raise _without_local_session(asked)
     session = caller.known_session
     _check_asked(call, asked)
     if call.settings.delivers_to_session:
@@ -99,6 +102,15 @@ def token(call: Call) -> Response:
         return call.with_pointer(call.on(redeemed.flow), redeemed.pointer)
     response = json_response(call.answers.redeemed(redeemed, asked))
     return call.with_pointer(response, redeemed.pointer)
+
+
+def _without_local_session(asked: TokenizedPKCE) -> PKCEError:
+    """Why a caller of the local session gets no tokens where there is no such session."""
+    if asked.grant_type == REFRESH_TOKEN:
+        return RefreshTokenUnknown()
+    if asked.code is not None or asked.code_verifier is not None:
+        return FlowError("The session of this sign-in is over, or was cleared.")
+    return AuthorizationPending()
 
 
 def _check_asked(call: Call, asked: TokenizedPKCE) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Event
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Flask
+from flask import Flask, Response, request
 from werkzeug.test import TestResponse
 
 from flask_pkce import MemoryStore, PKCEBlueprint
@@ -62,6 +63,7 @@ class ObservedStore(MemoryStore):
         super().__init__(clock=clock)
         #: The seconds that each caller wished to wait.
         self.waits: list[float] = []
+        self.somebody_waits = Event()
 
     def contents(self) -> dict[str, bytes]:
         """Everything that it keeps."""
@@ -69,6 +71,7 @@ class ObservedStore(MemoryStore):
 
     def wait(self, key: str, seen: bytes | None, timeout: float) -> bytes | None:
         self.waits.append(timeout)
+        self.somebody_waits.set()
         return super().wait(key, seen, timeout)
 
 
@@ -132,6 +135,17 @@ class Host:
     def status_of(self, caller: Caller, state: str) -> str:
         """How far a flow is."""
         return self.flow_of(caller, state).value.status.value
+
+    def while_tokens_are_made(self, act: Callable[[], object]) -> None:
+        """Do something after the next token request arrived, and before it is answered."""
+        acts = [act]
+
+        def meanwhile(response: Response) -> Response:
+            if acts and request.path == "/oauth/token":
+                acts.pop()()
+            return response
+
+        self.tenant.app.after_request_funcs[None].append(meanwhile)
 
     def begin_redeeming(self, caller: Caller, state: str, *, seconds: float = 20) -> None:
         """Take a flow as the worker does that exchanges its code at this moment."""
@@ -287,16 +301,6 @@ class Curl(Caller):
     """A program that keeps cookies."""
 
     headers = {"Accept": "*/*"}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What a problem document must say: the class of its error, or words of a failed flow."""
-
-    code: str
-    status: int
-    error: str
-    members: Mapping[str, Any] = field(repr=False)
 
 
 def check_headers(response: TestResponse) -> None:
