@@ -236,7 +236,11 @@ def read_secret_keys(
         raise ConfigurationError(
             "SECRET_KEY is missing: set it to a long random value, the same for all workers"
         )
-    keys = [secret_key, *(config.get("SECRET_KEY_FALLBACKS") or ())]
+    fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
+    if not isinstance(fallbacks, list | tuple):
+        # Each character of a text would be a key of its own, for everybody to guess.
+        raise ConfigurationError("SECRET_KEY_FALLBACKS is no list of keys")
+    keys = [secret_key, *fallbacks]
     if not all(isinstance(key, str | bytes) and key for key in keys):
         raise ConfigurationError("SECRET_KEY or SECRET_KEY_FALLBACKS is no text and no bytes")
     encoded = tuple(key.encode() if isinstance(key, str) else key for key in keys)
