@@ -108,11 +108,7 @@ class Session:
 
     def with_grant(self, old: Grant, new: Grant | None) -> Session:
         """A copy in which a sign-in was refreshed, or is over."""
-        grants = tuple(
-            new if grant == old else grant
-            for grant in self.grants
-            if grant != old or new is not None
-        )
+        grants = (new if grant == old else grant for grant in self.grants)
         return dataclasses.replace(
             self, grants=tuple(grant for grant in grants if grant is not None)
         )

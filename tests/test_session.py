@@ -1,0 +1,112 @@
+"""What is kept for one caller."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_pkce.session import LOCAL_OWNER, MAX_GRANTS, FlowEntry, Grant, Session
+from tests.support import ISSUER, NOW
+
+
+def grant(name: str, **changes: object) -> Grant:
+    """A sign-in of that user, with a refresh token called after them."""
+    values: dict[str, object] = {"refresh_token": f"refresh-{name}", **changes}
+    return Grant(issuer=ISSUER, claims={"sub": name}, scope=("openid",), **values)  # type: ignore[arg-type]
+
+
+ALICE, BOB = grant("alice"), grant("bob")
+EMPTY = Session(id="id", secret_hash="hash", created_at=NOW, signed_in_until=NOW)
+
+
+def test_session_without_anything() -> None:
+    """A new session has nobody signed in, and nothing to live for."""
+    assert EMPTY.expires_at == NOW
+    assert EMPTY.grant(now=NOW) is None
+    assert EMPTY.owner == "id"
+    assert not EMPTY.is_local
+
+
+def test_local_session() -> None:
+    """The local session has no secret, and one owner however often it is made."""
+    local = Session(id="local-x", secret_hash="", created_at=NOW, signed_in_until=NOW)
+    assert local.is_local
+    assert local.owner == LOCAL_OWNER
+
+
+def test_flows() -> None:
+    """Flows are listed oldest first; those that ended leave the list with the next."""
+    session = EMPTY.with_flow(FlowEntry("a", NOW + 10), now=NOW)
+    session = session.with_flow(FlowEntry("b", NOW + 20), now=NOW + 5)
+    assert [flow.key for flow in session.flows] == ["a", "b"]
+    assert session.expires_at == NOW + 20
+    session = session.with_flow(FlowEntry("c", NOW + 30), now=NOW + 10)
+    assert [flow.key for flow in session.flows] == ["b", "c"]
+    assert [flow.key for flow in session.without_flow("b").flows] == ["c"]
+    assert session.without_flow("unknown") == session
+
+
+def test_sign_in() -> None:
+    """A sign-in moves the pointer; the flows stay, and the session lives as long as both."""
+    session = EMPTY.with_flow(FlowEntry("a", NOW + 600), now=NOW)
+    signed_in = session.signed_in(ALICE, secret_hash="new", until=NOW + 300)
+    assert (signed_in.secret_hash, signed_in.id) == ("new", "id")
+    assert signed_in.flows == session.flows
+    assert signed_in.expires_at == NOW + 600
+    assert signed_in.grant(now=NOW + 299) == ALICE
+    assert signed_in.grant(now=NOW + 300) is None
+
+
+def test_newest_sign_in() -> None:
+    """Of several sign-ins the newest says who is signed in."""
+    session = EMPTY.signed_in(ALICE, secret_hash="1", until=NOW + 1)
+    session = session.signed_in(BOB, secret_hash="2", until=NOW + 2)
+    current = session.grant(now=NOW)
+    assert current is not None
+    assert current.subject == "bob"
+
+
+def test_number_of_sign_ins() -> None:
+    """A session keeps a bounded number of sign-ins, the newest."""
+    session = EMPTY
+    for number in range(MAX_GRANTS + 5):
+        session = session.signed_in(grant(str(number)), secret_hash="x", until=NOW + 1)
+    assert len(session.grants) == MAX_GRANTS
+    assert session.grants[0].subject == "5"
+
+
+@pytest.mark.parametrize(
+    ("token", "found"),
+    [
+        ("refresh-alice", ALICE),
+        ("refresh-bob", BOB),
+        ("refresh-carol", None),
+        ("", None),
+        ("bärtig", None),
+    ],
+)
+def test_sign_in_of_a_refresh_token(token: str, found: Grant | None) -> None:
+    """A refresh token names its sign-in, and nothing else does."""
+    without = grant("dave", refresh_token=None)
+    session = EMPTY
+    for each in (without, ALICE, BOB):
+        session = session.signed_in(each, secret_hash="x", until=NOW + 1)
+    assert session.grant_of(token) == found
+
+
+def test_refreshed_sign_in() -> None:
+    """A refreshed sign-in takes the place of the one before; one that is over goes."""
+    session = EMPTY
+    for each in (ALICE, BOB):
+        session = session.signed_in(each, secret_hash="x", until=NOW + 1)
+    renewed = grant("alice", refresh_token="newer")
+    assert session.with_grant(ALICE, renewed).grants == (renewed, BOB)
+    assert session.with_grant(ALICE, None).grants == (BOB,)
+    assert session.with_grant(grant("carol"), renewed).grants == (ALICE, BOB)
+    assert session.with_grant(grant("carol"), None).grants == (ALICE, BOB)
+
+
+def test_session_hides_its_secrets() -> None:
+    """A session in a log tells neither who signed in nor any token."""
+    session = EMPTY.signed_in(ALICE, secret_hash="the-hash", until=NOW)
+    assert not any(word in repr(session) for word in ("alice", "the-hash"))
+    assert "alice" not in repr(ALICE)
