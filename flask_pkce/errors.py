@@ -37,6 +37,8 @@ class PKCEError(Exception):
     hint: str = ""
     retry_after: int | None = None
     restart: ClassVar[bool] = False
+    #: Where the sign-in that failed would have gone in the end, so that the next one does.
+    return_to: str | None = None
 
     def __init__(
         self,

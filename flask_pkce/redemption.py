@@ -102,10 +102,7 @@ class Redemption:
             raise GrantError(field="$.code")
         if held.value.status is not Status.SENT or expected == callback_url:
             return held
-        # The caller read the answer itself; the API has no member for its `iss`.
-        issuer = self._exchange.prepare().issuer
-        answer = Answer(state=held.value.state, code=code, iss=issuer)
-        return self._sign_in.bind(held, answer)
+        return self._sign_in.bind_passed_on(held, Answer(state=held.value.state, code=code))
 
     def _named_flow(
         self, session: Held[Session], code: str | None, code_verifier: str | None

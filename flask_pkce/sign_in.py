@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -43,9 +44,9 @@ class Owner:
     session: Held[Session] | None
     #: Whether it is a caller of the local session, which may not exist yet.
     is_local: bool = False
-
     #: The session that the caller had, where nothing is left of it.
     gone: str | None = None
+
     @property
     def names(self) -> tuple[str, ...]:
         """What states of this caller are tied to."""
@@ -261,6 +262,15 @@ class SignIn:
             return self._same_answer(self.reloaded(held), answer)
         self._after_authorize(bound, response)
         return bound
+
+    def bind_passed_on(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
+        """Bind an answer that a program passes on, and did not deliver as the browser does.
+
+        The published API has no member for ``iss``: one that is missing is not missed here.
+        See :meth:`bind` for what is raised.
+        """
+        issuer = answer.iss or self._tenants.get().issuer
+        return self.bind(held, dataclasses.replace(answer, iss=issuer))
 
     def _same_answer(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
         held.value.check_not_failed()

@@ -52,7 +52,7 @@ def _callback_post(call: Call) -> Response:
     if not caller.owner.names:
         caller.known_session  # noqa: B018 (raises the reason why there is none)
     _, flow = call.engine.sign_in.find([caller.owner], answer.state)
-    bound = call.engine.sign_in.bind(flow, answer)
+    bound = call.engine.sign_in.bind_passed_on(flow, answer)
     return json_response(call.answers.result(bound.value, read_schema(form.get("schema", ""))))
 
 
@@ -113,10 +113,14 @@ def _fetch(call: Call, ticket: str) -> Response:
     if answer is None:
         return _spent(call)
     session, flow = _find(call, answer.state)
-    flow.value.check_not_failed()
-    if not flow.value.is_answered:
-        flow = call.engine.sign_in.bind(flow, answer)
-    return _go_on(call, session, flow)
+    try:
+        flow.value.check_not_failed()
+        if not flow.value.is_answered:
+            flow = call.engine.sign_in.bind(flow, answer)
+        return _go_on(call, session, flow)
+    except PKCEError as exc:
+        exc.return_to = flow.value.return_to
+        raise
 
 
 def _spent(call: Call) -> Response:
