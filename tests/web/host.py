@@ -64,6 +64,8 @@ class ObservedStore(MemoryStore):
         #: The seconds that each caller wished to wait.
         self.waits: list[float] = []
         self.somebody_waits = Event()
+        #: Seconds that each of them waits in fact; by default what it wished.
+        self.patience: float | None = None
 
     def contents(self) -> dict[str, bytes]:
         """Everything that it keeps."""
@@ -72,7 +74,7 @@ class ObservedStore(MemoryStore):
     def wait(self, key: str, seen: bytes | None, timeout: float) -> bytes | None:
         self.waits.append(timeout)
         self.somebody_waits.set()
-        return super().wait(key, seen, timeout)
+        return super().wait(key, seen, timeout if self.patience is None else self.patience)
 
 
 @dataclass
