@@ -6,15 +6,18 @@ and ``True`` as a text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
 
-from .protocol.addresses import is_local_path, origin_of, parse_address
+from .protocol.addresses import host_of, is_local_path, origin_of, parse_address
 from .protocol.id_token import ALGORITHMS
 from .protocol.metadata import parse_domain
 from .protocol.text import is_scope_token, is_visible_ascii
+
+#: A private-use scheme is a reversed domain name (:rfc:`8252#section-7.1`).
+_PRIVATE_USE = re.compile(r"[a-z][a-z0-9+\-]*(\.[a-z0-9+\-]+)+:/", re.IGNORECASE)
 
 
 class TokenDelivery(StrEnum):
@@ -122,16 +125,26 @@ def read_redirect_uris(value: Any) -> tuple[str, ...]:
     for text in (uris := read_listed(value)):
         if "#" in text:
             raise Fault("has an address with a fragment")
-        parts = urlsplit(text)
-        if parts.scheme in {"http", "https"}:
-            try:
-                parse_address(text)
-            except ValueError as exc:
-                raise Fault(f"has an address that {exc}") from None
-        # A private-use scheme is a reversed domain name (RFC 8252 7.1).
-        elif "." not in parts.scheme or not is_visible_ascii(text, 2048):
-            raise Fault("has an address that is neither https nor of a private-use scheme")
+        if _PRIVATE_USE.match(text) and is_visible_ascii(text, 2048):
+            continue
+        try:
+            parse_address(text)
+        except ValueError as exc:
+            raise Fault(f"has an address that {exc}") from None
     return uris
+
+
+def read_hosts(value: Any) -> tuple[str, ...]:
+    hosts = []
+    for text in read_listed(value):
+        try:
+            parts = parse_address(f"https://{text}")
+        except ValueError as exc:
+            raise Fault(f"has a host that {exc}") from None
+        if host_of(parts) != text.lower():
+            raise Fault("must be hosts alone, without scheme, port or path")
+        hosts.append(host_of(parts))
+    return tuple(hosts)
 
 
 def read_destination(value: Any) -> str:
@@ -146,7 +159,7 @@ def read_destination(value: Any) -> str:
 
 
 def read_response_mode(value: Any) -> str:
-    if value not in {"form_post", "query"}:
+    if value not in ("form_post", "query"):
         raise Fault("is neither `form_post` nor `query`")
     return str(value)
 

@@ -19,6 +19,7 @@ from .setting_values import (
     read_delivery,
     read_destination,
     read_domain,
+    read_hosts,
     read_listed,
     read_openid_scopes,
     read_origins,
@@ -32,9 +33,8 @@ from .setting_values import (
     read_text,
 )
 
-#: Characters of a ``SECRET_KEY``, below which it counts as weak.
+#: Bytes of a ``SECRET_KEY``, below which it counts as weak.
 MIN_SECRET_KEY_LENGTH = 16
-_KNOWN_SECRET_KEYS = frozenset({"dev", "secret", "changeme", "change-me", "your-secret-key"})
 
 
 def _from(name: str, read: Callable[[Any], Any]) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class Settings:
     )
     #: Hosts on which the tenant's endpoints may lie, besides the issuer's.
     endpoint_hosts: tuple[str, ...] = field(
-        default=(), metadata=_from("ENDPOINT_HOSTS", read_listed)
+        default=(), metadata=_from("ENDPOINT_HOSTS", read_hosts)
     )
     #: Proxies for calls to the tenant; those of the environment are not used.
     proxies: Mapping[str, str] | None = field(
@@ -158,13 +158,6 @@ class Settings:
         return self.token_delivery is TokenDelivery.SESSION
 
     @property
-    def is_public_url_loopback(self) -> bool:
-        """Whether users reach the application on a loopback host alone."""
-        return self.public_url is None or is_loopback_host(
-            urlsplit(self.public_url).hostname or ""
-        )
-
-    @property
     def scopes_allowed(self) -> frozenset[str]:
         """Every scope that a caller may ask for."""
         return frozenset(self.scope + self.allowed_scopes)
@@ -177,6 +170,11 @@ class Settings:
             if self.audience is None
             else (self.audience, *self.allowed_audiences)
         )
+
+
+def _is_loopback(public_url: str | None) -> bool:
+    """Whether users reach the application on a loopback host alone."""
+    return public_url is None or is_loopback_host(urlsplit(public_url).hostname or "")
 
 
 def read_settings(
@@ -211,15 +209,14 @@ def read_settings(
             values["public_url"] = read_public_url(f"{scheme}://{server_name}")
         except Fault as exc:
             faults.append(f"{prefix}PUBLIC_URL is missing, and made of SERVER_NAME it {exc}")
-    if faults:
-        raise ConfigurationError(faults)
-    settings = Settings(**values)
-    if settings.local_session and not settings.is_public_url_loopback:
-        raise ConfigurationError(
+    if values.get("local_session") and not _is_loopback(values.get("public_url")):
+        faults.append(
             f"{prefix}LOCAL_SESSION is on while {prefix}PUBLIC_URL is not a loopback address:"
             " everybody could use the one session"
         )
-    return settings
+    if faults:
+        raise ConfigurationError(faults)
+    return Settings(**values)
 
 
 def read_secret_keys(
@@ -244,10 +241,7 @@ def read_secret_keys(
     if not all(isinstance(key, str | bytes) and key for key in keys):
         raise ConfigurationError("SECRET_KEY or SECRET_KEY_FALLBACKS is no text and no bytes")
     encoded = tuple(key.encode() if isinstance(key, str) else key for key in keys)
-    weak = (
-        len(encoded[0]) < MIN_SECRET_KEY_LENGTH
-        or encoded[0].decode("utf-8", "replace").lower() in _KNOWN_SECRET_KEYS
-    )
+    weak = len(encoded[0]) < MIN_SECRET_KEY_LENGTH
     if weak and not lenient:
         raise ConfigurationError(
             f"SECRET_KEY is weak: use {MIN_SECRET_KEY_LENGTH} random characters or more"

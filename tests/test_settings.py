@@ -1,0 +1,446 @@
+"""Every setting: what it takes, what it refuses, and what is said then."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import MISSING, fields
+from typing import Any
+
+import pytest
+from flask import Config
+
+from flask_pkce import settings as settings_module
+from flask_pkce.errors import ConfigurationError
+from flask_pkce.setting_values import TokenDelivery
+from flask_pkce.settings import Settings, read_secret_keys, read_settings
+from flask_pkce.stores import MemoryStore
+from tests.support import CLIENT_ID
+
+NEEDED = {"PKCE_DOMAIN": "tenant.example", "PKCE_CLIENT_ID": CLIENT_ID}
+STORE = MemoryStore()
+
+
+def read(**changes: Any) -> Settings:
+    """Settings with those changes, by their names without the prefix."""
+    return read_settings({**NEEDED, **{f"PKCE_{name}": value for name, value in changes.items()}})
+
+
+def test_defaults() -> None:
+    """Two settings are enough, and the rest is as the documentation says."""
+    settings = read()
+    for setting in fields(Settings):
+        if setting.default is not MISSING:
+            assert getattr(settings, setting.name) == setting.default
+    assert (settings.domain, settings.client_id) == ("tenant.example", CLIENT_ID)
+    assert settings.scope == ("openid", "profile", "email")
+    assert settings.store_url == "sqlite:///pkce.db"
+    assert (settings.flow_lifetime, settings.response_mode) == (600, "form_post")
+    assert not settings.delivers_to_session
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("DOMAIN", "tenant.example:8443", "tenant.example:8443"),
+        ("DOMAIN", "https://tenant.example/x", "https://tenant.example/x"),
+        ("DOMAIN", "http://127.0.0.1:4000/", "http://127.0.0.1:4000/"),
+        ("CLIENT_ID", "abc", "abc"),
+        ("CLIENT_ID", 123456789, "123456789"),
+        ("CLIENT_SECRET", "top secret", "top secret"),
+        ("AUDIENCE", "https://api.example/", "https://api.example/"),
+        ("SCOPE", "openid offline_access", ("openid", "offline_access")),
+        ("SCOPE", "openid,email", ("openid", "email")),
+        ("SCOPE", ["openid", "openid", "read:users"], ("openid", "read:users")),
+        ("ALLOWED_AUDIENCES", "a, b ,", ("a", "b")),
+        ("ALLOWED_AUDIENCES", ("a",), ("a",)),
+        ("ALLOWED_AUDIENCES", {"a"}, ("a",)),
+        ("ALLOWED_SCOPES", "read:users write:users", ("read:users", "write:users")),
+        ("ALLOWED_SCOPES", [], ()),
+        (
+            "ALLOWED_ORIGINS",
+            "https://App.example:443/, http://localhost:5173",
+            ("https://app.example", "http://localhost:5173"),
+        ),
+        ("PUBLIC_URL", "https://App.example/prefix/", "https://app.example/prefix"),
+        ("PUBLIC_URL", "https://app.example", "https://app.example"),
+        ("PUBLIC_URL", "http://localhost:3000/", "http://localhost:3000"),
+        (
+            "REDIRECT_URIS",
+            "https://app.example/done?a=b,com.example.app:/done",
+            ("https://app.example/done?a=b", "com.example.app:/done"),
+        ),
+        ("REDIRECT_URIS", ["http://127.0.0.1/done"], ("http://127.0.0.1/done",)),
+        ("RESPONSE_MODE", "query", "query"),
+        ("STORE_URL", "memory://", "memory://"),
+        ("STORE_URL", STORE, STORE),
+        ("FLOW_LIFETIME", 10, 10),
+        ("FLOW_LIFETIME", " 3600 ", 3600),
+        ("SESSION_LIFETIME", 90 * 86400, 90 * 86400),
+        ("TOKEN_DELIVERY", "session", TokenDelivery.SESSION),
+        ("TOKEN_DELIVERY", TokenDelivery.CALLER, TokenDelivery.CALLER),
+        ("LOCAL_SESSION", True, True),
+        ("LOCAL_SESSION", "True", True),
+        ("LOCAL_SESSION", " TRUE ", True),
+        ("LOCAL_SESSION", 1, True),
+        ("LOCAL_SESSION", "1", True),
+        ("LOCAL_SESSION", False, False),
+        ("LOCAL_SESSION", "false", False),
+        ("LOCAL_SESSION", 0, False),
+        ("AUTHENTICATED_URL", "/account?tab=1", "/account?tab=1"),
+        ("AUTHENTICATED_URL", "https://other.example/x", "https://other.example/x"),
+        ("UNAUTHENTICATED_URL", "/", "/"),
+        ("ADDITIONAL_PARAMETERS", "theme,locale", ("theme", "locale")),
+        ("ENDPOINT_HOSTS", "Keys.example, [::1]", ("keys.example", "[::1]")),
+        (
+            "PROXIES",
+            "http://proxy:3128",
+            {"https": "http://proxy:3128", "http": "http://proxy:3128"},
+        ),
+        ("PROXIES", {"https": "http://proxy:3128"}, {"https": "http://proxy:3128"}),
+        ("CA_BUNDLE", "/etc/ssl/ca.pem", "/etc/ssl/ca.pem"),
+        ("TIMEOUT", 60, 60),
+        ("TIMEOUT", "1", 1),
+        ("LEEWAY", 0, 0),
+        ("ALGORITHMS", "RS256,ES256", ("RS256", "ES256")),
+        ("ALGORITHMS", ["EdDSA"], ("EdDSA",)),
+    ],
+)
+def test_good_value(name: str, given: Any, value: Any) -> None:
+    """Each setting takes what it should, as Python or as a text of the environment."""
+    assert getattr(read(**{name: given}), name.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "fault"),
+    [
+        ("DOMAIN", "http://tenant.example", "plain http only for a loopback host"),
+        ("DOMAIN", "tenant.example/path", "as a URL"),
+        ("DOMAIN", True, "no text"),
+        ("CLIENT_ID", "a b", "visible ASCII"),
+        ("CLIENT_ID", "x" * 257, "visible ASCII"),
+        ("CLIENT_ID", 1e21, "no text: quote it"),
+        ("CLIENT_ID", 12.0, "no text: quote it"),
+        ("CLIENT_ID", True, "no text: quote it"),
+        ("CLIENT_SECRET", ["x"], "no text"),
+        ("CLIENT_SECRET", "a\nb", "not printable"),
+        ("AUDIENCE", "x" * 2049, "too long"),
+        ("AUDIENCE", 1.5, "no text: quote it"),
+        ("SCOPE", "profile email", "does not contain `openid`"),
+        ("SCOPE", 'openid "x"', "no scope may have"),
+        ("SCOPE", [], "does not contain `openid`"),
+        ("SCOPE", 5, "neither a list"),
+        ("ALLOWED_AUDIENCES", {"a": 1}, "neither a list"),
+        ("ALLOWED_AUDIENCES", [1.5], "no text"),
+        ("ALLOWED_AUDIENCES", [""], "is empty"),
+        ("ALLOWED_SCOPES", ["a b"], "no scope may have"),
+        ("ALLOWED_ORIGINS", "*", "has an origin that"),
+        ("ALLOWED_ORIGINS", "null", "has an origin that"),
+        ("ALLOWED_ORIGINS", "http://app.example", "has an origin that"),
+        ("ALLOWED_ORIGINS", "https://app.example/x", "origin with a path"),
+        ("ALLOWED_ORIGINS", "https://app.example?x", "origin with a path"),
+        ("ALLOWED_ORIGINS", "https://app.example#x", "origin with a path"),
+        ("PUBLIC_URL", "http://app.example", "https://"),
+        ("PUBLIC_URL", "app.example", "https://"),
+        ("PUBLIC_URL", "https://app.example/?x", "must be scheme, host"),
+        ("PUBLIC_URL", "https://app.example/#x", "must be scheme, host"),
+        ("PUBLIC_URL", "https://app.example//x", "must be scheme, host"),
+        ("PUBLIC_URL", "https://app.example/../x", "must be scheme, host"),
+        ("REDIRECT_URIS", "http://app.example/cb", "plain http only"),
+        ("REDIRECT_URIS", "https://app.example/cb#x", "fragment"),
+        ("REDIRECT_URIS", "com.example.app:/cb#x", "fragment"),
+        ("REDIRECT_URIS", "myapp:/cb", "https://"),
+        ("REDIRECT_URIS", "javascript:alert(1)", "https://"),
+        ("REDIRECT_URIS", "/cb", "https://"),
+        ("REDIRECT_URIS", "com.example.app:/c b", "visible ASCII"),
+        ("REDIRECT_URIS", "https://[::1", "no host name"),
+        ("REDIRECT_URIS", 5, "neither a list"),
+        ("RESPONSE_MODE", "fragment", "neither `form_post` nor `query`"),
+        ("RESPONSE_MODE", ["query"], "neither `form_post` nor `query`"),
+        ("STORE_URL", True, "no text"),
+        ("FLOW_LIFETIME", 9, "between 10 and 3600"),
+        ("FLOW_LIFETIME", 3601, "between 10 and 3600"),
+        ("FLOW_LIFETIME", 600.0, "whole number of seconds"),
+        ("FLOW_LIFETIME", True, "whole number of seconds"),
+        ("FLOW_LIFETIME", "ten", "whole number of seconds"),
+        ("FLOW_LIFETIME", "-10", "whole number of seconds"),
+        ("FLOW_LIFETIME", "²", "whole number of seconds"),
+        ("SESSION_LIFETIME", 59, "between 60 and"),
+        ("TOKEN_DELIVERY", "cookie", "neither `caller` nor `session`"),
+        ("TOKEN_DELIVERY", ["caller"], "neither `caller` nor `session`"),
+        ("LOCAL_SESSION", "yes", "neither true nor false"),
+        ("LOCAL_SESSION", 2, "neither true nor false"),
+        ("LOCAL_SESSION", 1.0, "neither true nor false"),
+        ("AUTHENTICATED_URL", "//evil.example", "neither a path"),
+        ("AUTHENTICATED_URL", "javascript:alert(1)", "neither a path"),
+        ("AUTHENTICATED_URL", "http://other.example/", "neither a path"),
+        ("UNAUTHENTICATED_URL", "goodbye", "neither a path"),
+        ("ADDITIONAL_PARAMETERS", 5, "neither a list"),
+        ("ENDPOINT_HOSTS", "https://keys.example", "hosts alone"),
+        ("ENDPOINT_HOSTS", "keys.example/x", "hosts alone"),
+        ("ENDPOINT_HOSTS", "keys.example:8443", "hosts alone"),
+        ("ENDPOINT_HOSTS", "*.example", "has a host that"),
+        ("PROXIES", {"ftp": "x"}, "neither an address nor a mapping"),
+        ("PROXIES", ["http://proxy"], "neither an address nor a mapping"),
+        ("PROXIES", {"https": 1.5}, "no text"),
+        ("CA_BUNDLE", False, "no text"),
+        ("TIMEOUT", 0, "between 1 and 60"),
+        ("TIMEOUT", 61, "between 1 and 60"),
+        ("LEEWAY", -1, "between 0 and 300"),
+        ("LEEWAY", 301, "between 0 and 300"),
+        ("ALGORITHMS", "none", "not one of RS256"),
+        ("ALGORITHMS", "HS256", "not one of RS256"),
+        ("ALGORITHMS", ["RS256", "rs256"], "not one of RS256"),
+        ("ALGORITHMS", [], "not one of RS256"),
+    ],
+)
+def test_bad_value(name: str, given: Any, fault: str) -> None:
+    """Whatever else is refused, with the name of the setting and what is wrong."""
+    with pytest.raises(ConfigurationError) as caught:
+        read(**{name: given})
+    (only,) = caught.value.faults
+    assert only.startswith(f"PKCE_{name} ")
+    assert fault in only
+
+
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
+def test_nothing_is_absent(setting: Any, value: Any) -> None:
+    """None and an empty text are no value: the default, or a fault where there is none."""
+    name = setting.metadata["name"]
+    if setting.default is MISSING:
+        with pytest.raises(ConfigurationError, match=f"^PKCE_{name} is missing$"):
+            read(**{name: value})
+    else:
+        assert getattr(read(**{name: value}), setting.name) == setting.default
+
+
+def test_every_setting_is_tested() -> None:
+    """The two tables have each setting, good and bad."""
+    names = {setting.metadata["name"] for setting in fields(Settings)}
+    for test in (test_good_value, test_bad_value):
+        (mark,) = test.pytestmark
+        assert {case[0] for case in mark.args[1]} == names
+
+
+def test_every_fault_at_once() -> None:
+    """All faults are told together, so that one start shows them all."""
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings(
+            {
+                "PKCE_CLIENT_ID": 1.5,
+                "PKCE_SCOPE": "email",
+                "PKCE_PUBLIC_URL": "https://app.example",
+                "PKCE_LOCAL_SESSION": True,
+            }
+        )
+    names = [fault.split()[0] for fault in caught.value.faults]
+    assert names == ["PKCE_DOMAIN", "PKCE_CLIENT_ID", "PKCE_SCOPE", "PKCE_LOCAL_SESSION"]
+
+
+def test_secrets_in_a_fault() -> None:
+    """A fault never shows the value: it may be a secret that stands in the wrong place."""
+    with pytest.raises(ConfigurationError) as caught:
+        read(
+            CLIENT_ID="the secret", SCOPE='the "secret', PUBLIC_URL="secret://x", DOMAIN="se cret"
+        )
+    assert "secret" not in str(caught.value)
+
+
+def test_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flask reads JSON from the environment: numbers, booleans, lists and mappings arrive."""
+    environment = {
+        "FLASK_PKCE_DOMAIN": "tenant.example",
+        "FLASK_PKCE_CLIENT_ID": "1234567890",
+        "FLASK_PKCE_SCOPE": '["openid", "email"]',
+        "FLASK_PKCE_LOCAL_SESSION": "True",
+        "FLASK_PKCE_TIMEOUT": "5",
+        "FLASK_PKCE_PROXIES": '{"https": "http://proxy:3128"}',
+        "FLASK_PKCE_SERVE_PORT": "3000",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    config = Config(".")
+    config.from_prefixed_env()
+    settings = read_settings(config)
+    assert settings.client_id == "1234567890"
+    assert settings.scope == ("openid", "email")
+    assert (settings.local_session, settings.timeout) == (True, 5)
+    assert settings.proxies == {"https": "http://proxy:3128"}
+
+
+@pytest.mark.parametrize("value", ["1e400", "12345678901234567890.0", "true"])
+def test_client_id_that_json_reads_as_something_else(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value that lost its form on the way is refused, and the way out is told."""
+    monkeypatch.setenv("FLASK_PKCE_CLIENT_ID", value)
+    config = Config(".", NEEDED)
+    config.from_prefixed_env()
+    with pytest.raises(ConfigurationError, match="PKCE_CLIENT_ID is no text: quote it"):
+        read_settings(config)
+
+
+def test_prefix() -> None:
+    """Another blueprint has settings of its own."""
+    config = {**NEEDED, "STAFF_PKCE_DOMAIN": "staff.example", "STAFF_PKCE_CLIENT_ID": "staff"}
+    assert read_settings(config, prefix="STAFF_PKCE_").domain == "staff.example"
+    with pytest.raises(ConfigurationError, match=r"^GUEST_PKCE_DOMAIN is missing"):
+        read_settings(config, prefix="GUEST_PKCE_")
+
+
+# -- where users reach the application -------------------------------------------
+
+
+def test_server_name() -> None:
+    """SERVER_NAME stands for the public URL, where there is none."""
+    settings = read_settings(NEEDED, server_name="app.example:8443", scheme="https")
+    assert settings.public_url == "https://app.example:8443"
+    config = {**NEEDED, "PKCE_PUBLIC_URL": "https://other.example"}
+    settings = read_settings(config, server_name="app.example", scheme="https")
+    assert settings.public_url == "https://other.example"
+
+
+def test_server_name_over_http() -> None:
+    """A SERVER_NAME that users reach over plain http stops the start."""
+    with pytest.raises(ConfigurationError, match="PKCE_PUBLIC_URL is missing, and made of"):
+        read_settings(NEEDED, server_name="app.example")
+    assert read_settings(NEEDED, server_name="localhost").public_url == "http://localhost"
+
+
+@pytest.mark.parametrize(
+    "public_url", [None, "http://localhost:3000", "https://127.0.0.1", "http://[::1]:5000/x"]
+)
+def test_local_session_on_loopback(public_url: str | None) -> None:
+    """The local session is for a server on the loopback interface."""
+    assert read(LOCAL_SESSION=True, PUBLIC_URL=public_url).local_session
+
+
+@pytest.mark.parametrize("name", ["app.example", "localhost.app.example", "10.0.0.1"])
+def test_local_session_on_a_public_address(name: str) -> None:
+    """On a public server it would be everybody's session, and stops the start."""
+    with pytest.raises(ConfigurationError, match="PKCE_LOCAL_SESSION is on while PKCE_PUBLIC_URL"):
+        read(LOCAL_SESSION=True, PUBLIC_URL=f"https://{name}")
+    with pytest.raises(ConfigurationError, match="PKCE_LOCAL_SESSION"):
+        read_settings({**NEEDED, "PKCE_LOCAL_SESSION": "1"}, server_name=name, scheme="https")
+
+
+# -- what is made of them --------------------------------------------------------
+
+
+def test_registration() -> None:
+    """Our registration at the tenant."""
+    settings = read(CLIENT_SECRET="top-secret", ENDPOINT_HOSTS="keys.example")
+    registration = settings.registration
+    assert (registration.issuer, registration.issuer_is_exact) == ("https://tenant.example/", True)
+    assert (registration.client_id, registration.client_secret) == (CLIENT_ID, "top-secret")
+    assert registration.endpoint_hosts == ("keys.example",)
+    assert not read(DOMAIN="https://tenant.example").registration.issuer_is_exact
+
+
+def test_what_callers_may_ask_for() -> None:
+    """What is asked for by default is allowed, and what is named besides."""
+    settings = read(ALLOWED_SCOPES="read:users", ALLOWED_AUDIENCES="b")
+    assert settings.scopes_allowed == {"openid", "profile", "email", "read:users"}
+    assert settings.audiences_allowed == {"b"}
+    assert read(AUDIENCE="a", ALLOWED_AUDIENCES="b").audiences_allowed == {"a", "b"}
+    assert read().audiences_allowed == frozenset()
+
+
+def test_delivery_to_the_session() -> None:
+    """With this delivery tokens stay on the server."""
+    assert read(TOKEN_DELIVERY="session").delivers_to_session
+
+
+# -- documentation and secrets ---------------------------------------------------
+
+
+def test_every_setting_is_documented() -> None:
+    """The comment of each field is its documentation: none goes without."""
+    lines = inspect.getsource(settings_module.Settings).splitlines()
+    for setting in fields(Settings):
+        index = next(i for i, line in enumerate(lines) if line.startswith(f"    {setting.name}:"))
+        comment = re.fullmatch(r"    #: (.+)", lines[index - 1])
+        assert comment is not None, setting.name
+        assert comment[1].endswith("."), setting.name
+
+
+def test_settings_hide_their_secrets() -> None:
+    """Settings in a log show neither the client secret nor a proxy's password."""
+    settings = read(CLIENT_SECRET="top-secret", PROXIES="http://me:hidden@proxy:3128")
+    shown = repr(settings)
+    assert "top-secret" not in shown
+    assert "hidden" not in shown
+    assert CLIENT_ID in shown
+
+
+# -- SECRET_KEY ------------------------------------------------------------------
+
+LONG = "a long enough key of the host"
+
+
+@pytest.mark.parametrize("key", [LONG, LONG.encode(), "ü" * 8])
+def test_secret_key(key: str | bytes) -> None:
+    """A key of 16 bytes or more is taken, as text or bytes."""
+    keys, is_weak = read_secret_keys({"SECRET_KEY": key}, lenient=False)
+    assert keys == (key.encode() if isinstance(key, str) else key,)
+    assert not is_weak
+
+
+@pytest.mark.parametrize(
+    "fallbacks", [["the old one", b"the older"], ("the old one", b"the older")]
+)
+def test_fallbacks(fallbacks: Any) -> None:
+    """Fallbacks come after the key that signs."""
+    config = {"SECRET_KEY": LONG, "SECRET_KEY_FALLBACKS": fallbacks}
+    keys, _ = read_secret_keys(config, lenient=False)
+    assert keys == (LONG.encode(), b"the old one", b"the older")
+
+
+@pytest.mark.parametrize("fallbacks", [None, [], ()])
+def test_no_fallbacks(fallbacks: Any) -> None:
+    """No fallbacks are no fallbacks."""
+    config = {"SECRET_KEY": LONG, "SECRET_KEY_FALLBACKS": fallbacks}
+    assert len(read_secret_keys(config, lenient=False)[0]) == 1
+
+
+@pytest.mark.parametrize("lenient", [True, False])
+@pytest.mark.parametrize("key", [None, "", b""])
+def test_no_secret_key(key: Any, lenient: bool) -> None:
+    """Without a key nothing starts, not even a test (N02)."""
+    with pytest.raises(ConfigurationError, match=r"^SECRET_KEY is missing"):
+        read_secret_keys({"SECRET_KEY": key}, lenient=lenient)
+    with pytest.raises(ConfigurationError, match=r"^SECRET_KEY is missing"):
+        read_secret_keys({}, lenient=lenient)
+
+
+@pytest.mark.parametrize("key", ["dev", "x" * 15, b"\xff" * 15, "changeme", "your-secret-key"])
+def test_weak_secret_key(key: Any) -> None:
+    """A short or well-known key stops the start, and only warns while debugging (N02)."""
+    with pytest.raises(ConfigurationError, match=r"^SECRET_KEY is weak"):
+        read_secret_keys({"SECRET_KEY": key}, lenient=False)
+    keys, is_weak = read_secret_keys({"SECRET_KEY": key}, lenient=True)
+    assert is_weak
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"SECRET_KEY": 12345678901234567890},
+        {"SECRET_KEY": LONG, "SECRET_KEY_FALLBACKS": [None]},
+        {"SECRET_KEY": LONG, "SECRET_KEY_FALLBACKS": [""]},
+        {"SECRET_KEY": LONG, "SECRET_KEY_FALLBACKS": [5]},
+    ],
+)
+def test_secret_key_of_another_kind(config: dict[str, Any]) -> None:
+    """A key is text or bytes, and so is each fallback."""
+    with pytest.raises(ConfigurationError, match="no text and no bytes"):
+        read_secret_keys(config, lenient=True)
+
+
+def test_fallbacks_that_are_a_text() -> None:
+    """A text is no list of keys: each of its characters would be one."""
+    config = {"SECRET_KEY": LONG, "SECRET_KEY_FALLBACKS": LONG}
+    with pytest.raises(ConfigurationError, match="no list of keys"):
+        read_secret_keys(config, lenient=False)
