@@ -35,7 +35,10 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 
 # Every `testcode` runs, by `sphinx-build -b doctest`.
-doctest_global_setup = "from docs._ext.examples import *; __name__ = 'example'"
+doctest_global_setup = "from docs._ext.examples import *; prepare(); __name__ = 'example'"
+
+# Quotes are often part of what somebody types.
+smartquotes = False
 
 html_theme = "furo"
 html_title = f"flask_pkce {release}"

@@ -106,7 +106,7 @@ def _error(cls: type[errors.PKCEError]) -> list[str]:
     # What a constructor takes is for the library's own code.
     explanation = explanation.partition("\n:param")[0].strip()
     return [
-        f"**{title}**",
+        title,
         "",
         *explanation.splitlines(),
         "",

@@ -11,8 +11,10 @@ import threading
 import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
 
@@ -25,7 +27,7 @@ from flask_pkce import PKCEBlueprint
 from flask_pkce.testing import AuthorizationAnswer, LocalTenant, TenantUser
 from flask_pkce.testing.tenant.models import ALICE
 
-__all__ = ["Person", "TenantUser", "blocks", "module", "person_at_loopback", "serving"]
+__all__ = ["Person", "TenantUser", "module", "person_at_loopback", "prepare", "serving"]
 
 DOCS = Path(__file__).resolve().parent.parent
 
@@ -38,16 +40,22 @@ _NAVIGATION = {
 }
 _FROM_TENANT = {**_NAVIGATION, "Sec-Fetch-Site": "cross-site"}
 
-# The settings of every example; a page that shows others sets them itself.
-os.environ.update(
-    FLASK_SECRET_KEY="a secret of 32 characters or more",
-    FLASK_PKCE_DOMAIN="tenant.example",
-    FLASK_PKCE_CLIENT_ID="local-client",
-    FLASK_PKCE_STORE_URL="memory://",
-)
-# Applications that were made nowhere look for their instance folder here.
-_folder = tempfile.TemporaryDirectory()
-os.chdir(_folder.name)
+#: The settings of every example; a page that shows others sets them itself.
+SETTINGS = {
+    "FLASK_SECRET_KEY": "a secret of 32 characters or more",
+    "FLASK_PKCE_DOMAIN": "tenant.example",
+    "FLASK_PKCE_CLIENT_ID": "local-client",
+    "FLASK_PKCE_STORE_URL": "memory://",
+}
+
+
+@cache
+def prepare() -> tempfile.TemporaryDirectory[str]:
+    """Put the settings in place, and a folder in which nothing is overwritten."""
+    os.environ.update(SETTINGS)
+    folder = tempfile.TemporaryDirectory()
+    os.chdir(folder.name)
+    return folder
 
 
 class Person:
@@ -142,18 +150,14 @@ def person_at_loopback(app: Flask, pkce: PKCEBlueprint, server: str) -> Iterator
 _BLOCK = re.compile(r"^\.\. testcode::.*\n(?:   :.*\n)*\n((?:   .*\n|\n)+)", re.MULTILINE)
 
 
-def blocks(page: str) -> list[str]:
-    """The examples of a page, in order."""
-    source = (DOCS / page).read_text(encoding="utf-8")
-    return [textwrap.dedent(block) for block in _BLOCK.findall(source)]
-
-
-def module(page: str, number: int, name: str) -> dict[str, object]:
-    """Run an example as a module that others can import; its names.
+def module(page: str, number: int, name: str) -> dict[str, Any]:
+    """Run an example as a module that others can import.
 
     :param number: which one of the page, from 0.
+    :return: the names that it defines.
     """
+    block = _BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))[number]
     made = ModuleType(name)
     sys.modules[name] = made
-    exec(compile(blocks(page)[number], f"{page}[{number}]", "exec"), made.__dict__)
+    exec(compile(textwrap.dedent(block), f"{page}[{number}]", "exec"), made.__dict__)
     return made.__dict__

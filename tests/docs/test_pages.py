@@ -1,0 +1,170 @@
+"""What the built pages have, and that they say everything."""
+
+from __future__ import annotations
+
+import re
+from posixpath import dirname, join, normpath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from blinker import Signal
+
+import flask_pkce
+from docs._ext.catalogue import grouped_errors, settings
+from flask_pkce import PKCEBlueprint, errors, hooks
+from flask_pkce.flow import Failure, FlowFailed
+from flask_pkce.hooks import Hooks
+from flask_pkce.testing.tenant import FAULTS
+from flask_pkce.web.problems import DOCUMENTATION, problem_type
+
+if TYPE_CHECKING:
+    from .conftest import Page
+
+CATALOGUE = tuple(errors.catalogue())
+
+
+def test_links_resolve(pages: dict[str, Page]) -> None:
+    """Every link inside the documentation leads to a page, and to a place on it."""
+    checked = 0
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = normpath(join(dirname(path), parts.path)) if parts.path else path
+            assert target in pages, f"{path} links to {link}"
+            fragment = unquote(parts.fragment)
+            assert not fragment or fragment in pages[target].ids, f"{path} links to {link}"
+            checked += 1
+    assert checked > 500
+
+
+def test_nothing_is_loaded_from_elsewhere(pages: dict[str, Page]) -> None:
+    """A page is complete without the internet."""
+    for path, page in pages.items():
+        assert page.loaded, path
+        assert not [each for each in page.loaded if urlsplit(each).netloc], path
+
+
+@pytest.mark.parametrize("name", [name for name, _ in settings()])
+def test_settings(name: str, pages: dict[str, Page]) -> None:
+    """Every setting has a place on its page."""
+    assert f"confval-{name}" in pages["settings.html"].ids
+
+
+def test_settings_are_told_from_the_fields(pages: dict[str, Page]) -> None:
+    """Type, limits, default and comment of a setting are those of its field."""
+    text = " ".join(pages["settings.html"].text.split())
+    told = text.partition("PKCE_FLOW_LIFETIME¶")[2]
+    assert told.startswith(" Type: seconds, 10 to 3600 Default: 600 Seconds that a sign-in may")
+    assert "PKCE_DOMAIN¶ Type: text Default: none: it must be set The tenant: its host" in text
+    assert "Default: ['openid', 'profile', 'email'] The scope that is asked for" in text
+
+
+@pytest.mark.parametrize("cls", CATALOGUE, ids=lambda cls: cls.code)
+def test_errors(cls: type[errors.PKCEError], pages: dict[str, Page]) -> None:
+    """The address in a problem's `type` leads to a section that tells title, status and hint."""
+    page, _, anchor = f"{DOCUMENTATION.rpartition('/')[2]}#{cls.code}".partition("#")
+    assert anchor in pages[page].ids
+    text = " ".join(pages[page].text.split())
+    section = text.partition(f" {cls.code}¶ ")[2]
+    assert section.startswith(f"exception flask_pkce.{'' if _is_public(cls) else 'errors.'}")
+    assert cls.title().replace("`", "") in section
+    assert f"Status: {cls.status} Error: {cls.error}" in section
+    assert cls.hint.replace("`", "") in section
+
+
+def _is_public(cls: type[errors.PKCEError]) -> bool:
+    return cls.__name__ in flask_pkce.__all__
+
+
+def test_problem_types_have_the_code_last() -> None:
+    """What is looked up is what is sent."""
+    sent = problem_type(errors.FlowExpired())
+    assert sent == f"{DOCUMENTATION}#state-expired"
+    assert DOCUMENTATION.endswith("/errors.html")
+
+
+def test_errors_have_codes_of_the_catalogue() -> None:
+    """No class elsewhere answers with a code that the page does not have."""
+    codes = {cls.code for cls in CATALOGUE}
+    others = set(_subclasses(errors.PKCEError)) - set(CATALOGUE)
+    assert {cls for cls in others if cls.code not in codes} == {FlowFailed}
+    kept = FlowFailed(Failure.of(errors.FlowExpired()))
+    assert kept.code == "state-expired"
+
+
+def _subclasses(cls: type[errors.PKCEError]) -> list[type[errors.PKCEError]]:
+    return [each for direct in cls.__subclasses__() for each in [direct, *_subclasses(direct)]]
+
+
+def test_errors_are_in_their_groups() -> None:
+    """Every class of the catalogue is told once, below the heading of its module."""
+    groups = dict(grouped_errors())
+    told = [cls for classes in groups.values() for cls in classes]
+    assert sorted(told, key=CATALOGUE.index) == list(CATALOGUE)
+    assert len(set(told)) == len(told)
+    assert errors.FlowExpired in groups["the flow"]
+    assert errors.TenantSilent in groups["the tenant"]
+    assert groups["in general"] == [errors.PKCEError]
+
+
+@pytest.mark.parametrize("name", [field for field in vars(Hooks()) if field != "self"])
+def test_hooks(name: str, pages: dict[str, Page], sources: dict[str, str]) -> None:
+    """Every hook has a section with its moment, arguments, result, and an example that runs."""
+    section = sources["hooks.rst"].partition(f"\n``{name}``\n---")[2].partition("\n.. _")[0]
+    for told in (":Moment:", ":Gets:", ":Returns:", ":Raises:"):
+        assert told in section, told
+    assert f"@pkce.{name}\n" in section
+    assert f".. testcode:: {name}\n   :hide:\n" in section
+    assert f"flask_pkce.PKCEBlueprint.{name}" in pages["api.html"].ids
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, value in vars(hooks).items() if isinstance(value, Signal)]
+)
+def test_signals(name: str, pages: dict[str, Page]) -> None:
+    """Every signal can be imported and has a place on the page of hooks."""
+    assert isinstance(getattr(flask_pkce, name), Signal)
+    assert f"flask_pkce.{name}" in pages["hooks.html"].ids
+    assert "Sent when" in pages["hooks.html"].text.partition(f"flask_pkce.{name}¶")[2][:20]
+
+
+@pytest.mark.parametrize("name", flask_pkce.__all__)
+def test_public_names(name: str, pages: dict[str, Page]) -> None:
+    """Whatever can be imported from the package is described."""
+    described = pages["api.html"].ids | pages["hooks.html"].ids
+    assert f"flask_pkce.{name}" in described
+
+
+def test_public_methods(pages: dict[str, Page]) -> None:
+    """So is every public method of the blueprint that is ours."""
+    ours = [name for name in vars(PKCEBlueprint) if not name.startswith("_")]
+    assert {f"flask_pkce.PKCEBlueprint.{name}" for name in ours} <= pages["api.html"].ids
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults(name: str, pages: dict[str, Page]) -> None:
+    """Every fault of the local tenant is described."""
+    text = " ".join(pages["testing.html"].text.split())
+    assert name in text
+    assert " ".join(FAULTS[name].summary.replace("`", "").split()) in text
+
+
+def test_mentioned_settings_exist(prose: dict[str, str]) -> None:
+    """What the pages call a setting is one."""
+    known = {name for name, _ in settings()}
+    for page, text in prose.items():
+        mentioned = set(re.findall(r"(?<![A-Z_])(?:FLASK_)?(PKCE_[A-Z_]+)(?![a-z])", text))
+        assert mentioned <= known, page
+
+
+def test_one_sentence_per_line(prose: dict[str, str]) -> None:
+    """A change of a sentence is a change of a line."""
+    block = re.compile(
+        r"^(\.\. (code-block|testcode|testoutput)::|.*::$).*\n\n(   .*\n|\n)+", re.MULTILINE
+    )
+    for page, text in prose.items():
+        for line in block.sub("", text).splitlines():
+            assert not re.search(r"[a-z`)][.!?] [A-Z`]", line), f"{page}: {line}"

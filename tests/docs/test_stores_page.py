@@ -1,0 +1,12 @@
+"""The store of the page on stores, proved as the page says."""
+
+from __future__ import annotations
+
+from docs._ext.examples import module
+
+module("stores.rst", 0, "dict_store")
+_proof = module("stores.rst", 3, "test_dict_store")
+_proof["DictStore"] = module("stores.rst", 0, "dict_store")["DictStore"]
+
+#: Collected by pytest, with every test of the suite.
+TestDictStore = _proof["TestDictStore"]
