@@ -1,0 +1,1 @@
+"""Small applications, each a few lines away from the first."""

@@ -1,0 +1,61 @@
+"""What lets the examples run with no account, no network and no settings."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from flask import Flask
+
+from flask_pkce.testing import LocalTenant, TenantClient
+
+#: A native client may run on any port, so none is registered (RFC 8252 7.3).
+CLIENT = TenantClient(
+    "demo",
+    redirect_uris=tuple(
+        f"http://{host}/pkce/response/code" for host in ("localhost", "127.0.0.1", "[::1]")
+    ),
+    is_native=True,
+)
+
+
+def use_local_tenant(app: Flask) -> LocalTenant | None:
+    """Let an application sign in at a tenant on this machine, where no ``PKCE_DOMAIN`` is set.
+
+    The first process that gets its port (``TENANT_PORT``, by default 3001) serves the tenant from
+    a thread; every other process uses that.  What has to survive a restart, the tenant's keys and
+    a ``SECRET_KEY`` where none is set, lies in the instance folder.
+
+    :return: the tenant, where there is one.
+    """
+    if app.config.get("PKCE_DOMAIN"):
+        return None
+    folder = Path(app.instance_path)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    port = app.config.get("TENANT_PORT", 3001)
+    tenant = LocalTenant(port=port, clients=[CLIENT], keys_folder=folder)
+    try:
+        tenant.start()
+    except OSError as exc:
+        if exc.errno != errno.EADDRINUSE:
+            raise
+    app.config["PKCE_DOMAIN"] = tenant.issuer
+    app.config["PKCE_CLIENT_ID"] = tenant.client.client_id
+    app.config["SECRET_KEY"] = app.config["SECRET_KEY"] or _secret_key(folder / "secret-key")
+    app.logger.warning("No PKCE_DOMAIN: users sign in at the local tenant %s", tenant.issuer)
+    return tenant
+
+
+def _secret_key(file: Path) -> str:
+    """The key in a file that only its owner can read, made by the first process that asks."""
+    with NamedTemporaryFile("w", dir=file.parent) as draft:
+        draft.write(secrets.token_urlsafe(32))
+        draft.flush()
+        # Whole or not at all, and never over the key of another worker.
+        with suppress(FileExistsError):
+            os.link(draft.name, file)
+    return file.read_text()

@@ -1,0 +1,1 @@
+"""The five PKCE routes as a server of their own."""
