@@ -1,0 +1,1 @@
+"""An application with Flask-Login, and PKCE beside its passwords."""
