@@ -1,0 +1,579 @@
+"""``/pkce/response/code``: an answer is kept under a ticket, and bound in its owner's browser."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+from flask import Flask, session
+from werkzeug.test import TestResponse
+
+from flask_pkce.protocol.authorization import parse_answer
+from flask_pkce.testing import LocalTenant
+from flask_pkce.web.tickets import AnswerLimit
+from tests.conftest import MakeApp
+from tests.web.host import CALLBACK, NAVIGATION, Browser, Clock, Host, check_page, check_problem
+
+RESPONSE_MODES = ["form_post", "query"]
+
+
+def ticket_of(response: TestResponse) -> str:
+    """The ticket to which a 303 sends the browser."""
+    assert response.status_code == 303, response.text
+    return dict(parse_qsl(urlsplit(response.headers["Location"]).query))["ticket"]
+
+
+def fetch(browser: Browser, ticket: str) -> TestResponse:
+    """Go to the callback with a ticket."""
+    response: TestResponse = browser.open(f"{CALLBACK}?ticket={ticket}", site="cross-site")
+    return response
+
+
+# -- form_post ---------------------------------------------------------------------------
+
+
+def test_post_touches_nothing(host: Host, browser: Browser) -> None:
+    """The cross-site POST keeps the answer and changes nothing else."""
+    state, url = browser.begin()
+    before = host.store.contents()
+    response = browser.deliver(host.tenant.sign_in(url))
+    after = host.store.contents()
+    assert len(after) == len(before) + 1
+    assert before.items() < after.items()
+    assert "Set-Cookie" not in response.headers
+    assert host.status_of(browser, state) == "sent"
+
+
+def test_code_is_never_in_a_url(host: Host, browser: Browser) -> None:
+    """The browser is sent on with the ticket alone, on the same path."""
+    _, url = browser.begin()
+    answer = host.tenant.sign_in(url)
+    location = urlsplit(browser.deliver(answer).headers["Location"])
+    assert (location.scheme, location.netloc, location.path) == ("", "", CALLBACK)
+    assert list(dict(parse_qsl(location.query))) == ["ticket"]
+    assert answer.params["code"] not in location.query
+    assert answer.params["state"] not in location.query
+
+
+def test_store_keeps_no_ticket(host: Host, browser: Browser) -> None:
+    """Of the ticket only a hash is stored."""
+    _, url = browser.begin()
+    ticket = ticket_of(browser.deliver(host.tenant.sign_in(url)))
+    assert len(ticket) == 43
+    for key, value in host.store.contents().items():
+        assert ticket not in key
+        assert ticket.encode() not in value
+
+
+def test_bound_with_ticket(host: Host, browser: Browser) -> None:
+    """The ticket and the session together bind the answer; the page says that it is done."""
+    state, url = browser.begin()
+    answer = host.tenant.sign_in(url)
+    response = browser.arrive(answer)
+    assert "<h1>Signed in</h1>" in response.text
+    flow = host.flow_of(browser, state).value
+    assert flow.status == "bound"
+    assert flow.code == answer.params["code"]
+
+
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_goes_on_to_the_host(response_mode: str, make_app: MakeApp) -> None:
+    """A browser ends at ``redirects.authenticated`` where there is one."""
+    host = make_app(PKCE_AUTHENTICATED_URL="/welcome", PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    _, url = browser.begin()
+    response = browser.arrive(host.tenant.sign_in(url))
+    assert (response.status_code, response.headers["Location"]) == (303, "/welcome")
+
+
+def test_goes_on_elsewhere(make_app: MakeApp) -> None:
+    """Where the browser ends may be another address that the operator set."""
+    host = make_app(PKCE_AUTHENTICATED_URL="https://spa.example/done")
+    browser = host.browser()
+    _, url = browser.begin()
+    response = browser.arrive(host.tenant.sign_in(url))
+    assert response.headers["Location"] == "https://spa.example/done"
+
+
+def test_goes_on_below_the_prefix(make_app: MakeApp) -> None:
+    """A path of this application gets the prefix under which users reach it."""
+    host = make_app(PKCE_PUBLIC_URL="https://app.example/shop", PKCE_AUTHENTICATED_URL="/welcome")
+    browser = host.browser()
+    url = browser.code().get_json()["authorization_url"]
+    assert "app.example%2Fshop%2Fpkce" in url
+    answer = host.tenant.sign_in(url)
+    kept = browser.send(
+        "POST",
+        CALLBACK,
+        base_url="https://app.example",
+        headers={**NAVIGATION, "Sec-Fetch-Site": "cross-site"},
+        data=answer.params,
+    )
+    location = kept.headers["Location"]
+    assert location.startswith("https://app.example/shop/pkce/response/code?ticket=")
+    query = urlsplit(location).query
+    response = browser.open(f"{CALLBACK}?{query}", base_url="https://app.example")
+    assert response.headers["Location"] == "/shop/welcome"
+
+
+def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
+    """A ticket is taken once; reloading its page is harmless."""
+    _, url = browser.begin()
+    kept = browser.deliver(host.tenant.sign_in(url))
+    pages = [browser.follow(kept).text for _ in range(3)]
+    assert all("<h1>Signed in</h1>" in page for page in pages)
+    assert host.engine.sessions.take_answer(ticket_of(kept)) is None
+
+
+def test_ticket_of_another_browser(host: Host) -> None:
+    """Whoever started the flow cannot fetch an answer that somebody else's browser delivered:
+    the ticket is in that browser alone, and destroyed when it is used there."""
+    attacker, victim = host.browser(), host.browser()
+    state, url = attacker.begin()
+    kept = victim.deliver(host.tenant.sign_in(url))
+    check_page(victim.follow(kept), "session-mismatch")
+    check_page(attacker.follow(kept), "ticket-spent")
+    assert host.status_of(attacker, state) == "sent"
+    check_problem(attacker.token(), "authorization-pending")
+
+
+def test_ticket_lives_a_minute(host: Host, browser: Browser) -> None:
+    """After 60 seconds a ticket is no more; the flow can still be finished."""
+    state, url = browser.begin()
+    kept = browser.deliver(host.tenant.sign_in(url))
+    host.clock.advance(60)
+    page = check_page(browser.follow(kept), "ticket-spent")
+    assert '<form method="post" action="/pkce/code">' in page
+    assert host.status_of(browser, state) == "sent"
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
+
+
+@pytest.mark.parametrize("seconds", [0, 59])
+def test_back_within_a_minute(seconds: int, host: Host, browser: Browser) -> None:
+    """Reloading and going back are harmless within the minute after."""
+    _, url = browser.begin()
+    kept = browser.deliver(host.tenant.sign_in(url))
+    browser.follow(kept)
+    host.clock.advance(seconds)
+    assert "Signed in" in browser.follow(kept).text
+
+
+def test_back_after_a_minute(host: Host, browser: Browser) -> None:
+    """Later the page tells the reason, unless the session is signed in."""
+    _, url = browser.begin()
+    kept = browser.deliver(host.tenant.sign_in(url))
+    browser.follow(kept)
+    host.clock.advance(61)
+    check_page(browser.follow(kept), "ticket-spent")
+    browser.token()
+    assert "Signed in" in browser.follow(kept).text
+    host.clock.advance(86400)
+    check_page(browser.follow(kept), "ticket-spent")
+
+
+def test_two_tabs(host: Host, browser: Browser) -> None:
+    """Two sign-ins of one browser at once are finished in either order."""
+    flows = [browser.begin() for _ in range(2)]
+    answers = [host.tenant.sign_in(url) for _, url in flows]
+    for number in (1, 0):
+        assert "Signed in" in browser.arrive(answers[number]).text
+    assert [host.status_of(browser, state) for state, _ in flows] == ["bound", "bound"]
+
+
+def test_newest_of_two_in_the_last_minute(make_app: MakeApp) -> None:
+    """A spent ticket leads on as the answer did that was bound last."""
+    host = make_app(PKCE_TOKEN_DELIVERY="session")
+    browser = host.browser()
+    for path in ("/one", "/two"):
+        url = browser.submit("/pkce/code", {"return_to": path}).headers["Location"]
+        kept = browser.deliver(host.tenant.sign_in(url))
+        browser.follow(kept)
+        host.clock.advance(1)
+    assert browser.follow(kept).headers["Location"] == "/two"
+
+
+@pytest.mark.parametrize("ticket", ["", "x", "A" * 43, "%00", "%C3%A9"])
+def test_unknown_ticket(ticket: str, host: Host, browser: Browser) -> None:
+    """A ticket that never was is a page with the reason."""
+    check_page(fetch(browser, ticket), "ticket-spent")
+
+
+def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Clock) -> None:
+    """Whoever posts to the callback cannot fill the store: there is a limit for a minute."""
+    mounted = host.app.extensions["pkce"]
+    limit = AnswerLimit(2, clock=clock)
+    mounted["pkce"] = dataclasses.replace(mounted["pkce"], answer_limit=limit)
+    form = {"state": "some", "code": "some"}
+    assert [browser.deliver(form).status_code for _ in range(2)] == [303, 303]
+    before = host.store.contents()
+    refused = browser.deliver(form)
+    check_page(refused, "too-many-answers")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 5
+    assert host.store.contents() == before
+    clock.advance(60)
+    assert browser.deliver(form).status_code == 303
+
+
+# -- the host's own session ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_host_session_is_untouched(response_mode: str, make_app: MakeApp) -> None:
+    """``flask.session`` is neither read nor written, and its cookie not set by the callback."""
+    app = Flask("host")
+
+    @app.get("/visit")
+    def visit() -> str:
+        session["visits"] = session.get("visits", 0) + 1
+        return str(session["visits"])
+
+    host = make_app(app=app, PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    browser.client.get("/visit")
+    cookie = browser.cookies["session"]
+    _, url = browser.begin()
+    delivered = browser.deliver(host.tenant.sign_in(url))
+    fetched = browser.follow(delivered)
+    for response in (delivered, fetched, browser.token(), browser.clear()):
+        lines = response.headers.getlist("Set-Cookie")
+        assert not any(line.startswith("session=") for line in lines)
+    assert browser.cookies["session"] == cookie
+    assert browser.client.get("/visit").text == "2"
+
+
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_strict_cookies(response_mode: str, make_app: MakeApp) -> None:
+    """Where the host's cookies are Strict a page of ours goes on in place of the 303."""
+    app = Flask("host")
+    app.config["SESSION_COOKIE_SAMESITE"] = "Strict"
+    host = make_app(app=app, PKCE_RESPONSE_MODE=response_mode, PKCE_AUTHENTICATED_URL="/in")
+    browser = host.browser()
+    state, url = browser.begin()
+    page = browser.deliver(host.tenant.sign_in(url))
+    assert page.status_code == 200
+    assert "Location" not in page.headers
+    refresh = page.text.partition('<meta http-equiv="refresh" content="0; url=')[2]
+    location = refresh.partition('"')[0]
+    assert location.startswith(f"{CALLBACK}?ticket=")
+    assert f'<a href="{location}">' in page.text
+    assert host.status_of(browser, state) == "sent"
+    response = browser.open(location, site="same-origin")
+    assert (response.status_code, response.headers["Location"]) == (303, "/in")
+    assert host.status_of(browser, state) == "bound"
+
+
+# -- query -----------------------------------------------------------------------------------
+
+
+def test_query_ends_at_a_clean_url(make_app: MakeApp) -> None:
+    """A GET with ``code`` binds at once, and the browser goes on to an address without it."""
+    host = make_app(PKCE_RESPONSE_MODE="query")
+    browser = host.browser()
+    state, url = browser.begin()
+    answer = host.tenant.sign_in(url)
+    assert answer.method == "GET"
+    response = browser.deliver(answer)
+    assert host.status_of(browser, state) == "bound"
+    assert list(dict(parse_qsl(urlsplit(response.headers["Location"]).query))) == ["ticket"]
+    assert "Signed in" in browser.follow(response).text
+
+
+def test_tenant_that_ignores_form_post(host: Host, browser: Browser) -> None:
+    """An answer in the query is taken also where form_post was asked for."""
+    state, url = browser.begin()
+    answer = host.tenant.sign_in(url)
+    query = urlencode(answer.params)
+    browser.follow(browser.open(f"{CALLBACK}?{query}", site="cross-site"))
+    assert host.status_of(browser, state) == "bound"
+
+
+def test_query_again(make_app: MakeApp) -> None:
+    """Going back to the address with the code is harmless."""
+    host = make_app(PKCE_RESPONSE_MODE="query")
+    browser = host.browser()
+    _, url = browser.begin()
+    answer = host.tenant.sign_in(url)
+    for _ in range(2):
+        assert "Signed in" in browser.arrive(answer).text
+    browser.token()
+    assert "Signed in" in browser.arrive(answer).text
+
+
+# -- errors of the tenant ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_cancel(response_mode: str, make_app: MakeApp) -> None:
+    """The tenant's error is the answer: told on a page, at a clean address, and by the API."""
+    host = make_app(PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    state, url = browser.begin()
+    page = check_page(browser.arrive(host.tenant.sign_in(url, cancel=True)), "access-denied")
+    assert "Start again" in page
+    assert host.status_of(browser, state) == "failed"
+    check_problem(browser.code(state=state), "access-denied")
+    check_problem(browser.token(), "access-denied")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("access_denied", "access-denied"),
+        ("login_required", "login-required"),
+        ("consent_required", "consent-required"),
+        ("interaction_required", "interaction-required"),
+        ("account_selection_required", "account-selection-required"),
+        ("mfa_required", "mfa-required"),
+    ],
+)
+def test_errors_of_their_own(error: str, code: str, host: Host, browser: Browser) -> None:
+    """Errors that a person would treat differently are told apart."""
+    state, _ = browser.begin()
+    check_problem(browser.respond(state=state, error=error), code)
+
+
+def test_other_error(host: Host, browser: Browser) -> None:
+    """Any other error of the tenant is told by the tenant's own word."""
+    state, _ = browser.begin()
+    response = browser.respond(state=state, error="my_error", error_description="so\nit is")
+    members = check_problem(response, "tenant-refused", error="my_error")
+    assert "(The tenant says: so it is)" in members["detail"]
+
+
+def test_description_is_escaped(host: Host, browser: Browser) -> None:
+    """What a stranger wrote is text on our page, never HTML."""
+    state, _ = browser.begin()
+    text = "<script>alert(1)</script>"
+    answer = {"state": state, "error": "access_denied", "error_description": text}
+    page = check_page(browser.arrive(answer), "access-denied")
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_code_and_error(host: Host, browser: Browser) -> None:
+    """An answer with both a code and an error is an error."""
+    state, _ = browser.begin()
+    response = browser.respond(state=state, code="a-code", error="access_denied")
+    check_problem(response, "access-denied")
+
+
+# -- iss (RFC 9207) ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def announcing(tenant: LocalTenant) -> LocalTenant:
+    """A tenant that says in each answer which issuer it is."""
+    tenant._provider.sends_iss = True
+    return tenant
+
+
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_iss_fits(response_mode: str, announcing: LocalTenant, make_app: MakeApp) -> None:
+    """An answer with the right ``iss`` is bound."""
+    host = make_app(PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    _, url = browser.begin()
+    answer = host.tenant.sign_in(url)
+    assert answer.params["iss"] == host.tenant.issuer
+    assert "Signed in" in browser.arrive(answer).text
+
+
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+@pytest.mark.parametrize("answered", [{"code": "a-code"}, {"error": "access_denied"}])
+@pytest.mark.parametrize("iss", ["https://attacker.example/", "https://tenant.example", None])
+def test_iss_does_not_fit(
+    iss: str | None,
+    answered: dict[str, str],
+    response_mode: str,
+    announcing: LocalTenant,
+    make_app: MakeApp,
+) -> None:
+    """Another issuer, or none where one is announced, changes nothing, on errors too."""
+    host = make_app(PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    state, _ = browser.begin()
+    params = {"state": state, **answered, **({"iss": iss} if iss else {})}
+    if response_mode == "query":
+        response = browser.open(f"{CALLBACK}?{urlencode(params)}", site="cross-site")
+    else:
+        response = browser.arrive(params)
+    check_page(response, "answer-issuer-mismatch")
+    assert host.status_of(browser, state) == "sent"
+
+
+def test_iss_of_a_tenant_that_announces_none(host: Host, browser: Browser) -> None:
+    """An ``iss`` that nobody announced must fit all the same."""
+    state, _ = browser.begin()
+    answer = {"state": state, "code": "a-code"}
+    check_page(
+        browser.arrive({**answer, "iss": "https://attacker.example/"}), "answer-issuer-mismatch"
+    )
+    assert "Signed in" in browser.arrive({**answer, "iss": host.tenant.issuer}).text
+
+
+def test_program_passes_on_without_iss(announcing: LocalTenant, make_app: MakeApp) -> None:
+    """The published API has no member for ``iss``: a program's answer need not have it, and one
+    that it has must fit."""
+    host = make_app(PKCE_LOCAL_SESSION=True)
+    program = host.program()
+    state, _ = program.begin()
+    response = program.respond(state=state, code="a-code", iss="https://attacker.example/")
+    check_problem(response, "answer-issuer-mismatch")
+    assert program.respond(state=state, code="a-code").status_code == 200
+
+
+# -- JSON callers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+def test_json_caller(is_local: bool, make_app: MakeApp) -> None:
+    """A JSON caller is bound directly, and gets the model."""
+    host = make_app(PKCE_LOCAL_SESSION=is_local)
+    caller = host.program() if is_local else host.browser()
+    state, url = caller.begin()
+    code = host.tenant.sign_in(url).params["code"]
+    response = caller.respond(state=state, code=code)
+    assert response.get_json() == {"result": {"code": code, "state": state}}
+    assert response.content_type == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("sent", "echoed"),
+    [
+        (
+            '{"migration": 0, "semantic": "MAJOR_0"}',
+            {"migration": 0, "semantic": "MAJOR_0"},
+        ),
+        # What the published clients send.
+        ("migration=0 semantic=<EmbeddedModelSchemaSemanticVersionEnum.MAJOR_0>", None),
+        ("{'migration': 0, 'semantic': 'MAJOR_0'}", None),
+        ("", None),
+        ("nonsense \x7f", None),
+        ('{"migration": 0}', None),
+        ("[1]", None),
+    ],
+)
+def test_schema(sent: str, echoed: Any, host: Host, browser: Browser) -> None:
+    """A schema is echoed if it is one; what clients send in its place is never refused."""
+    state, _ = browser.begin()
+    response = browser.respond(state=state, code="c", schema=sent)
+    assert response.get_json()["result"].get("schema") == echoed
+
+
+def test_schema_of_the_flow(host: Host, browser: Browser) -> None:
+    """Without one in the form it is the schema of the request that sent the flow."""
+    schema = {"migration": 3, "semantic": "MAJOR_0"}
+    state, _ = browser.begin(schema=schema)
+    response = browser.respond(state=state, code="c")
+    assert response.get_json()["result"]["schema"] == schema
+
+
+def test_first_bound_answer_wins(host: Host, browser: Browser) -> None:
+    """The first bound answer wins, also against an error that comes later."""
+    state, _ = browser.begin()
+    browser.respond(state=state, code="first")
+    check_problem(browser.respond(state=state, code="second"), "flow-code-differs")
+    check_problem(browser.respond(state=state, error="access_denied"), "flow-code-differs")
+    assert host.flow_of(browser, state).value.code == "first"
+
+
+def test_delivery_session_takes_no_codes(make_app: MakeApp) -> None:
+    """With delivery ``session`` a code comes only with the browser that brings it."""
+    host = make_app(PKCE_TOKEN_DELIVERY="session")
+    browser = host.browser()
+    url = browser.code().get_json()["authorization_url"]
+    answer = host.tenant.sign_in(url)
+    check_problem(browser.respond(**answer.params), "delivery-refused", field="code")
+
+
+def test_forged_cookie(host: Host, browser: Browser) -> None:
+    """A cookie of another key is told as such: do all workers share SECRET_KEY?"""
+    state, url = browser.begin()
+    answer = host.tenant.sign_in(url)
+    browser.client.set_cookie("pkce-80", f"{'A' * 32}.{'A' * 43}")
+    page = check_page(browser.arrive(answer), "cookie-forged")
+    assert "SECRET_KEY" in page
+    members = check_problem(browser.respond(state=state, code="c"), "cookie-forged")
+    assert "SECRET_KEY" in members["hint"]
+
+
+# -- delivery session ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def keeping(make_app: MakeApp) -> Host:
+    """A host that keeps tokens on the server."""
+    return make_app(
+        PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE="openid profile email offline_access"
+    )
+
+
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_exchange_by_the_callback(response_mode: str, make_app: MakeApp) -> None:
+    """The callback's GET exchanges the code itself, renews the pointer, and goes on."""
+    host = make_app(PKCE_TOKEN_DELIVERY="session", PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    old = browser.cookie
+    response = browser.arrive(host.tenant.sign_in(url))
+    assert (response.status_code, response.headers["Location"]) == (303, "/")
+    assert host.token_requests == 1
+    assert browser.cookie != old
+    assert browser.send("GET", "/pkce/user").get_json()["sub"] == "auth0|alice"
+
+
+def test_exchange_once(keeping: Host) -> None:
+    """Reloading the callback exchanges nothing again, and ends where the first did."""
+    browser = keeping.browser()
+    url = browser.submit("/pkce/code", {"return_to": "/account"}).headers["Location"]
+    kept = browser.deliver(keeping.tenant.sign_in(url))
+    pages = [browser.follow(kept) for _ in range(3)]
+    assert [page.headers["Location"] for page in pages] == ["/account"] * 3
+    assert keeping.token_requests == 1
+
+
+def test_unreachable_tenant(keeping: Host) -> None:
+    """A tenant that cannot be reached is told on a page; reloading it tries again."""
+    browser = keeping.browser()
+    url = browser.submit("/pkce/code", {"return_to": "/account"}).headers["Location"]
+    kept = browser.deliver(keeping.tenant.sign_in(url))
+    keeping.tenant.faults.add("unreachable")
+    check_page(browser.follow(kept), "tenant-unreachable")
+    keeping.tenant.faults.clear()
+    assert browser.follow(kept).headers["Location"] == "/account"
+    assert keeping.token_requests == 1
+
+
+def test_failure_page_starts_again_where_one_was_going(keeping: Host) -> None:
+    """Starting again from the page of an error leads where the first sign-in was to lead."""
+    browser = keeping.browser()
+    url = browser.submit("/pkce/code", {"return_to": "/account"}).headers["Location"]
+    page = check_page(browser.arrive(keeping.tenant.sign_in(url, cancel=True)), "access-denied")
+    assert '<input type="hidden" name="return_to" value="/account">' in page
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_callback_while_redeeming(when: str, keeping: Host) -> None:
+    """While another request redeems the code the page refreshes itself: no second exchange."""
+    browser = keeping.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    answer = keeping.tenant.sign_in(url)
+    state = answer.params["state"]
+    kept = browser.deliver(answer)
+    if when == "before":
+        held = keeping.flow_of(browser, state)
+        keeping.engine.sign_in.bind(held, parse_answer(answer.params))
+        keeping.begin_redeeming(browser, state)
+    else:
+        prepare = keeping.engine.tenants.keys
+
+        def overtaken() -> Any:
+            keeping.begin_redeeming(browser, state)
+            return prepare()
+
+        keeping.engine.tenants.keys = overtaken  # type: ignore[method-assign]
+    response = browser.follow(kept)
+    assert '<meta http-equiv="refresh" content="1">' in response.text
+    assert keeping.token_requests == 0
