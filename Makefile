@@ -30,7 +30,7 @@ check: .venv/dev ## what to run all day: lint, types, unit tests with coverage
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n 2 --ignore=tests/e2e --cov
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/e2e --ignore=tests/docs --cov
 
 format: .venv/dev ## put the code into its form
 	@$(BIN)/ruff check --fix .

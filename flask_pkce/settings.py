@@ -241,9 +241,10 @@ def read_secret_keys(
     if not all(isinstance(key, str | bytes) and key for key in keys):
         raise ConfigurationError("SECRET_KEY or SECRET_KEY_FALLBACKS is no text and no bytes")
     encoded = tuple(key.encode() if isinstance(key, str) else key for key in keys)
-    weak = len(encoded[0]) < MIN_SECRET_KEY_LENGTH
+    weak = any(len(key) < MIN_SECRET_KEY_LENGTH for key in encoded)
     if weak and not lenient:
         raise ConfigurationError(
-            f"SECRET_KEY is weak: use {MIN_SECRET_KEY_LENGTH} random characters or more"
+            "SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is weak:"
+            f" use {MIN_SECRET_KEY_LENGTH} random characters or more"
         )
     return encoded, weak

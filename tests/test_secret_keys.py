@@ -28,3 +28,15 @@ def test_fallbacks_that_are_no_list(fallbacks: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"SECRET_KEY_FALLBACKS is no list") as caught:
         read_secret_keys(config, lenient=True)
     assert OLD_KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"SECRET_KEY": "short"}, {"SECRET_KEY": KEY, "SECRET_KEY_FALLBACKS": ["short"]}],
+    ids=["key", "fallback"],
+)
+def test_a_weak_key_is_let_through_in_tests_alone(config: dict[str, Any]) -> None:
+    """A fallback that can be guessed signs for everybody, as a key does."""
+    with pytest.raises(ConfigurationError, match="weak"):
+        read_secret_keys(config, lenient=False)
+    assert read_secret_keys(config, lenient=True)[1]
