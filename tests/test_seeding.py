@@ -205,8 +205,12 @@ def test_number_of_extensions() -> None:
         check(seed({f"ext-{number}": "x" for number in range(11)}))
 
 
-@pytest.mark.parametrize(("member", "value"), [("code_challenge", CHALLENGE), ("nonce", "own")])
-def test_delivery_to_the_session(member: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [(seed(code_challenge=CHALLENGE), "$.code_challenge"), (seed(nonce="own"), "$.nonce")],
+    ids=["code_challenge", "nonce"],
+)
+def test_delivery_to_the_session(asked: SeededPKCE, field: str) -> None:
     """Where the server keeps the secrets, a caller brings none."""
     with pytest.raises(DeliveryRefused) as caught:
         check(asked, TOKEN_DELIVERY="session")
