@@ -388,13 +388,17 @@ def test_secret_key(key: str | bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "fallbacks", [["the old one", b"the older"], ("the old one", b"the older")]
+    "fallbacks",
+    [
+        ["the old one, long enough", b"the older, long enough"],
+        ("the old one, long enough", b"the older, long enough"),
+    ],
 )
 def test_fallbacks(fallbacks: Any) -> None:
     """Fallbacks come after the key that signs."""
     config = {"SECRET_KEY": LONG, "SECRET_KEY_FALLBACKS": fallbacks}
     keys, _ = read_secret_keys(config, lenient=False)
-    assert keys == (LONG.encode(), b"the old one", b"the older")
+    assert keys == (LONG.encode(), b"the old one, long enough", b"the older, long enough")
 
 
 @pytest.mark.parametrize("fallbacks", [None, [], ()])
@@ -417,11 +421,13 @@ def test_no_secret_key(key: Any, lenient: bool) -> None:
 @pytest.mark.parametrize("key", ["dev", "x" * 15, b"\xff" * 15, "changeme", "your-secret-key"])
 def test_weak_secret_key(key: Any) -> None:
     """A short or well-known key stops the start, and only warns while debugging (N02)."""
-    with pytest.raises(ConfigurationError, match=r"^SECRET_KEY is weak"):
+    with pytest.raises(ConfigurationError, match="SECRET_KEY, or one of .* is weak"):
         read_secret_keys({"SECRET_KEY": key}, lenient=False)
     keys, is_weak = read_secret_keys({"SECRET_KEY": key}, lenient=True)
     assert is_weak
     assert len(keys) == 1
+    with pytest.raises(ConfigurationError, match="SECRET_KEY, or one of .* is weak"):
+        read_secret_keys({"SECRET_KEY": LONG, "SECRET_KEY_FALLBACKS": [key]}, lenient=False)
 
 
 @pytest.mark.parametrize(
