@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+import requests
 from flask import Flask
 
 from flask_pkce.testing import LocalTenant, TenantClient
@@ -31,6 +32,7 @@ def use_local_tenant(app: Flask) -> LocalTenant | None:
     a ``SECRET_KEY`` where none is set, lies in the instance folder.
 
     :return: the tenant, where there is one.
+    :raises RuntimeError: if something else has its port.
     """
     if app.config.get("PKCE_DOMAIN"):
         return None
@@ -43,11 +45,24 @@ def use_local_tenant(app: Flask) -> LocalTenant | None:
     except OSError as exc:
         if exc.errno != errno.EADDRINUSE:
             raise
+        if not _is_served(tenant.issuer):
+            raise RuntimeError(f"Port {port} is taken: set FLASK_TENANT_PORT to another") from exc
     app.config["PKCE_DOMAIN"] = tenant.issuer
     app.config["PKCE_CLIENT_ID"] = tenant.client.client_id
     app.config["SECRET_KEY"] = app.config["SECRET_KEY"] or _secret_key(folder / "secret-key")
     app.logger.warning("No PKCE_DOMAIN: users sign in at the local tenant %s", tenant.issuer)
     return tenant
+
+
+def _is_served(issuer: str) -> bool:
+    """Whether another process serves the tenant already."""
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            metadata = session.get(f"{issuer}.well-known/openid-configuration", timeout=5).json()
+        except requests.RequestException:
+            return False
+    return isinstance(metadata, dict) and metadata.get("issuer") == issuer
 
 
 def _secret_key(file: Path) -> str:
