@@ -1,8 +1,8 @@
-"""A small application with Flask-Login, to which signing in with PKCE was added in ten lines.
+"""A notebook with Flask-Login, to which signing in with PKCE was added in ten lines.
 
 .. code-block:: console
 
-    $ flask --app examples/flask_login/app.py run --port 3000
+    $ flask --app examples/notebook/app.py run --port 3000
 
 Then open http://localhost:3000.  The ten lines end with ``# PKCE``; besides, the login page got a
 second button, and logging out goes on to ``/pkce/clear``.  The settings are those of the
@@ -29,7 +29,7 @@ from flask_pkce import PKCEBlueprint, TokenResponse  # PKCE
 HERE = Path(__file__).parent
 
 login_manager = LoginManager()
-login_manager.login_view = "login"
+login_manager.login_view = "login"  # pyright: ignore[reportAttributeAccessIssue]
 pkce = PKCEBlueprint()  # PKCE
 
 

@@ -1,4 +1,4 @@
-"""The application with Flask-Login: two ways in, one way out, and ten lines between."""
+"""The notebook with Flask-Login: two ways in, one way out, and ten lines between."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from examples.flask_login import app as example
+from examples.notebook import app as example
 from flask_pkce.testing import LocalTenant
 from tests.examples.conftest import CreateApp, SignIn
 from tests.examples.pages import Page
