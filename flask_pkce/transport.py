@@ -13,10 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import Cookie, DefaultCookiePolicy
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode
-from urllib.request import Request
 
 import requests
 import urllib3
@@ -84,7 +83,7 @@ class Transport:
         #: Neither ``.netrc`` (it overrides Authorization) nor proxies or CA bundles that the
         #: operator did not set.
         self.session.trust_env = False
-        self.session.cookies.set_policy(_NoCookies())
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ("https://", "http://"):
             self.session.mount(scheme, _Adapter(pool_maxsize=_POOL_SIZE))
         self._proxies = dict(proxies or {})
@@ -147,9 +146,8 @@ class Transport:
             if self._clock() - self._last_used <= MAX_IDLE:
                 return
             self._last_used = self._clock()
-        for adapter in self.session.adapters.values():
-            if isinstance(adapter, HTTPAdapter):
-                adapter.poolmanager.clear()
+            # Every pool of every adapter, those to proxies too; it can be used as before.
+            self.session.close()
 
 
 def _read(response: requests.Response) -> bytes:
@@ -230,21 +228,13 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
-class _NoCookies(DefaultCookiePolicy):
-    """Keeps no cookie and sends none."""
-
-    def set_ok(self, cookie: Cookie, request: Request) -> bool:
-        return False
-
-    def return_ok(self, cookie: Cookie, request: Request) -> bool:
-        return False
-
-
 _NOT_SENT = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.NameResolutionError,
     urllib3.exceptions.ProxyError,
+    # Another thread dropped the pool before a connection was had of it.
+    urllib3.exceptions.ClosedPoolError,
 )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import socket
+import ssl
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 from typing import Any, TypeVar
 
 from blinker import Signal
@@ -279,3 +282,105 @@ def at_once(task: Callable[[int], T], count: int) -> list[T | Exception]:
     for thread in threads:
         thread.join()
     return results
+
+
+# -- a tenant of sockets ---------------------------------------------------------
+
+
+class RawServer:
+    """Answers each connection on loopback by a script, in a thread of its own.
+
+    :param script: gets the server and the connection; when it returns, the connection ends.
+    :param context: for TLS.
+    """
+
+    def __init__(
+        self,
+        script: Callable[[RawServer, socket.socket], None],
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._script = script
+        self._context = context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads: list[Thread] = []
+        self._open: list[socket.socket] = []
+        #: Set when the test is over, for scripts that would never end.
+        self.over = Event()
+        #: Connections that were opened.
+        self.connections = 0
+        #: The requests that arrived, whole.
+        self.requests: list[bytes] = []
+
+    @property
+    def address(self) -> str:
+        """Where it listens, without a path."""
+        scheme = "http" if self._context is None else "https"
+        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def receive(self, connection: socket.socket) -> bool:
+        """Read one request; returns whether there was one."""
+        received = b""
+        while b"\r\n\r\n" not in received:
+            if not (chunk := connection.recv(65536)):
+                return False
+            received += chunk
+        head, _, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        while length and len(body) < int(length[1]):
+            body += connection.recv(65536)
+        self.requests.append(head + b"\r\n\r\n" + body)
+        return True
+
+    def __enter__(self) -> RawServer:
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        # Closing alone would not wake the threads that accept and receive.
+        for each in (self._listener, *self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _start(self, target: Callable[..., None], *args: object) -> None:
+        thread = Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self.over.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._start(self._serve, connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        # The other side may be gone at any moment: that is what many of the tests are about.
+        with suppress(OSError):
+            if self._context is not None:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            with connection:
+                self._open.append(connection)
+                self._script(self, connection)
+
+
+def http(body: bytes = b"{}", *headers: str, status: str = "200 OK") -> bytes:
+    """An answer of HTTP, whole."""
+    head = (f"HTTP/1.1 {status}", "Content-Type: application/json", *headers)
+    length = f"Content-Length: {len(body)}"
+    return "\r\n".join((*head, length, "", "")).encode() + body
+
+
+def answering(answer: bytes) -> Callable[[RawServer, socket.socket], None]:
+    """A script that gives the same answer to each request, on one connection."""
+
+    def script(server: RawServer, connection: socket.socket) -> None:
+        while server.receive(connection):
+            connection.sendall(answer)
+
+    return script

@@ -1,0 +1,542 @@
+"""Bounded HTTP to the tenant.  Sockets, on loopback, only where nothing else would show it."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import itertools
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+import requests_mock
+import responses
+import urllib3
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from requests.adapters import BaseAdapter
+from urllib3.exceptions import (
+    ClosedPoolError,
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from flask_pkce.errors import TenantError, TenantSilent, TenantUnreachable
+from flask_pkce.transport import MAX_BODY, MAX_IDLE, HTTPAnswer, Transport
+from tests.support import Clock, RawServer, answering, at_once, http
+
+URL = "https://tenant.example/oauth/token"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def transport() -> Transport:
+    return Transport(timeout=5)
+
+
+@pytest.fixture
+def mocked(transport: Transport) -> Any:
+    with requests_mock.Mocker(session=transport.session) as mocker:
+        yield mocker
+
+
+# -- requests and answers ----------------------------------------------------------
+
+
+def test_get(transport: Transport, mocked: requests_mock.Mocker) -> None:
+    """A document is asked for as JSON, uncompressed."""
+    mocked.get(URL, json={"a": 1}, headers={**JSON, "X-Some": "value"})
+    answer = transport.get(URL)
+    assert (answer.status, answer.json(), answer.headers["x-some"]) == (200, {"a": 1}, "value")
+    (request,) = mocked.request_history
+    assert request.headers["Accept"] == "application/json"
+    assert request.headers["Accept-Encoding"] == "identity"
+
+
+def test_post(transport: Transport, mocked: requests_mock.Mocker) -> None:
+    """A form is sent encoded; an error's answer is one too."""
+    mocked.post(URL, json={"error": "x"}, status_code=403, headers=JSON)
+    answer = transport.post(URL, {"code": "a&b c", "name": "é"})
+    assert (answer.status, answer.json()) == (403, {"error": "x"})
+    (request,) = mocked.request_history
+    assert request.text == "code=a%26b+c&name=%C3%A9"
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert request.headers["Accept"] == "application/json"
+
+
+def test_calls_can_be_intercepted_by_responses(transport: Transport) -> None:
+    """The other library that hosts use for their tests intercepts too."""
+    with responses.RequestsMock() as mocker:
+        mocker.get(URL, json={"a": 1})
+        assert transport.get(URL).json() == {"a": 1}
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects(transport: Transport, mocked: requests_mock.Mocker, status: int) -> None:
+    """A redirect is not followed: it would repeat code and secret elsewhere (N62)."""
+    mocked.post(URL, status_code=status, headers={"Location": "https://evil.example/"})
+    mocked.post("https://evil.example/")
+    mocked.get("https://evil.example/")
+    with pytest.raises(TenantError, match="redirect"):
+        transport.post(URL, {"code": "c"})
+    assert [request.url for request in mocked.request_history] == [URL]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
+def test_compressed_answer(
+    transport: Transport, mocked: requests_mock.Mocker, encoding: str
+) -> None:
+    """An answer that is compressed, unasked, is not read (N65b)."""
+    mocked.get(URL, content=b"\x1f\x8b", headers={"Content-Encoding": encoding})
+    with pytest.raises(TenantError, match="compressed"):
+        transport.get(URL)
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "IDENTITY"])
+def test_answer_that_is_not_compressed(
+    transport: Transport, mocked: requests_mock.Mocker, encoding: str
+) -> None:
+    """Saying that nothing is encoded is allowed."""
+    mocked.get(URL, json={}, headers={**JSON, "Content-Encoding": encoding})
+    assert transport.get(URL).json() == {}
+
+
+@pytest.mark.parametrize(("extra", "fits"), [(0, True), (1, False)])
+def test_largest_answer(
+    transport: Transport, mocked: requests_mock.Mocker, extra: int, fits: bool
+) -> None:
+    """An answer has at most a mebibyte."""
+    mocked.get(URL, content=b" " * (MAX_BODY - 2 + extra) + b"{}")
+    if fits:
+        assert len(transport.get(URL).body) == MAX_BODY
+    else:
+        with pytest.raises(TenantError, match="too large"):
+            transport.get(URL)
+
+
+def test_cookies(transport: Transport) -> None:
+    """Cookies of the tenant are neither kept nor sent back."""
+    answer = http(b"{}", "Set-Cookie: did=1; Path=/", "Set-Cookie: auth0=2; Max-Age=99")
+    with RawServer(answering(answer)) as server:
+        transport.get(server.address)
+        transport.post(server.address, {})
+    assert list(transport.session.cookies) == []
+    assert all(b"cookie" not in request.lower() for request in server.requests)
+
+
+# -- the JSON of an answer ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "APPLICATION/JSON",
+        "application/jwk-set+json",
+    ],
+)
+def test_json(media_type: str) -> None:
+    """JSON is what says so."""
+    assert HTTPAnswer(200, {"Content-Type": media_type}, b"{}").json() == {}
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "", "text/json", "application/jsonp", "json"])
+def test_something_other_than_json(media_type: str) -> None:
+    """A page is told by its type, and not quoted (N65d)."""
+    answer = HTTPAnswer(502, {"Content-Type": media_type}, b'{"page": "secret"}')
+    with pytest.raises(TenantError, match="answered 502 with something other than JSON") as caught:
+        answer.json()
+    assert "secret" not in str(caught.value)
+
+
+def test_no_media_type() -> None:
+    """An answer without a type is not guessed at."""
+    with pytest.raises(TenantError, match="other than JSON"):
+        HTTPAnswer(200, {}, b"{}").json()
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"", "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b'{"secret": ', "not JSON"),
+        (b'{"a": 1, "a": 2}', "occurs twice"),
+        (b'{"a": NaN}', "finite"),
+        (b"[" * 10_000, "too deeply"),
+        (b'{"a":' + b"[" * 32 + b"]" * 32 + b"}", "too deeply"),
+    ],
+    ids=["nothing", "list", "cut off", "duplicate", "NaN", "very deep", "deep"],
+)
+def test_unusable_json(body: bytes, fault: str) -> None:
+    """JSON that could be read in two ways, or not at all, is refused and not quoted (N65c)."""
+    with pytest.raises(TenantError, match=fault) as caught:
+        HTTPAnswer(200, {"Content-Type": "application/json"}, body).json()
+    assert "secret" not in str(caught.value)
+
+
+def test_answer_hides_what_is_in_it() -> None:
+    """Neither headers nor body of an answer show in a log."""
+    assert repr(HTTPAnswer(200, {"X": "secret"}, b"secret")) == "HTTPAnswer(status=200)"
+
+
+# -- sent or not sent --------------------------------------------------------------
+
+
+class Failing(BaseAdapter):
+    """Raises in place of sending."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        raise self.error
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+POOL = urllib3.HTTPConnectionPool("tenant.example")
+CONNECTION = urllib3.connection.HTTPConnection("tenant.example")
+
+
+def retried(reason: Exception) -> MaxRetryError:
+    return MaxRetryError(POOL, URL, reason)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.ConnectTimeout(retried(ConnectTimeoutError())),
+        requests.exceptions.ProxyError(retried(NewConnectionError(CONNECTION, "refused"))),
+        requests.ConnectionError(retried(NewConnectionError(CONNECTION, "refused"))),
+        requests.ConnectionError(
+            retried(NameResolutionError("tenant.example", CONNECTION, socket.gaierror()))
+        ),
+        requests.ConnectionError(ClosedPoolError(POOL, "closed")),
+    ],
+    ids=["timeout", "proxy", "refused", "name", "pool that was dropped"],
+)
+def test_surely_not_sent(transport: Transport, error: Exception) -> None:
+    """Where no connection came about, the request was surely not received."""
+    transport.session.mount("https://", Failing(error))
+    with pytest.raises(TenantUnreachable) as caught:
+        transport.post(URL, {"code": "c"})
+    assert (caught.value.status, caught.value.__cause__) == (502, error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.ReadTimeout(ReadTimeoutError(POOL, URL, "timed out")),
+        requests.ConnectionError(ProtocolError("aborted", ConnectionResetError())),
+        requests.ConnectionError(retried(ReadTimeoutError(POOL, URL, "timed out"))),
+        requests.exceptions.SSLError(retried(SSLError("record layer failure"))),
+        requests.exceptions.SSLError(retried(SSLError(ssl.SSLEOFError("EOF")))),
+        requests.exceptions.ChunkedEncodingError(ProtocolError("broken")),
+        requests.ConnectionError(),
+        requests.RequestException("who knows"),
+        ProtocolError("broken while it was read"),
+        TimeoutError("the deadline is over"),
+        ConnectionResetError(),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{str(error)[:30]}",
+)
+def test_perhaps_sent(transport: Transport, error: Exception) -> None:
+    """In every other case it may have been received, and is told so."""
+    transport.session.mount("https://", Failing(error))
+    with pytest.raises(TenantSilent) as caught:
+        transport.post(URL, {"code": "c"})
+    assert (caught.value.status, caught.value.__cause__) == (504, error)
+
+
+def test_nobody_listens(transport: Transport) -> None:
+    """A connection that is refused is surely no request that was received."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(TenantUnreachable):
+        transport.post(f"http://127.0.0.1:{port}/", {"code": "c"})
+
+
+def hang_up(server: RawServer, connection: socket.socket) -> None:
+    server.receive(connection)
+
+
+def hang_up_in_the_body(server: RawServer, connection: socket.socket) -> None:
+    server.receive(connection)
+    connection.sendall(http(b'{"access_token": "x"}')[:-8])
+
+
+def hang_up_in_a_chunk(server: RawServer, connection: socket.socket) -> None:
+    server.receive(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab")
+
+
+def say_nonsense(server: RawServer, connection: socket.socket) -> None:
+    server.receive(connection)
+    connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+
+@pytest.mark.parametrize(
+    "script", [hang_up, hang_up_in_the_body, hang_up_in_a_chunk, say_nonsense]
+)
+def test_connection_that_drops(
+    transport: Transport, script: Callable[[RawServer, socket.socket], None]
+) -> None:
+    """A connection that drops after the request is no reason to send it again (N65e)."""
+    with RawServer(script) as server:
+        with pytest.raises(TenantSilent):
+            transport.post(server.address, {"code": "the-code"})
+        assert len(server.requests) == 1
+        assert server.requests[0].endswith(b"\r\n\r\ncode=the-code")
+
+
+# -- the deadline ------------------------------------------------------------------
+
+
+def drip(first: bytes, drops: bytes) -> Callable[[RawServer, socket.socket], None]:
+    """A script that sends the beginning at once, and then a byte now and then."""
+
+    def script(server: RawServer, connection: socket.socket) -> None:
+        server.receive(connection)
+        connection.sendall(first)
+        for index in range(10_000):
+            if server.over.wait(0.02):
+                return
+            connection.sendall(drops[index % len(drops)].to_bytes())
+
+    return script
+
+
+def say_nothing(server: RawServer, connection: socket.socket) -> None:
+    server.receive(connection)
+    server.over.wait(10)
+
+
+SLOW: dict[str, Callable[[RawServer, socket.socket], None]] = {
+    "nothing": say_nothing,
+    "headers": drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
+    "body": drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n", b" "),
+    "chunks": drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "body without an end": drip(b"HTTP/1.0 200 OK\r\n\r\n", b" "),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_deadline(name: str) -> None:
+    """The whole answer has to arrive in time: a byte now and then does not help (N65)."""
+    transport = Transport(timeout=0.3)
+    with RawServer(SLOW[name]) as server:
+        begun = time.monotonic()
+        with pytest.raises(TenantSilent):
+            transport.get(server.address)
+        assert 0.2 < time.monotonic() - begun < 0.3 + 0.5
+
+
+def test_deadline_between_two_reads(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What arrives after the deadline is not read, though it is there."""
+    ticks = itertools.count(step=transport.timeout + 1)
+    clock = SimpleNamespace(monotonic=lambda: next(ticks))
+    monkeypatch.setattr("flask_pkce.transport.time", clock)
+    with RawServer(answering(http())) as server, pytest.raises(TenantSilent):
+        transport.get(server.address)
+
+
+def test_endless_answer(transport: Transport) -> None:
+    """An answer without an end is cut off at the largest that is read (N65b)."""
+
+    def pour(server: RawServer, connection: socket.socket) -> None:
+        server.receive(connection)
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+        while not server.over.is_set():
+            connection.sendall(b" " * 65536)
+
+    with RawServer(pour) as server, pytest.raises(TenantError, match="too large"):
+        transport.get(server.address)
+
+
+def test_socket_without_a_timeout(transport: Transport) -> None:
+    """Who uses the session on its own, without a timeout, has no deadline."""
+    with RawServer(answering(http(b'{"a": 1}'))) as server:
+        assert transport.session.get(server.address).json() == {"a": 1}
+
+
+# -- connections -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("idle", "connections"), [(0, 1), (MAX_IDLE, 1), (MAX_IDLE + 0.1, 2)])
+@pytest.mark.parametrize("through_proxy", [False, True])
+def test_stale_connection(idle: float, connections: int, through_proxy: bool) -> None:
+    """A connection that idled carries no form: the tenant may be closing it at that moment."""
+    clock = Clock()
+    with RawServer(answering(http())) as server:
+        proxies = {"http": server.address} if through_proxy else None
+        transport = Transport(timeout=5, proxies=proxies, clock=clock)
+        url = "http://tenant.example/x" if through_proxy else server.address
+        transport.get(url)
+        clock.now += idle
+        transport.post(url, {})
+        assert server.connections == connections
+        transport.post(url, {})
+        assert server.connections == connections
+
+
+def test_stale_connection_for_a_document() -> None:
+    """A document may be asked for on any connection."""
+    clock = Clock()
+    with RawServer(answering(http())) as server:
+        transport = Transport(timeout=5, clock=clock)
+        transport.get(server.address)
+        clock.now += 60
+        transport.get(server.address)
+        assert server.connections == 1
+
+
+def test_many_at_once() -> None:
+    """Threads that post at once after a pause all get their answers."""
+    clock = Clock()
+    with RawServer(answering(http(b'{"a": 1}'))) as server:
+        transport = Transport(timeout=5, clock=clock)
+        transport.get(server.address)
+        clock.now += 60
+        results = at_once(lambda number: transport.post(server.address, {}).json(), 8)
+        assert results == [{"a": 1}] * 8
+
+
+# -- the environment ---------------------------------------------------------------
+
+
+def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither proxies, CA bundles nor ``.netrc`` of the environment are used."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    with RawServer(answering(http())) as server:
+        # What `requests` does by itself, lest this test prove nothing.
+        with pytest.raises(requests.RequestException):
+            requests.get(server.address, timeout=5)
+        Transport(timeout=5).post(server.address, {"code": "c"})
+        (request,) = server.requests
+    assert b"Authorization" not in request
+
+
+def test_proxy(transport: Transport) -> None:
+    """A proxy of the operator is used."""
+    with RawServer(answering(http(b'{"a": 1}'))) as proxy:
+        transport = Transport(timeout=5, proxies={"http": proxy.address})
+        assert transport.get("http://tenant.example/keys").json() == {"a": 1}
+        assert proxy.requests[0].startswith(b"GET http://tenant.example/keys HTTP/1.1\r\n")
+
+
+def test_proxy_that_is_down() -> None:
+    """Behind a proxy that is down nobody was reached."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    transport = Transport(timeout=5, proxies={"https": f"http://127.0.0.1:{port}"})
+    with pytest.raises(TenantUnreachable):
+        transport.post(URL, {})
+
+
+def test_proxy_that_refuses() -> None:
+    """A proxy that makes no tunnel sent nothing on."""
+    with RawServer(answering(http(status="403 Forbidden"))) as proxy:
+        transport = Transport(timeout=5, proxies={"https": proxy.address})
+        with pytest.raises(TenantUnreachable):
+            transport.post(URL, {})
+        assert proxy.requests[0].startswith(b"CONNECT tenant.example:443 ")
+
+
+# -- certificates ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1, signed by itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("certificate") / "certificate.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def context(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def test_certificate_that_nobody_vouches_for(
+    transport: Transport, context: ssl.SSLContext
+) -> None:
+    """A certificate that cannot be trusted is refused before anything is sent (N79)."""
+    with RawServer(answering(http()), context) as server:
+        with pytest.raises(TenantUnreachable, match="certificate"):
+            transport.post(server.address, {"code": "c"})
+        assert server.requests == []
+
+
+def test_certificate_of_another_host(certificate: Path, context: ssl.SSLContext) -> None:
+    """A certificate for another host is refused (N79)."""
+    transport = Transport(timeout=5, ca_bundle=str(certificate))
+    with RawServer(answering(http()), context) as server:
+        with pytest.raises(TenantUnreachable, match="certificate"):
+            transport.post(server.address.replace("127.0.0.1", "localhost"), {"code": "c"})
+        assert server.requests == []
+
+
+def test_own_certificate_authority(certificate: Path, context: ssl.SSLContext) -> None:
+    """A certificate of the operator's own authority is trusted."""
+    transport = Transport(timeout=5, ca_bundle=str(certificate))
+    with RawServer(answering(http(b'{"a": 1}')), context) as server:
+        assert transport.post(server.address, {"code": "c"}).json() == {"a": 1}
+
+
+def test_deadline_over_tls(certificate: Path, context: ssl.SSLContext) -> None:
+    """The deadline holds within TLS too."""
+    transport = Transport(timeout=0.4, ca_bundle=str(certificate))
+    with RawServer(SLOW["body"], context) as server:
+        begun = time.monotonic()
+        with pytest.raises(TenantSilent):
+            transport.get(server.address)
+        assert time.monotonic() - begun < 0.4 + 0.5
