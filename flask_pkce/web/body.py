@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -19,6 +20,7 @@ _MAX_FIELDS = 32
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 def _read(request: Request) -> bytes:
     """The body, of which no more is read than is allowed.
@@ -96,7 +98,7 @@ def read_query(request: Request) -> dict[str, str]:
 
 def _parse(text: str) -> list[tuple[str, str]]:
     try:
-        if not text.isascii():
+        if not text.isascii() or _BAD_PERCENT.search(text):
             raise ValueError
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError:

@@ -38,7 +38,8 @@ def response_code(call: Call) -> Response:
 
 def _callback_post(call: Call) -> Response:
     for name in ("code", "state", "error", "iss", "ticket"):
-        if name in call.request.args:
+        if name in query:
+    query = read_query(call.request)
             raise ParameterInvalid("must be in the form, not in the address", field=name)
     form = read_form(call.request)
     answer = parse_answer(form)
