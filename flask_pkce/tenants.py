@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from .errors import ParameterForeign, PKCEError, TenantError
+from .errors import ParameterForeign, PKCEError
 from .protocol.id_token import Expectation, UnknownKey, VerificationKey, verify_id_token
 from .protocol.metadata import Registration, Tenant
 from .tenant_api import TenantAPI
@@ -70,8 +70,8 @@ class Cached(Generic[T]):
             return value
         try:
             return self._fetch_now()
-        except TenantError:
-            _logger.warning("tenant-refresh-failed: going on with what was fetched before")
+        except PKCEError as exc:
+            _logger.warning("tenant-refresh-failed: %s, going on with what there is", exc.code)
             return value
         finally:
             self._lock.release()

@@ -1,0 +1,207 @@
+"""The calls to the tenant: what is sent, and what each answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+import requests_mock
+
+from flask_pkce.errors import (
+    ClientRefused,
+    GrantRefused,
+    PKCEError,
+    TenantError,
+    TenantLimit,
+    TenantMisconfigured,
+)
+from flask_pkce.protocol.token import TokenRequest, build_refresh_request
+from flask_pkce.tenant_api import TenantAPI
+from flask_pkce.transport import Transport
+from tests.support import NOW, REGISTRATION, Clock, jwk, make_tenant, metadata, rsa_key
+
+JSON = {"Content-Type": "application/json"}
+TENANT = make_tenant()
+REQUEST = TokenRequest(grant_type="authorization_code", code="the-code")
+TRANSPORT = Transport(timeout=7)
+API = TenantAPI(TRANSPORT, clock=Clock())
+
+
+@pytest.fixture
+def mocked() -> Iterator[requests_mock.Mocker]:
+    with requests_mock.Mocker(session=TRANSPORT.session) as mocker:
+        yield mocker
+
+
+def test_timeout() -> None:
+    """A call takes as long as the transport lets it."""
+    assert API.timeout == 7
+
+
+# -- metadata and keys -------------------------------------------------------------
+
+
+def test_discover(mocked: requests_mock.Mocker) -> None:
+    """The metadata is fetched from its well-known place, and checked."""
+    mocked.get(REGISTRATION.discovery_url, json=metadata(), headers=JSON)
+    assert API.discover(REGISTRATION) == TENANT
+
+
+def test_discover_another_issuer(mocked: requests_mock.Mocker) -> None:
+    """Metadata of another issuer is the operator's mistake, and nothing is sent there (N78)."""
+    mocked.get(
+        REGISTRATION.discovery_url, json=metadata(issuer="https://evil.example/"), headers=JSON
+    )
+    with pytest.raises(TenantMisconfigured) as caught:
+        API.discover(REGISTRATION)
+    assert (caught.value.status, caught.value.error) == (500, "configuration_error")
+    assert mocked.call_count == 1
+
+
+def test_fetch_keys(mocked: requests_mock.Mocker) -> None:
+    """The keys are fetched and parsed."""
+    mocked.get(TENANT.jwks_uri, json={"keys": [jwk(rsa_key(), kid="first")]}, headers=JSON)
+    assert [key.kid for key in API.fetch_keys(TENANT)] == ["first"]
+
+
+def test_fetch_keys_that_are_none(mocked: requests_mock.Mocker) -> None:
+    """A document that is no key set is nonsense."""
+    mocked.get(TENANT.jwks_uri, json={"error": "x"}, headers=JSON)
+    with pytest.raises(TenantError, match="no list of keys"):
+        API.fetch_keys(TENANT)
+
+
+@pytest.mark.parametrize("status", [204, 404, 500, 503])
+def test_document_that_is_not_there(mocked: requests_mock.Mocker, status: int) -> None:
+    """A document comes with 200, and nothing else does (N77)."""
+    mocked.get(TENANT.jwks_uri, json={"keys": []}, headers=JSON, status_code=status)
+    with pytest.raises(TenantError, match=f"answered {status}"):
+        API.fetch_keys(TENANT)
+
+
+def test_document_that_is_a_page(mocked: requests_mock.Mocker) -> None:
+    """A captive portal's page is not the metadata."""
+    mocked.get(REGISTRATION.discovery_url, text="<html>", headers={"Content-Type": "text/html"})
+    with pytest.raises(TenantError, match="other than JSON"):
+        API.discover(REGISTRATION)
+
+
+# -- tokens ------------------------------------------------------------------------
+
+
+def test_request_token(mocked: requests_mock.Mocker) -> None:
+    """The form goes to the token endpoint, once, and the answer comes back as it is."""
+    mocked.post(TENANT.token_endpoint, json={"access_token": "x"}, headers=JSON)
+    assert API.request_token(TENANT, REQUEST) == {"access_token": "x"}
+    (request,) = mocked.request_history
+    assert parse_qs(request.text) == {
+        "grant_type": ["authorization_code"],
+        "code": ["the-code"],
+        "client_id": ["local-client"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "cls"),
+    [
+        (403, {"error": "invalid_grant"}, GrantRefused),
+        (401, {"error": "invalid_client"}, ClientRefused),
+        (400, {}, TenantError),
+        (500, {"error": "x"}, TenantError),
+        (201, {"access_token": "x"}, TenantError),
+    ],
+)
+def test_request_token_in_vain(
+    mocked: requests_mock.Mocker, status: int, document: dict[str, Any], cls: type[PKCEError]
+) -> None:
+    """An error is told by its code, and the request is not repeated (N61)."""
+    mocked.post(TENANT.token_endpoint, json=document, headers=JSON, status_code=status)
+    with pytest.raises(cls) as caught:
+        API.request_token(TENANT, REQUEST)
+    assert type(caught.value) is cls
+    assert mocked.call_count == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "media_type"), [(200, "text/html"), (500, "text/html"), (502, "")]
+)
+def test_page_in_place_of_tokens(
+    mocked: requests_mock.Mocker, status: int, media_type: str
+) -> None:
+    """A page, with whatever status, is nonsense and not quoted (N65d)."""
+    mocked.post(
+        TENANT.token_endpoint,
+        text="<p>secret</p>",
+        headers={"Content-Type": media_type},
+        status_code=status,
+    )
+    with pytest.raises(TenantError) as caught:
+        API.request_token(TENANT, REQUEST)
+    assert "secret" not in str(caught.value)
+
+
+# -- too many requests -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        pytest.param({"Retry-After": "7"}, 7, id="Retry-After"),
+        pytest.param({"Retry-After": "0"}, 1, id="at least a second"),
+        pytest.param({"Retry-After": "86400"}, 300, id="at most five minutes"),
+        pytest.param({"Retry-After": "9" * 5000}, 300, id="huge"),
+        pytest.param({"Retry-After": "Fri, 15 Jan 2027 08:00:00 GMT"}, 30, id="date"),
+        pytest.param({"Retry-After": "-5"}, 30, id="negative"),
+        pytest.param({"Retry-After": "5.5"}, 30, id="fraction"),
+        pytest.param({"x-ratelimit-reset": str(NOW + 9)}, 9, id="reset"),
+        pytest.param({"x-ratelimit-reset": str(NOW - 9)}, 1, id="reset in the past"),
+        pytest.param({"x-ratelimit-reset": str(NOW * 1000)}, 300, id="reset in milliseconds"),
+        pytest.param({"x-ratelimit-reset": "9" * 5000}, 300, id="huge reset"),
+        pytest.param({"x-ratelimit-reset": "soon"}, 30, id="no reset"),
+        pytest.param({"Retry-After": "4", "x-ratelimit-reset": str(NOW + 9)}, 4, id="both"),
+        pytest.param({}, 30, id="nothing"),
+    ],
+)
+def test_too_many_requests(
+    mocked: requests_mock.Mocker, headers: dict[str, str], seconds: int
+) -> None:
+    """How long to wait, from the header or from Auth0's, between 1 and 300 seconds (N63)."""
+    for url in (TENANT.token_endpoint, TENANT.jwks_uri):
+        mocked.register_uri(requests_mock.ANY, url, text="slow", status_code=429, headers=headers)
+    for call in (lambda: API.request_token(TENANT, REQUEST), lambda: API.fetch_keys(TENANT)):
+        with pytest.raises(TenantLimit) as caught:
+            call()
+        assert (caught.value.retry_after, caught.value.status) == (seconds, 429)
+
+
+def test_too_many_requests_without_the_status(mocked: requests_mock.Mocker) -> None:
+    """The error's word is enough."""
+    mocked.post(
+        TENANT.token_endpoint,
+        json={"error": "too_many_requests"},
+        headers=JSON,
+        status_code=400,
+    )
+    with pytest.raises(TenantLimit) as caught:
+        API.request_token(TENANT, build_refresh_request("t"))
+    assert caught.value.retry_after == 30
+
+
+# -- revocation --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "revoked"), [(200, True), (400, False), (503, False)])
+def test_revoke(mocked: requests_mock.Mocker, status: int, revoked: bool) -> None:
+    """A refresh token is revoked where the tenant says 200 (RFC 7009 2.2)."""
+    mocked.post(str(TENANT.revocation_endpoint), status_code=status)
+    assert API.revoke(TENANT, "the-token") is revoked
+    (request,) = mocked.request_history
+    assert parse_qs(request.text)["token"] == ["the-token"]
+
+
+def test_revoke_where_that_is_not_possible(mocked: requests_mock.Mocker) -> None:
+    """A tenant without revocation endpoint is not asked."""
+    assert API.revoke(make_tenant(revocation_endpoint=None), "the-token") is False
+    assert mocked.call_count == 0
