@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, Response, current_app, request
@@ -18,7 +19,7 @@ from .stores import Store, open_store
 from .web.calls import Mounted, Route
 from .web.dispatch import answer
 from .web.site import Site
-from .web.views import ROUTES
+from .web.views import ROUTES, USER_ROUTE
 
 #: Every method, so that a wrong one is answered by us.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -34,6 +35,16 @@ def _view(route: Route) -> Callable[[], Response]:
         return answer(route, mounted)
 
     return view
+
+
+def _add_route(route: Route, state: BlueprintSetupState) -> None:
+    state.add_url_rule(
+        route.path,
+        route.endpoint,
+        _view(route),
+        methods=_METHODS,
+        provide_automatic_options=False,
+    )
 
 
 class PKCEBlueprint(Blueprint):
@@ -59,13 +70,7 @@ class PKCEBlueprint(Blueprint):
         self.config_prefix = config_prefix
         self._hooks = Hooks()
         for route in ROUTES:
-            self.add_url_rule(
-                route.path,
-                route.endpoint,
-                _view(route),
-                methods=_METHODS,
-                provide_automatic_options=False,
-            )
+            self.record(partial(_add_route, route))
         self.record(self._mount)
 
     def init_app(self, app: Flask, **options: Any) -> None:
@@ -177,6 +182,8 @@ class PKCEBlueprint(Blueprint):
             has_strict_cookies=str(app.config.get("SESSION_COOKIE_SAMESITE")).lower() == "strict",
         )
         app.extensions.setdefault("pkce", {})[name] = mounted
+        if settings.delivers_to_session:
+            _add_route(USER_ROUTE, state)
 
     def _read_config(self, app: Flask) -> tuple[Settings, tuple[bytes, ...]]:
         faults: list[str] = []

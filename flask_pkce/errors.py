@@ -156,14 +156,6 @@ class MethodNotAllowed(RequestError):
         super().__init__()
 
 
-class RouteAbsent(RequestError):
-    """This application has no such route."""
-
-    code = "route-absent"
-    status = 404
-    hint = "For the operator: this route exists with PKCE_TOKEN_DELIVERY = 'session'."
-
-
 class NotAcceptable(RequestError):
     """Neither JSON nor HTML is acceptable to the caller."""
 
@@ -305,6 +297,14 @@ class NotSignedIn(PKCEError):
     status = 401
     hint = "Sign in first."
     restart = True
+
+
+class SessionRenewed(SessionMismatch):
+    """Another request of this browser renewed its cookie at this moment."""
+
+    code = "cookie-renewed"
+    hint = "Send the request again, with the new cookie."
+    retry_after = 1
 
 
 # -- the flow ----------------------------------------------------------------

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .errors import IDTokenInvalid, PKCEError, TenantError
+from .errors import IDTokenInvalid, PKCEError, TenantError, TenantLimit, TenantUnreachable
 from .hooks import HookRunner
 from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
@@ -83,8 +83,11 @@ class Exchange:
                     claims=verified,
                 )
             )
-        except BaseException:
+        except BaseException as exc:
             self.revoke(tenant, tokens.refresh_token)
+            if isinstance(exc, TenantUnreachable | TenantLimit):
+                # Of the keys, perhaps.  As it is, it would say that the code is still good.
+                raise TenantError("The tokens were issued and could not be checked.") from exc
             raise
 
     def _verify(

@@ -173,10 +173,14 @@ class Flow:
         """``redeeming`` → ``done``: what is left is a tombstone without secrets."""
         return self._to(Status.DONE, redeeming_until=None, code=None, code_verifier=None)
 
-    def fail(self, exc: PKCEError) -> Flow:
-        """To ``failed``, from anywhere."""
+    def fail(self, exc: PKCEError, *, answered_at: float | None = None) -> Flow:
+        """To ``failed``, from anywhere.
+
+        :param answered_at: when an answer said so.
+        """
         return self._to(
             Status.FAILED,
+            bound_at=answered_at or self.bound_at,
             redeeming_until=None,
             code=None,
             code_verifier=None,

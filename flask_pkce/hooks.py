@@ -6,6 +6,7 @@ Signals only tell: what a receiver returns is ignored.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from .protocol.token import (
 )
 
 _signals = Namespace()
+_logger = logging.getLogger("flask_pkce.hooks")
 
 #: Sent when a browser is sent to the tenant, with ``request``.
 authorization_requested = _signals.signal("authorization-requested")
@@ -110,9 +112,15 @@ class HookRunner:
         """The token endpoint's answer by the host's own function; None if there is none."""
         if self._hooks.token is None:
             return None
-        document: Mapping[str, Any] = self._ensure_sync(self._hooks.token)(request)
+        document = self._ensure_sync(self._hooks.token)(request)
+        if not isinstance(document, Mapping):
+            raise TypeError("a token function returns the JSON object that the tenant answered")
         return document
 
     def tell(self, signal: Any, **values: object) -> None:
-        """Send a signal."""
-        signal.send(self._sender, **values)
+        """Send a signal; a receiver that raises is logged, and changes nothing."""
+        for receiver in signal.receivers_for(self._sender):
+            try:
+                receiver(self._sender, **values)
+            except Exception:
+                _logger.exception("signal-receiver-failed: %s", signal.name)

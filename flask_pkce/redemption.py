@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .errors import (
     AuthorizationPending,
+    FlowGone,
     GrantError,
     ParameterForeign,
     ParameterInvalid,
@@ -100,7 +101,7 @@ class Redemption:
             return held
         if held.value.status is Status.BOUND:
             raise GrantError(field="$.code")
-        if held.value.status is not Status.SENT or expected == callback_url:
+        if not self._awaits_code_elsewhere(held.value):
             return held
         return self._sign_in.bind_passed_on(held, Answer(state=held.value.state, code=code))
 
@@ -119,12 +120,20 @@ class Redemption:
         for flow in flows:
             if code_verifier is not None and verifies(code_verifier, flow.value.code_challenge):
                 return flow
+            if code_verifier is None and self._awaits_code_elsewhere(flow.value):
+                return flow
         if not session.value.grants and not any(
             flow.value.is_answered or flow.value.failure for flow in flows
         ):
             # No code ever came to this session: it holds somebody else's.
             raise SessionMismatch()
         raise GrantError(field="$.code" if code is not None else "$.code_verifier")
+
+    def _awaits_code_elsewhere(self, flow: Flow) -> bool:
+        """Whether the answer goes to a redirect URI that is not our callback, and is due."""
+        if flow.status is not Status.SENT or flow.request is None:
+            return False
+        return flow.request.redirect_uri in self._settings.redirect_uris
 
     def redeem(
         self,
@@ -152,6 +161,8 @@ class Redemption:
         if not verifies(verifier, held.value.code_challenge):
             raise VerifierMismatch(field="$.code_verifier")
         tenant = self._exchange.prepare()
+        if held.value.issuer not in {None, tenant.issuer}:
+            raise FlowGone("The sign-in was sent to another tenant, which is not configured now.")
         until = self._clock() + self._exchange.timeout + _MARGIN
         redeeming = self._sessions.save(held, held.value.redeem(until=until))
         if redeeming is None:
@@ -185,16 +196,18 @@ class Redemption:
         except BaseException as exc:
             self._sign_in.fail(held, exc)
             raise
-        done = self._sessions.save(held, flow.finish())
-        signed = None if done is None else self._sign_session_in(session, flow, tenant, response)
-        if signed is None:
+        try:
+            if self._sessions.save(held, flow.finish()) is None:
+                raise SignedOutMeanwhile()
+            saved, pointer = self._sign_session_in(session, flow, tenant, response)
+        except BaseException:
             self._exchange.revoke(tenant, response.refresh_token)
-            raise SignedOutMeanwhile()
+            raise
         self._hooks.tell(signed_in, response=response)
         return Redeemed(
             flow=flow,
-            session=signed[0],
-            pointer=signed[1],
+            session=saved,
+            pointer=pointer,
             tenant=tenant,
             response=response,
             code=flow.response.code,
@@ -223,8 +236,12 @@ class Redemption:
 
     def _sign_session_in(
         self, session: Held[Session], flow: Flow, tenant: Tenant, response: TokenResponse
-    ) -> tuple[Held[Session], Pointer | None] | None:
-        """Put a sign-in into its session, under a new pointer; None if it was cleared."""
+    ) -> tuple[Held[Session], Pointer | None]:
+        """Put a sign-in into its session, under a new pointer.
+
+        :raises SessionRenewed: if another sign-in of the session was first.
+        :raises SignedOutMeanwhile: if the session was cleared.
+        """
         grant = Grant(
             issuer=tenant.issuer,
             claims=response.claims,
@@ -232,15 +249,8 @@ class Redemption:
             audience=flow.request.audience if flow.request else self._settings.audience,
             refresh_token=response.refresh_token,
         )
-        is_local = session.value.is_local
-        pointer = None if is_local else self._sessions.new_pointer(session.value)
-        secret_hash = "" if pointer is None else pointer.secret_hash
         until = self._clock() + self._settings.session_lifetime
-        saved = self._sessions.update(
-            session,
-            lambda current: current.signed_in(grant, secret_hash=secret_hash, until=until),
-        )
-        return None if saved is None else (saved, pointer)
+        return self._sessions.renew(session, lambda s: s.signed_in(grant, until=until))
 
 
 def _redirect_uri(flow: Flow, callback_url: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import quote_plus
 
 from .errors import DeliveryRefused, FlowConflict, ParameterForeign, ParameterInvalid, ScopeInvalid
 from .flow import Flow
@@ -24,6 +25,8 @@ _ADDITIONAL: Mapping[str, re.Pattern[str]] = {
 }
 _EXTENSION = re.compile(r"ext-[A-Za-z0-9_\-]{1,32}")
 _MAX_EXTENSIONS = 10
+#: Characters that a caller's parameters may need in the authorization URL, which has 4000.
+_MAX_LENGTH = 2500
 
 
 def build_request(
@@ -59,6 +62,7 @@ def check_seed(seed: SeededPKCE, *, settings: Settings, tenant: Tenant, callback
 
     :raises RequestError: as :func:`build_request`.
     """
+    _check_length(seed)
     if seed.client_id not in {None, tenant.client_id}:
         raise ParameterForeign("is not the client of this tenant", field="$.client_id")
     if seed.redirect_uri not in {None, callback_url, *settings.redirect_uris}:
@@ -71,9 +75,20 @@ def check_seed(seed: SeededPKCE, *, settings: Settings, tenant: Tenant, callback
     _audience(seed, settings, tenant)
     _additional(seed, settings)
     if settings.delivers_to_session:
-        for name in ("code_challenge", "nonce"):
+        for name in ("code_challenge", "nonce", "redirect_uri"):
             if getattr(seed, name) is not None:
                 raise DeliveryRefused(field=f"$.{name}")
+
+
+def _check_length(seed: SeededPKCE) -> None:
+    """Leave room in the address for what is ours, before a flow is started for nothing."""
+    named = [getattr(seed, name) for name in ("state", "nonce", "redirect_uri", "audience")]
+    texts = [*named, seed.prompt, seed.organization, seed.invitation, *(seed.scope or ())]
+    texts += [text for pair in seed.additional.items() for text in pair]
+    if sum(len(quote_plus(str(text))) for text in texts if text is not None) > _MAX_LENGTH:
+        raise ParameterInvalid(
+            f"has parameters that need more than {_MAX_LENGTH} characters", field="$"
+        )
 
 
 def _audience(seed: SeededPKCE, settings: Settings, tenant: Tenant) -> str | None:

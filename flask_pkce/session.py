@@ -54,6 +54,8 @@ class Session:
     created_at: float
     #: Until when the sign-in of the session is good; ``created_at`` before there is one.
     signed_in_until: float
+    #: When its pointer was renewed.
+    renewed_at: float = 0.0
     flows: tuple[FlowEntry, ...] = ()
     grants: tuple[Grant, ...] = field(default=(), repr=False)
 
@@ -78,8 +80,10 @@ class Session:
             return None
         return self.grants[-1]
 
-    def grant_of(self, refresh_token: str) -> Grant | None:
-        """The sign-in to which a refresh token was issued."""
+    def grant_of(self, refresh_token: str, *, now: float) -> Grant | None:
+        """The sign-in to which a refresh token was issued, as long as it is good."""
+        if now >= self.signed_in_until:
+            return None
         for grant in self.grants:
             held = grant.refresh_token
             if held is not None and hmac.compare_digest(held.encode(), refresh_token.encode()):
@@ -97,18 +101,24 @@ class Session:
             self, flows=tuple(flow for flow in self.flows if flow.key != key)
         )
 
-    def signed_in(self, grant: Grant, *, secret_hash: str, until: float) -> Session:
-        """A copy with one more sign-in, under a new pointer."""
+    def renewed(self, *, secret_hash: str, now: float) -> Session:
+        """A copy that only a new pointer opens."""
+        return dataclasses.replace(self, secret_hash=secret_hash, renewed_at=now)
+
+    def signed_in(self, grant: Grant, *, until: float) -> Session:
+        """A copy with one more sign-in."""
         return dataclasses.replace(
             self,
-            secret_hash=secret_hash,
             grants=(*self.grants, grant)[-MAX_GRANTS:],
             signed_in_until=until,
         )
 
     def with_grant(self, old: Grant, new: Grant | None) -> Session:
         """A copy in which a sign-in was refreshed, or is over."""
-        grants = (new if grant == old else grant for grant in self.grants)
-        return dataclasses.replace(
-            self, grants=tuple(grant for grant in grants if grant is not None)
-        )
+        if new is None:
+            kept = tuple(grant for grant in self.grants if grant != old)
+        elif old in self.grants:
+            kept = tuple(new if grant == old else grant for grant in self.grants)
+        else:
+            kept = (*self.grants, new)
+        return dataclasses.replace(self, grants=kept)

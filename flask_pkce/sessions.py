@@ -11,6 +11,8 @@ from .errors import (
     FlowExpired,
     FlowGone,
     SessionMismatch,
+    SessionRenewed,
+    SignedOutMeanwhile,
     TooManyFlows,
 )
 from .flow import Flow, Status, start_flow
@@ -51,16 +53,16 @@ class Sessions:
 
     # -- sessions --------------------------------------------------------------
 
+    def at(self, pointer: Pointer) -> Held[Session] | None:
+        """The session that a pointer is to, whether it still opens it or not."""
+        return self._records.get(self._session_key(pointer.session_id), Session)
+
     def load(self, pointer: Pointer) -> Held[Session] | None:
         """The session that a pointer opens, if there is one."""
-        held = self._records.get(self._session_key(pointer.session_id), Session)
+        held = self.at(pointer)
         if held is None or held.value.is_local or not pointer.opens(held.value.secret_hash):
             return None
         return held
-
-    def is_gone(self, pointer: Pointer) -> bool:
-        """Whether the pointer is to a session of which nothing is left: over, or cleared."""
-        return self._records.get(self._session_key(pointer.session_id), Session) is None
 
     def load_local(self) -> Held[Session] | None:
         """The session that all local callers without a cookie share, if there is one."""
@@ -100,9 +102,31 @@ class Sessions:
             self._records.delete(entry.key)
         return session
 
-    def new_pointer(self, session: Session) -> Pointer:
-        """A pointer that will open the session once its hash is saved."""
-        return Pointer(session.id, os.urandom(SECRET_BYTES))
+    def renew(
+        self, held: Held[Session], change: Callable[[Session], Session] = lambda session: session
+    ) -> tuple[Held[Session], Pointer | None]:
+        """Change a session, and let a new pointer alone open it from now on.
+
+        :return: the session as saved, and its pointer; the local session has none.
+        :raises SessionRenewed: if somebody else renewed it meanwhile.
+        :raises SignedOutMeanwhile: if it was cleared.
+        """
+        pointer = None
+        if not held.value.is_local:
+            pointer = Pointer(held.value.id, os.urandom(SECRET_BYTES))
+
+        def renewed(session: Session) -> Session:
+            if session.secret_hash != held.value.secret_hash:
+                raise SessionRenewed()
+            changed = change(session)
+            if pointer is None:
+                return changed
+            return changed.renewed(secret_hash=pointer.secret_hash, now=self._clock())
+
+        saved = self.update(held, renewed)
+        if saved is None:
+            raise SignedOutMeanwhile()
+        return saved, pointer
 
     # -- flows -----------------------------------------------------------------
 

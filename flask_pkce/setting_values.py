@@ -6,6 +6,7 @@ and ``True`` as a text.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -18,6 +19,34 @@ from .protocol.text import is_scope_token, is_visible_ascii
 
 #: A private-use scheme is a reversed domain name (:rfc:`8252#section-7.1`).
 _PRIVATE_USE = re.compile(r"[a-z][a-z0-9+\-]*(\.[a-z0-9+\-]+)+:/", re.IGNORECASE)
+
+
+_PROXY = re.compile(r"(https?|socks5h?)://[^/\s]+", re.IGNORECASE)
+
+#: What a caller never sets by ``ADDITIONAL_PARAMETERS``.
+_PROTOCOL_PARAMETERS = frozenset(
+    {
+        "audience",
+        "client_id",
+        "client_secret",
+        "code_challenge",
+        "code_challenge_method",
+        "code_verifier",
+        "invitation",
+        "nonce",
+        "organization",
+        "prompt",
+        "redirect_uri",
+        "request",
+        "request_uri",
+        "resource",
+        "response_mode",
+        "response_type",
+        "scope",
+        "screen_hint",
+        "state",
+    }
+)
 
 
 class TokenDelivery(StrEnum):
@@ -189,10 +218,29 @@ def read_domain(value: Any) -> str:
 
 def read_proxies(value: Any) -> Mapping[str, str]:
     if isinstance(value, str):
-        return {"https": read_text(value), "http": read_text(value)}
+        value = {"https": value, "http": value}
     if not isinstance(value, Mapping) or not set(value) <= {"http", "https"}:
         raise Fault("is neither an address nor a mapping of `http` and `https` to one")
-    return {str(scheme): read_text(address) for scheme, address in value.items()}
+    proxies = {str(scheme): read_text(address) for scheme, address in value.items()}
+    for address in proxies.values():
+        if _PROXY.match(address) is None:
+            raise Fault("has a proxy that is no http://, https:// or socks5:// address")
+    return proxies
+
+
+def read_ca_bundle(value: Any) -> str:
+    path = read_text(value)
+    if not os.path.exists(path):
+        raise Fault("names no file and no folder")
+    return path
+
+
+def read_parameter_names(value: Any) -> tuple[str, ...]:
+    names = read_listed(value)
+    for name in names:
+        if name in _PROTOCOL_PARAMETERS or not is_visible_ascii(name, 128):
+            raise Fault("has the name of a parameter of the protocol, or no name at all")
+    return names
 
 
 def read_store(value: Any) -> Any:

@@ -15,6 +15,7 @@ from .setting_values import (
     TokenDelivery,
     read_algorithms,
     read_boolean,
+    read_ca_bundle,
     read_client_id,
     read_delivery,
     read_destination,
@@ -23,6 +24,7 @@ from .setting_values import (
     read_listed,
     read_openid_scopes,
     read_origins,
+    read_parameter_names,
     read_proxies,
     read_public_url,
     read_redirect_uris,
@@ -119,7 +121,7 @@ class Settings:
     )
     #: Names of ``ADDITIONAL_PARAMETERS`` that a caller may send, besides the usual ones.
     additional_parameters: tuple[str, ...] = field(
-        default=(), metadata=_from("ADDITIONAL_PARAMETERS", read_listed)
+        default=(), metadata=_from("ADDITIONAL_PARAMETERS", read_parameter_names)
     )
     #: Hosts on which the tenant's endpoints may lie, besides the issuer's.
     endpoint_hosts: tuple[str, ...] = field(
@@ -130,7 +132,7 @@ class Settings:
         default=None, repr=False, metadata=_from("PROXIES", read_proxies)
     )
     #: A file or folder of certificate authorities; those of the environment are not used.
-    ca_bundle: str | None = field(default=None, metadata=_from("CA_BUNDLE", read_text))
+    ca_bundle: str | None = field(default=None, metadata=_from("CA_BUNDLE", read_ca_bundle))
     #: Seconds that a whole call to the tenant may take.
     timeout: int = field(default=10, metadata=_from("TIMEOUT", read_seconds(1, 60)))
     #: Seconds by which our clock and the tenant's may differ.
@@ -213,6 +215,11 @@ def read_settings(
         faults.append(
             f"{prefix}LOCAL_SESSION is on while {prefix}PUBLIC_URL is not a loopback address:"
             " everybody could use the one session"
+        )
+    if values.get("redirect_uris") and values.get("token_delivery") is TokenDelivery.SESSION:
+        faults.append(
+            f"{prefix}REDIRECT_URIS is set while {prefix}TOKEN_DELIVERY is `session`:"
+            " the code must come to this server"
         )
     if faults:
         raise ConfigurationError(faults)

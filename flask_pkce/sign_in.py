@@ -11,6 +11,7 @@ import msgspec
 from .errors import (
     AnswerConflict,
     CookieMissing,
+    FlowGone,
     HookFailed,
     PKCEError,
     SignedOutMeanwhile,
@@ -132,7 +133,12 @@ class SignIn:
         begun = self._flow_of(owner, seed.state)
         flow = begun.flow
         if flow.value.status is Status.STARTED:
-            flow, url = self._send(flow, seed, tenant, callback_url, return_to)
+            sent = self._send(flow, seed, tenant, callback_url, return_to)
+            if sent is None and seed.state is None:
+                # Two tabs found the same unsent flow: each gets its own.
+                begun = self.start(owner)
+                sent = self._send(begun.flow, seed, tenant, callback_url, return_to)
+            flow, url = sent or self._sent_by_another(flow, seed, tenant)
         else:
             flow.value.check_not_failed()
             check_same(seed, flow.value, tenant=tenant)
@@ -178,7 +184,8 @@ class SignIn:
         tenant: Tenant,
         callback_url: str,
         return_to: str | None,
-    ) -> tuple[Held[Flow], str]:
+    ) -> tuple[Held[Flow], str] | None:
+        """Send a flow; None if somebody else sent or answered it at this moment."""
         original = build_request(
             seed, held.value, settings=self._settings, tenant=tenant, callback_url=callback_url
         )
@@ -194,15 +201,19 @@ class SignIn:
         )
         saved = self._sessions.save(held, flow)
         if saved is None:
-            # Somebody else sent or answered it at this moment: as if that had been before.
-            current = self._sessions.reload_flow(held)
-            if current is None:
-                raise SignedOutMeanwhile("The session was cleared meanwhile.")
-            current.value.check_not_failed()
-            check_same(seed, current.value, tenant=tenant)
-            return current, self._address(tenant, current.value.request or request)
+            return None
         self._hooks.tell(authorization_requested, request=request)
         return saved, url
+
+    def _sent_by_another(
+        self, held: Held[Flow], seed: SeededPKCE, tenant: Tenant
+    ) -> tuple[Held[Flow], str]:
+        current = self.reloaded(held)
+        current.value.check_not_failed()
+        check_same(seed, current.value, tenant=tenant)
+        if current.value.request is None:
+            raise AnswerConflict()
+        return current, self._address(tenant, current.value.request)
 
     def _address(self, tenant: Tenant, request: AuthorizationRequest) -> str:
         """The authorization URL, by the host's own function where there is one."""
@@ -249,12 +260,15 @@ class SignIn:
         :raises AnswerConflict: if the flow has another answer.
         """
         tenant = self._tenants.get()
+        if held.value.issuer not in {None, tenant.issuer}:
+            raise FlowGone("The sign-in was sent to another tenant, which is not configured now.")
         if held.value.status not in {Status.STARTED, Status.SENT}:
             return self._same_answer(held, answer)
         try:
             response = validate_answer(answer, state=held.value.state, tenant=tenant)
         except TenantRefused as exc:
-            if self._sessions.save(held, held.value.fail(exc)) is None:
+            failed = held.value.fail(exc, answered_at=self._clock())
+            if self._sessions.save(held, failed) is None:
                 return self._same_answer(self.reloaded(held), answer)
             raise
         bound = self._sessions.save(held, held.value.bind(response, now=self._clock()))

@@ -27,9 +27,13 @@ class SignOut:
         session = self._sessions.take(held)
         if session is None:
             return
-        tokens = [grant.refresh_token for grant in session.grants if grant.refresh_token]
-        tenant = self._exchange.tenant() if tokens else None
-        taken_back = 0
-        if tenant is not None:
-            taken_back = sum(self._exchange.revoke(tenant, token) for token in tokens)
-        self._hooks.tell(signed_out, revoked=taken_back == len(tokens))
+        tokens = [(grant.issuer, grant.refresh_token) for grant in session.grants]
+        revoked = all(self._revoke(issuer, token) for issuer, token in tokens if token)
+        self._hooks.tell(signed_out, revoked=revoked)
+
+    def _revoke(self, issuer: str, refresh_token: str) -> bool:
+        """Revoke one token; the first that fails is the last that is tried: nobody waits long."""
+        tenant = self._exchange.tenant()
+        if tenant is None or tenant.issuer != issuer:
+            return False
+        return self._exchange.revoke(tenant, refresh_token)

@@ -57,11 +57,11 @@ class Refresh:
         :raises RefreshTokenUnknown: if the session has no such refresh token.
         """
         if refresh_token is not None:
-            grant = session.grant_of(refresh_token)
+            grant = session.grant_of(refresh_token, now=self._clock())
             if grant is None:
                 raise RefreshTokenUnknown(field="$.refresh_token")
             return grant
-        grant = session.grant_of(code) if code is not None else None
+        grant = session.grant_of(code, now=self._clock()) if code is not None else None
         grant = grant or session.grant(now=self._clock())
         if grant is None or grant.refresh_token is None:
             raise RefreshTokenUnknown()
@@ -79,6 +79,8 @@ class Refresh:
         :rfc:`6749#section-6`, OpenID Connect Core 12
         """
         tenant = self._exchange.prepare()
+        if grant.issuer != tenant.issuer:
+            raise RefreshTokenUnknown("The sign-in was at another tenant.")
         request = build_refresh_request(grant.refresh_token or "", audience=audience)
         expected = Expectation(
             issuer=grant.issuer,

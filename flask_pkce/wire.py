@@ -16,6 +16,7 @@ from .errors import GrantTypeUnsupported, ParameterInvalid, ResponseTypeUnsuppor
 from .protocol.pkce import is_code_challenge, is_code_verifier
 from .protocol.text import has_control_characters, is_scope_token, is_visible_ascii
 from .protocol.token import AUTHORIZATION_CODE, REFRESH_TOKEN
+from .strict_json import StrictJSONError, loads_object
 
 #: The scopes that the published models know; others make a client refuse the whole answer.
 PUBLISHED_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
@@ -52,7 +53,14 @@ class PartialSchema(Struct, frozen=True):
 # -- in ------------------------------------------------------------------------
 
 
-class SeededPKCE(Struct, frozen=True, kw_only=True):
+class Model(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A model of the published API.  Most of what they hold is secret: a ``repr`` shows none."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
+
+
+class SeededPKCE(Model, frozen=True, kw_only=True, omit_defaults=True):
     """The body of ``POST /pkce/code``."""
 
     response_type: Text | None = None
@@ -76,7 +84,7 @@ class SeededPKCE(Struct, frozen=True, kw_only=True):
     schema: PartialSchema | None = None
 
 
-class TokenizedPKCE(Struct, frozen=True, kw_only=True):
+class TokenizedPKCE(Model, frozen=True, kw_only=True, omit_defaults=True):
     """The body of ``POST /pkce/token``."""
 
     client_id: Text | None = None
@@ -165,8 +173,9 @@ def read_token_body(body: Mapping[str, Any]) -> TokenizedPKCE:
 def read_schema(text: str) -> Schema | UnsetType:
     """The ``schema`` of a form, where clients send a Python ``repr`` too: then there is none."""
     try:
-        return msgspec.json.decode(text, type=PartialSchema).complete()
-    except (msgspec.MsgspecError, UnicodeEncodeError):
+        members = loads_object(text.encode(), max_depth=1)
+        return msgspec.convert(members, PartialSchema).complete()
+    except (StrictJSONError, UnicodeEncodeError, msgspec.ValidationError):
         return UNSET
 
 
@@ -174,7 +183,9 @@ def _present(members: Mapping[str, Any], enumerations: set[str]) -> dict[str, An
     return {
         name: value
         for name, value in members.items()
-        if value is not None and value != "" and not (value == _UNKNOWN and name in enumerations)
+        if value is not None
+        and value not in ("", [])
+        and not (value == _UNKNOWN and name in enumerations)
     }
 
 
@@ -206,7 +217,7 @@ def _check_strings(body: Struct) -> None:
 # -- out -----------------------------------------------------------------------
 
 
-class Challenge(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Challenge(Model, frozen=True, kw_only=True, omit_defaults=True):
     """``ChallengedPKCE``."""
 
     state: str
@@ -216,7 +227,7 @@ class Challenge(Struct, frozen=True, kw_only=True, omit_defaults=True):
     method: str | UnsetType = UNSET
 
 
-class Seed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Seed(Model, frozen=True, kw_only=True, omit_defaults=True):
     """``SeededPKCE`` as it was sent on."""
 
     response_type: str | UnsetType = UNSET
@@ -240,7 +251,7 @@ class Seed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     schema: Schema | UnsetType = UNSET
 
 
-class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Result(Model, frozen=True, kw_only=True, omit_defaults=True):
     """``ResultedPKCE``."""
 
     code: str
@@ -248,7 +259,7 @@ class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
     schema: Schema | UnsetType = UNSET
 
 
-class TokenAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TokenAsked(Model, frozen=True, kw_only=True, omit_defaults=True):
     """``TokenizedPKCE`` as it was sent on."""
 
     grant_type: str | UnsetType = UNSET
@@ -260,7 +271,7 @@ class TokenAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     schema: Schema | UnsetType = UNSET
 
 
-class OAuthToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OAuthToken(Model, frozen=True, kw_only=True, omit_defaults=True):
     """``OAuthToken``."""
 
     access_token: str
@@ -273,20 +284,20 @@ class OAuthToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
     id_token: str | UnsetType = UNSET
 
 
-class OAuth(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OAuth(Model, frozen=True, kw_only=True, omit_defaults=True):
     """``OAuthGroup``."""
 
     token: OAuthToken | UnsetType = UNSET
 
 
-class Redirects(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Redirects(Model, frozen=True, kw_only=True, omit_defaults=True):
     """``Auth0Redirects``."""
 
     authenticated: str | UnsetType = UNSET
     unauthenticated: str | UnsetType = UNSET
 
 
-class Auth0(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Auth0(Model, frozen=True, kw_only=True, omit_defaults=True):
     """``Auth0``: the tenant, and who signed in there."""
 
     domain: str
@@ -297,7 +308,7 @@ class Auth0(Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: dict[str, Any] | UnsetType = UNSET
 
 
-class PKCE(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PKCE(Model, frozen=True, kw_only=True, omit_defaults=True):
     """The answer of every route but the last.  An object that would be incomplete is left out."""
 
     challenge: Challenge | UnsetType = UNSET

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..errors import BodyMalformed, BodyTooLarge, MediaTypeUnsupported, ParameterInvalid
 from ..strict_json import StrictJSONError, loads_object
@@ -19,8 +20,8 @@ _MAX_DEPTH = 8
 _MAX_FIELDS = 32
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
-
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
 
 def _read(request: Request) -> bytes:
     """The body, of which no more is read than is allowed.
@@ -32,7 +33,11 @@ def _read(request: Request) -> bytes:
     if request.content_length is None and not request.environ.get("wsgi.input_terminated"):
         return b""
     cached = getattr(request, "_cached_data", None)
-    data: bytes = cached if cached is not None else request.stream.read(MAX_BODY + 1)
+    try:
+        data: bytes = cached if cached is not None else request.stream.read(MAX_BODY + 1)
+    except RequestEntityTooLarge:
+        # The host's own limit is lower than ours.
+        raise BodyTooLarge() from None
     if len(data) > MAX_BODY:
         raise BodyTooLarge()
     return data

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from flask import Response
 
 from ..errors import (
-    CookieForged,
+    CodeSpent,
     DeliveryRefused,
-    IssuerMismatch,
     ParameterInvalid,
     PKCEError,
     RedemptionUnderWay,
     RequestError,
     SessionMismatch,
+    SessionRenewed,
     TicketSpent,
 )
 from ..flow import Flow, Status
@@ -37,9 +39,9 @@ def response_code(call: Call) -> Response:
 
 
 def _callback_post(call: Call) -> Response:
+    query = read_query(call.request)
     for name in ("code", "state", "error", "iss", "ticket"):
         if name in query:
-    query = read_query(call.request)
             raise ParameterInvalid("must be in the form, not in the address", field=name)
     form = read_form(call.request)
     answer = parse_answer(form)
@@ -49,12 +51,13 @@ def _callback_post(call: Call) -> Response:
     call.check_origin()
     if call.settings.delivers_to_session:
         raise DeliveryRefused(field="code")
+    schema = read_schema(form.get("schema", ""))
     caller = call.caller()
     if not caller.owner.names:
         caller.known_session  # noqa: B018 (raises the reason why there is none)
     _, flow = call.engine.sign_in.find([caller.owner], answer.state)
     bound = call.engine.sign_in.bind_passed_on(flow, answer)
-    return json_response(call.answers.result(bound.value, read_schema(form.get("schema", ""))))
+    return json_response(call.answers.result(bound.value, schema))
 
 
 def _keep(call: Call, answer: Answer) -> Response:
@@ -74,21 +77,20 @@ def _keep(call: Call, answer: Answer) -> Response:
 def _callback_get(call: Call) -> Response:
     query = read_query(call.request)
     if "ticket" in query:
-        return _fetch(call, query["ticket"])
+        return _fetch(call, query["ticket"], is_second_try="again" in query)
     if not query.keys() & {"code", "error", "state"}:
         raise RequestError("There is no answer of the tenant in this address.")
     answer = parse_answer(query)
-    if call.mounted.has_strict_cookies:
+    caller = call.caller()
+    if call.mounted.has_strict_cookies or caller.is_outrun:
         return _keep(call, answer)
-    _, flow = _find(call, answer.state)
+    session, flow = _find(call, caller, answer.state)
     try:
-        if not flow.value.is_answered:
-            call.engine.sign_in.bind(flow, answer)
-    except IssuerMismatch:
-        raise
+        _bind(call, session, flow, answer)
     except PKCEError:
+        if call.engine.sign_in.reloaded(flow).value.failure is None:
+            raise
         # Told at the clean address, from the flow that failed.
-        call.engine.sign_in.reloaded(flow)
     return _keep(call, Answer(state=answer.state))
 
 
@@ -98,36 +100,57 @@ def _owners(call: Call, caller: Caller) -> list[Owner]:
     return [caller.owner, *([local] if local is not None else [])]
 
 
-def _find(call: Call, state: str) -> tuple[Held[Session], Held[Flow]]:
+def _find(call: Call, caller: Caller, state: str) -> tuple[Held[Session], Held[Flow]]:
     """The flow that an answer is for, in the browser that brought it."""
-    caller = call.caller()
     try:
         return call.engine.sign_in.find(_owners(call, caller), state)
     except SessionMismatch:
-        if caller.is_forged:
-            raise CookieForged() from None
+        if caller.owner.session is None and caller.fault is not None:
+            raise caller.fault from None
         raise
 
 
-def _fetch(call: Call, ticket: str) -> Response:
+def _bind(
+    call: Call, session: Held[Session], flow: Held[Flow], answer: Answer
+) -> tuple[Held[Session], Held[Flow]]:
+    """Bind an answer that its browser brought, and renew the cookie of that browser.
+
+    Whoever had planted the old one, and with it the flow, does not get at the answer.
+    """
+    if flow.value.is_answered:
+        return session, flow
+    bound = call.engine.sign_in.bind(flow, answer)
+    renewed, call.pointer = call.engine.sessions.renew(session)
+    return renewed, bound
+
+
+def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
+    # Whatever the tenant's metadata is needed for: had before the ticket is spent.
+    call.engine.tenants.get()
+    caller = call.caller()
+    if caller.is_outrun and not is_second_try:
+        # The browser has the new cookie by now, or in a moment.
+        path = call.site.route(CALLBACK_PATH, call.request)
+        return page(
+            "redeeming.html", refresh=f"1; url={path}?{urlencode({'ticket': ticket})}&again"
+        )
     answer = call.engine.sessions.take_answer(ticket)
     if answer is None:
-        return _spent(call)
-    session, flow = _find(call, answer.state)
+        return _spent(call, caller)
+    session, flow = _find(call, caller, answer.state)
     try:
         flow.value.check_not_failed()
-        if not flow.value.is_answered:
-            flow = call.engine.sign_in.bind(flow, answer)
+        session, flow = _bind(call, session, flow, answer)
         return _go_on(call, session, flow)
     except PKCEError as exc:
         exc.return_to = flow.value.return_to
         raise
 
 
-def _spent(call: Call) -> Response:
+def _spent(call: Call, caller: Caller) -> Response:
     """A ticket that is no more: reloading and going back are harmless."""
     now = call.engine.clock()
-    owners = _owners(call, call.caller())
+    owners = _owners(call, caller)
     sessions = [owner.session for owner in owners if owner.session is not None]
     for session in sessions:
         recent = [
@@ -154,4 +177,8 @@ def _go_on(call: Call, session: Held[Session], flow: Held[Flow]) -> Response:
         redeemed = call.engine.redemption.redeem(session, flow, callback_url=call.callback_url)
     except RedemptionUnderWay:
         return page("redeeming.html", refresh="1")
-    return call.with_pointer(call.on(redeemed.flow), redeemed.pointer)
+    except (CodeSpent, SessionRenewed):
+        # Another tab of this browser was faster, and signed the same session in.
+        return call.on(flow.value)
+    call.pointer = redeemed.pointer
+    return call.on(redeemed.flow)

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from flask import Request
 
 from ..engine import Engine
-from ..errors import CookieForged, CookieMissing, FlowError, SessionMismatch
+from ..errors import (
+    CookieForged,
+    CookieMissing,
+    FlowError,
+    PKCEError,
+    RecordUnreadable,
+    SessionMismatch,
+    SessionRenewed,
+)
 from ..protocol.addresses import is_loopback_host
 from ..records import Held
 from ..session import Session
@@ -17,6 +25,9 @@ from .cookies import read_cookies
 from .site import Site
 
 _logger = logging.getLogger("flask_pkce.callers")
+
+#: Seconds for which a request may be on its way with the cookie that another one renewed.
+_RENEWAL_PERIOD = 10
 
 _FORWARDING = ("Forwarded", "X-Real-IP", "Via")
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -29,49 +40,66 @@ class Caller:
     owner: Owner
     #: Whether a cookie of ours came along, good or not.
     has_cookie: bool
-    #: Whether none of those that came was signed with our key.
-    is_forged: bool
+    #: Why its session cannot be used, where a cookie came and it cannot.
+    fault: PKCEError | None = None
 
     @property
     def known_session(self) -> Held[Session]:
         """The session, where there must be one.
 
-        :raises CookieForged: if its cookie was not signed with our key.
-        :raises FlowError: if its session is over, or was cleared: it is not revived.
-        :raises SessionMismatch: if the pointer was renewed since.
-        :raises CookieMissing: if there was no cookie.
+        :raises PKCEError: why there is none: its cookie is missing, forged or was renewed, or the
+            session is over, cleared or unreadable.
         """
         if self.owner.session is not None:
             return self.owner.session
-        if self.is_forged:
-            raise CookieForged()
-        if self.owner.gone is not None:
-            raise FlowError("The session of this sign-in is over, or was cleared.")
+        if self.fault is not None:
+            raise self.fault
         raise SessionMismatch() if self.has_cookie else CookieMissing()
+
+    @property
+    def owner_to_start(self) -> Owner:
+        """Whose flow is started: a new session's, where there is none.
+
+        :raises SessionRenewed: if the cookie was renewed a moment ago: the answer to this request
+            must not take the place of the new one.
+        """
+        if self.is_outrun:
+            raise SessionRenewed()
+        return self.owner
+
+    @property
+    def is_outrun(self) -> bool:
+        """Whether another request of this browser renewed its cookie a moment ago."""
+        return self.owner.session is None and isinstance(self.fault, SessionRenewed)
 
 
 def identify(request: Request, engine: Engine, site: Site) -> Caller:
     """Tell who is calling."""
     name = site.cookie_name(request)
-    values = read_cookies(request, name)
     has_cookie = name in request.cookies
     if not has_cookie and engine.settings.local_session and _is_local_program(request):
-        return Caller(Owner(engine.sessions.load_local(), is_local=True), False, False)
-    session, gone = None, None
-    forged = 0
-    for value in values:
+        return Caller(Owner(engine.sessions.load_local(), is_local=True), False)
+    sessions: dict[str, Held[Session]] = {}
+    gone: str | None = None
+    fault: PKCEError | None = None
+    for value in read_cookies(request, name):
         try:
             pointer = engine.signing.read_pointer(value)
-        except CookieForged as exc:
-            forged += 1
+            held = engine.sessions.at(pointer)
+        except (CookieForged, RecordUnreadable) as exc:
             _logger.warning("%s: %s", exc.code, exc.hint)
+            fault = fault or exc
             continue
-        held = engine.sessions.load(pointer)
-        session = session or held
-        if held is None and engine.sessions.is_gone(pointer):
+        if held is None:
             gone = pointer.session_id
-    is_forged = bool(values) and forged == len(values)
-    return Caller(Owner(session, gone=gone), has_cookie, is_forged)
+            fault = FlowError("The session of this sign-in is over, or was cleared.")
+        elif pointer.opens(held.value.secret_hash):
+            sessions[held.key] = held
+        elif engine.clock() - held.value.renewed_at < _RENEWAL_PERIOD:
+            fault = SessionRenewed()
+    # Two cookies that open two sessions: somebody planted one, and who knows which.
+    session = next(iter(sessions.values())) if len(sessions) == 1 else None
+    return Caller(Owner(session, gone=gone), has_cookie, fault)
 
 
 def local_owner(request: Request, engine: Engine) -> Owner | None:

@@ -34,7 +34,7 @@ class Mounted:
 
 
 class Call:
-    """One request to one of the routes, after it passed the guard."""
+    """One request to one of the routes, and what its answer will carry."""
 
     def __init__(self, request: Request, mounted: Mounted) -> None:
         self.request = request
@@ -44,6 +44,8 @@ class Call:
         self.site = mounted.site
         self.html = wants_html(request)
         self.answers = Answers(self.settings, self.site, request)
+        #: A new pointer, which the answer sets as the cookie.
+        self.pointer: Pointer | None = None
 
     def caller(self) -> Caller:
         """Who is calling."""
@@ -65,13 +67,13 @@ class Call:
         """The redirect URI that is ours."""
         return self.site.callback_url(self.request)
 
-    def with_pointer(self, response: Response, pointer: Pointer | None) -> Response:
-        """An answer that sets the cookie, where there is a new pointer."""
-        if pointer is not None:
+    def finish(self, response: Response) -> Response:
+        """The answer, error or not, with the cookie where there is a new pointer."""
+        if self.pointer is not None:
             set_cookie(
                 response,
                 self.site.cookie_name(self.request),
-                self.engine.signing.sign_pointer(pointer),
+                self.engine.signing.sign_pointer(self.pointer),
                 secure=self.site.is_secure(self.request),
             )
         return response
@@ -98,4 +100,3 @@ class Route:
     is_callback: bool = False
     #: Whether its answer has a body, whose type is negotiated.
     has_content: bool = True
-    is_for_session_delivery: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, request
 
-from ..errors import PKCEError, RouteAbsent
+from ..errors import PKCEError
 from ..hooks import failed
 from .calls import Call, Mounted, Route
 from .guard import (
@@ -12,40 +12,39 @@ from .guard import (
     check_callback,
     check_method,
     check_prefetch,
-    wants_html,
 )
 from .problems import log, problem
-from .responses import no_content
+from .responses import no_content, without_cookies
 
 
 def answer(route: Route, mounted: Mounted) -> Response:
     """Answer the current request to one of our paths."""
+    call = Call(request, mounted)
     try:
-        if route.is_for_session_delivery and not mounted.engine.settings.delivers_to_session:
-            raise RouteAbsent()
-        return _guarded(route, mounted)
+        response = _guarded(route, call)
     except PKCEError as exc:
         log(exc)
-        hooks = mounted.engine.hooks
-        hooks.on_error(exc)
-        hooks.tell(failed, error=exc)
-        return problem(
-            exc, html=wants_html(request), start_url=mounted.site.route("/pkce/code", request)
-        )
+        call.engine.hooks.on_error(exc)
+        call.engine.hooks.tell(failed, error=exc)
+        response = problem(exc, html=call.html, start_url=call.site.route("/pkce/code", request))
+    if route.is_callback and request.method == "POST" and call.html:
+        # It came without the host's Lax cookies, too: a session that the host saves now would
+        # take the place of the user's real one.
+        return without_cookies(response)
+    return call.finish(response)
 
 
-def _guarded(route: Route, mounted: Mounted) -> Response:
+def _guarded(route: Route, call: Call) -> Response:
     """The view's answer, if the request may have one.
 
     The order matters: nothing is read of a request that was meant for another host, and nothing
     happens on one that was refused.
     """
-    mounted.site.check_host(request)
+    call.site.check_host(request)
     if request.method == "OPTIONS":
         return no_content(allowed=route.methods)
     check_method(request, route.methods)
     check_prefetch(request)
-    call = Call(request, mounted)
     if route.is_callback:
         check_callback(request)
     else:

@@ -22,6 +22,18 @@ _HEADERS = {
 _CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
+class _CookielessResponse(Response):
+    """Sets no cookie, whoever asks for one: Flask saves the host's session at the very end."""
+
+    def set_cookie(self, *args: Any, **kwargs: Any) -> None:
+        """Set nothing; deleting a cookie sets it too."""
+
+
+def without_cookies(response: Response) -> Response:
+    """The same answer, to which nobody can add a cookie."""
+    return _CookielessResponse(response.get_data(), response.status, response.headers)
+
+
 def _finish(response: Response, csp: str = _CSP) -> Response:
     response.headers.update(_HEADERS)
     response.headers["Content-Security-Policy"] = csp

@@ -43,6 +43,8 @@ class Site:
         match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
         if match is None or match[1].lower() not in self._hosts:
             raise HostUnknown()
+        if match[2] is not None and not 0 < int(match[2]) < 65536:
+            raise HostUnknown()
 
     @property
     def _hosts(self) -> frozenset[str]:
@@ -74,7 +76,8 @@ class Site:
         if not is_local_path(path):
             return path
         root = urlsplit(self.root(request)).path
-        return path if path == root or path.startswith(f"{root}/") else root + path
+        begins_with_root = re.match(rf"{re.escape(root)}(?:[/?#]|$)", path)
+        return path if begins_with_root else root + path
 
     def address(self, path: str, request: Request) -> str:
         """The same, as an address."""

@@ -36,12 +36,11 @@ _PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
 
 def challenge(call: Call) -> Response:
     """``GET /pkce/challenge``: start a flow."""
-    begun = call.engine.sign_in.start(call.caller().owner)
+    begun = call.engine.sign_in.start(call.caller().owner_to_start)
+    call.pointer = begun.pointer
     if call.html:
-        response = page("start.html", start_url=call.site.route("/pkce/code", call.request))
-    else:
-        response = json_response(call.answers.challenge(begun.flow.value))
-    return call.with_pointer(response, begun.pointer)
+        return page("start.html", start_url=call.site.route("/pkce/code", call.request))
+    return json_response(call.answers.challenge(begun.flow.value))
 
 
 def code(call: Call) -> Response:
@@ -51,12 +50,13 @@ def code(call: Call) -> Response:
         return_to = _return_to(read_form(call.request))
     else:
         seed = read_seed(read_json(call.request))
-    owner = call.caller().owner
+    owner = call.caller().owner_to_start
     sent = call.engine.sign_in.authorize(
         owner, seed, callback_url=call.callback_url, return_to=return_to
     )
+    call.pointer = sent.pointer
     if call.html:
-        return call.with_pointer(see_other(sent.authorization_url), sent.pointer)
+        return see_other(sent.authorization_url)
     flow, waited = sent.flow, 0
     wished = wished_wait(call.request)
     if wished and flow.value.status is Status.SENT:
@@ -66,7 +66,7 @@ def code(call: Call) -> Response:
     response = json_response(call.answers.code(sent, flow.value))
     if waited:
         response.headers["Preference-Applied"] = f"wait={waited}"
-    return call.with_pointer(response, sent.pointer)
+    return response
 
 
 def _return_to(form: Mapping[str, str]) -> str | None:
@@ -98,10 +98,10 @@ def token(call: Call) -> Response:
     redeemed = call.engine.redemption.redeem(
         session, flow, callback_url=call.callback_url, code_verifier=asked.code_verifier
     )
+    call.pointer = redeemed.pointer
     if call.html:
-        return call.with_pointer(call.on(redeemed.flow), redeemed.pointer)
-    response = json_response(call.answers.redeemed(redeemed, asked))
-    return call.with_pointer(response, redeemed.pointer)
+        return call.on(redeemed.flow)
+    return json_response(call.answers.redeemed(redeemed, asked))
 
 
 def _without_local_session(asked: TokenizedPKCE) -> PKCEError:
@@ -197,5 +197,6 @@ ROUTES = (
     Route(CALLBACK_PATH, "response_code", ("GET", "POST"), response_code, is_callback=True),
     Route("/pkce/token", "token", ("POST",), token),
     Route("/pkce/clear", "clear", ("POST",), clear, has_content=False),
-    Route("/pkce/user", "user", ("GET",), user, is_for_session_delivery=True),
 )
+#: Only with delivery ``session``.
+USER_ROUTE = Route("/pkce/user", "user", ("GET",), user)

@@ -15,7 +15,7 @@ from flask import Request
 #: Seconds that one request may wait.
 MAX_WAIT = 25
 #: Requests that may wait at once in one process: the others need threads too.
-MAX_WAITERS = 4
+MAX_WAITERS = 2
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
 
