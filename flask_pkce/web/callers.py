@@ -57,17 +57,6 @@ class Caller:
         raise SessionMismatch() if self.has_cookie else CookieMissing()
 
     @property
-    def owner_to_start(self) -> Owner:
-        """Whose flow is started: a new session's, where there is none.
-
-        :raises SessionRenewed: if the cookie was renewed a moment ago: the answer to this request
-            must not take the place of the new one.
-        """
-        if self.is_outrun:
-            raise SessionRenewed()
-        return self.owner
-
-    @property
     def is_outrun(self) -> bool:
         """Whether another request of this browser renewed its cookie a moment ago."""
         return self.owner.session is None and isinstance(self.fault, SessionRenewed)

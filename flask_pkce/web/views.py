@@ -36,7 +36,7 @@ _PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
 
 def challenge(call: Call) -> Response:
     """``GET /pkce/challenge``: start a flow."""
-    begun = call.engine.sign_in.start(call.caller().owner_to_start)
+    begun = call.engine.sign_in.start(call.caller().owner)
     call.pointer = begun.pointer
     if call.html:
         return page("start.html", start_url=call.site.route("/pkce/code", call.request))
@@ -50,7 +50,7 @@ def code(call: Call) -> Response:
         return_to = _return_to(read_form(call.request))
     else:
         seed = read_seed(read_json(call.request))
-    owner = call.caller().owner_to_start
+    owner = call.caller().owner
     sent = call.engine.sign_in.authorize(
         owner, seed, callback_url=call.callback_url, return_to=return_to
     )
