@@ -120,5 +120,5 @@ class Session:
         elif old in self.grants:
             kept = tuple(new if grant == old else grant for grant in self.grants)
         else:
-            kept = (*self.grants, new)
+            kept = (*self.grants, new)[-MAX_GRANTS:]
         return dataclasses.replace(self, grants=kept)

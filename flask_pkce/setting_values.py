@@ -19,8 +19,6 @@ from .protocol.text import is_scope_token, is_visible_ascii
 
 #: A private-use scheme is a reversed domain name (:rfc:`8252#section-7.1`).
 _PRIVATE_USE = re.compile(r"[a-z][a-z0-9+\-]*(\.[a-z0-9+\-]+)+:/", re.IGNORECASE)
-
-
 _PROXY = re.compile(r"(https?|socks5h?)://[^/\s]+", re.IGNORECASE)
 
 #: What a caller never sets by ``ADDITIONAL_PARAMETERS``.

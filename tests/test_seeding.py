@@ -15,7 +15,7 @@ from flask_pkce.errors import (
     ScopeInvalid,
 )
 from flask_pkce.flow import Flow, start_flow
-from flask_pkce.protocol.authorization import AuthorizationRequest
+from flask_pkce.protocol.authorization import AuthorizationRequest, build_authorization_url
 from flask_pkce.seeding import build_request, changed_by_hooks, check_same, check_seed
 from flask_pkce.settings import Settings, read_settings
 from flask_pkce.wire import SeededPKCE
@@ -26,7 +26,8 @@ FLOW = start_flow(state="s", nonce="n", randomness=bytes(32), now=NOW, lifetime=
 
 
 def settings(**changes: Any) -> Settings:
-    config = {"DOMAIN": "tenant.example", "CLIENT_ID": CLIENT_ID, "REDIRECT_URIS": ELSEWHERE}
+    redirect_uris = None if "TOKEN_DELIVERY" in changes else ELSEWHERE
+    config = {"DOMAIN": "tenant.example", "CLIENT_ID": CLIENT_ID, "REDIRECT_URIS": redirect_uris}
     return read_settings({f"PKCE_{k}": v for k, v in {**config, **changes}.items()})
 
 
@@ -207,8 +208,12 @@ def test_number_of_extensions() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "field"),
-    [(seed(code_challenge=CHALLENGE), "$.code_challenge"), (seed(nonce="own"), "$.nonce")],
-    ids=["code_challenge", "nonce"],
+    [
+        (seed(code_challenge=CHALLENGE), "$.code_challenge"),
+        (seed(nonce="own"), "$.nonce"),
+        (seed(redirect_uri=CALLBACK), "$.redirect_uri"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_delivery_to_the_session(asked: SeededPKCE, field: str) -> None:
     """Where the server keeps the secrets, a caller brings none."""
@@ -216,6 +221,28 @@ def test_delivery_to_the_session(asked: SeededPKCE, field: str) -> None:
         check(asked, TOKEN_DELIVERY="session")
     assert caught.value.field == field
     check(SeededPKCE(), TOKEN_DELIVERY="session")
+
+
+@pytest.mark.parametrize(
+    ("members", "fits"),
+    [
+        pytest.param({"organization": "x" * 2000, "audience": "x" * 500}, True, id="just"),
+        pytest.param({"organization": "x" * 2000, "audience": "x" * 501}, False, id="one more"),
+        pytest.param({"organization": "é" * 417}, False, id="counted as encoded"),
+        pytest.param({"scope": ["openid", *["x" * 100] * 25]}, False, id="scopes"),
+        pytest.param({"additional": {"ext-a": "x" * 2500}}, False, id="additional"),
+    ],
+)
+def test_room_in_the_address(members: dict[str, Any], fits: bool) -> None:
+    """What a caller asks for has to fit in the address, before a flow is begun for nothing."""
+    allowed = {"ALLOWED_AUDIENCES": ["x" * 500, "x" * 501], "ALLOWED_SCOPES": ["x" * 100]}
+    asked = SeededPKCE(**members)
+    if fits:
+        url = build_authorization_url(TENANT, build(asked, **allowed))
+        assert len(url) < 4000
+    else:
+        with pytest.raises(ParameterInvalid, match="more than 2500 characters"):
+            check(asked, **allowed)
 
 
 # -- the same state again ----------------------------------------------------------

@@ -17,6 +17,8 @@ from flask_pkce.errors import (
     FlowGone,
     RecordUnreadable,
     SessionMismatch,
+    SessionRenewed,
+    SignedOutMeanwhile,
     StateForged,
     TooManyFlows,
 )
@@ -260,29 +262,71 @@ def test_pointer_of_another(desk: Desk) -> None:
     assert desk.sessions.load(Pointer("AAAAAAAAAAA", bytes(16))) is None
 
 
-def test_pointer_to_nothing(desk: Desk) -> None:
-    """Whether a pointer's session is over is told apart from a pointer that was renewed."""
+def test_what_a_pointer_is_to(desk: Desk) -> None:
+    """The session of a pointer that opens it no more can be told from none at all."""
     held, _, pointer = desk.sessions.start(None)
     assert pointer is not None
-    assert not desk.sessions.is_gone(pointer)
-    assert not desk.sessions.is_gone(Pointer(held.value.id, bytes(16)))
+    assert desk.sessions.at(pointer) == held
+    assert desk.sessions.at(Pointer(held.value.id, bytes(16))) == held
     desk.sessions.take(held)
-    assert desk.sessions.is_gone(pointer)
+    assert desk.sessions.at(pointer) is None
 
 
-def test_new_pointer(desk: Desk) -> None:
-    """A new pointer opens once it is saved, and the old one dies at that moment."""
-    held, _, old = desk.sessions.start(None)
+def test_renewal(desk: Desk) -> None:
+    """A new pointer opens the session from the moment on at which the old one dies."""
+    held, flow, old = desk.sessions.start(None)
+    desk.clock.now += 5
+    saved, new = desk.sessions.renew(held, sign_in)
     assert old is not None
-    new = desk.sessions.new_pointer(held.value)
-    assert desk.sessions.load(new) is None
-    saved = desk.sessions.update(
-        held,
-        lambda session: session.signed_in(GRANT, secret_hash=new.secret_hash, until=NOW + 9),
-    )
-    assert saved is not None
+    assert new is not None
     assert desk.sessions.load(new) == saved
     assert desk.sessions.load(old) is None
+    assert (saved.value.grants, saved.value.renewed_at) == ((GRANT,), NOW + 5)
+    assert desk.sessions.flow(saved, flow.value.state) == flow
+
+
+def test_renewal_alone(desk: Desk) -> None:
+    """A pointer can be renewed and the session stay as it is."""
+    held, _ = desk.new()
+    saved, pointer = desk.sessions.renew(held)
+    assert pointer is not None
+    assert saved.value.flows == held.value.flows
+
+
+def test_renewal_of_the_local_session(desk: Desk) -> None:
+    """The local session has no pointer to renew."""
+    held, _ = desk.new(local=True)
+    saved, pointer = desk.sessions.renew(held, sign_in)
+    assert pointer is None
+    assert desk.sessions.load_local() == saved
+    assert saved.value.grants == (GRANT,)
+
+
+def test_renewal_at_once(desk: Desk) -> None:
+    """Of several who renew a session one succeeds: the others' pointers would open nothing."""
+    held, _ = desk.new()
+    results = at_once(lambda _: desk.sessions.renew(held, sign_in), 8)
+    ((saved, pointer),) = [result for result in results if isinstance(result, tuple)]
+    assert pointer is not None
+    assert desk.sessions.load(pointer) == saved
+    assert [type(each) for each in results].count(SessionRenewed) == 7
+
+
+def test_renewal_of_what_changed_meanwhile(desk: Desk) -> None:
+    """A flow that is started at that moment is not lost."""
+    held, _ = desk.new()
+    desk.store.before_replace = lambda: desk.another(held)
+    saved, _ = desk.sessions.renew(held, sign_in)
+    assert len(saved.value.flows) == 2
+
+
+def test_renewal_of_what_was_cleared(desk: Desk) -> None:
+    """A session that was cleared is not revived."""
+    held, _ = desk.new()
+    desk.sessions.take(held)
+    with pytest.raises(SignedOutMeanwhile):
+        desk.sessions.renew(held, sign_in)
+    assert desk.keys == set()
 
 
 def test_end_of_a_session(desk: Desk) -> None:
@@ -399,7 +443,7 @@ def test_local_session_after_the_key_was_rotated(desk: Desk) -> None:
 
 
 def sign_in(session: Session) -> Session:
-    return session.signed_in(GRANT, secret_hash=session.secret_hash, until=NOW + 9999)
+    return session.signed_in(GRANT, until=NOW + 9999)
 
 
 def test_update(desk: Desk) -> None:

@@ -98,7 +98,7 @@ def test_defaults() -> None:
             {"https": "http://proxy:3128", "http": "http://proxy:3128"},
         ),
         ("PROXIES", {"https": "http://proxy:3128"}, {"https": "http://proxy:3128"}),
-        ("CA_BUNDLE", "/etc/ssl/ca.pem", "/etc/ssl/ca.pem"),
+        ("CA_BUNDLE", __file__, __file__),
         ("TIMEOUT", 60, 60),
         ("TIMEOUT", "1", 1),
         ("LEEWAY", 0, 0),
@@ -176,6 +176,9 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("AUTHENTICATED_URL", "http://other.example/", "neither a path"),
         ("UNAUTHENTICATED_URL", "goodbye", "neither a path"),
         ("ADDITIONAL_PARAMETERS", 5, "neither a list"),
+        ("ADDITIONAL_PARAMETERS", "theme,state", "parameter of the protocol"),
+        ("ADDITIONAL_PARAMETERS", "request_uri", "parameter of the protocol"),
+        ("ADDITIONAL_PARAMETERS", ["a b"], "no name at all"),
         ("ENDPOINT_HOSTS", "https://keys.example", "hosts alone"),
         ("ENDPOINT_HOSTS", "keys.example/x", "hosts alone"),
         ("ENDPOINT_HOSTS", "keys.example:8443", "hosts alone"),
@@ -183,7 +186,10 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("PROXIES", {"ftp": "x"}, "neither an address nor a mapping"),
         ("PROXIES", ["http://proxy"], "neither an address nor a mapping"),
         ("PROXIES", {"https": 1.5}, "no text"),
+        ("PROXIES", "proxy:3128", "no http://, https:// or socks5://"),
+        ("PROXIES", {"https": "ftp://proxy"}, "no http://, https:// or socks5://"),
         ("CA_BUNDLE", False, "no text"),
+        ("CA_BUNDLE", "/nowhere/ca.pem", "no file and no folder"),
         ("TIMEOUT", 0, "between 1 and 60"),
         ("TIMEOUT", 61, "between 1 and 60"),
         ("LEEWAY", -1, "between 0 and 300"),
@@ -323,6 +329,14 @@ def test_local_session_on_a_public_address(name: str) -> None:
         read(LOCAL_SESSION=True, PUBLIC_URL=f"https://{name}")
     with pytest.raises(ConfigurationError, match="PKCE_LOCAL_SESSION"):
         read_settings({**NEEDED, "PKCE_LOCAL_SESSION": "1"}, server_name=name, scheme="https")
+
+
+def test_redirect_uris_with_delivery_to_the_session() -> None:
+    """Where the server keeps the tokens, the code must come to it."""
+    uris = "https://other.example/done"
+    with pytest.raises(ConfigurationError, match="PKCE_REDIRECT_URIS is set while"):
+        read(REDIRECT_URIS=uris, TOKEN_DELIVERY="session")
+    assert read(REDIRECT_URIS=uris, TOKEN_DELIVERY="caller").redirect_uris == (uris,)
 
 
 # -- what is made of them --------------------------------------------------------
