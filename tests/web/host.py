@@ -124,7 +124,7 @@ class Host:
         if isinstance(caller, Program):
             held = self.engine.sessions.load_local()
         else:
-            held = self.engine.sessions.load(self.engine.signing.read_pointer(caller.cookie))
+            held = self.engine.sessions.at(self.engine.signing.read_pointer(caller.cookie))
         assert held is not None
         return held
 
@@ -315,7 +315,9 @@ def check_headers(response: TestResponse) -> None:
     assert "unsafe" not in csp
     assert "Cookie" in response.headers["Vary"]
     assert not any(name.startswith("Access-Control-") for name, _ in response.headers)
-    if response.status_code >= 400:
+    # An answer that was bound renewed the cookie, whatever came of its exchange.
+    is_bound = response.request.method == "GET" and response.request.path.endswith(CALLBACK)
+    if response.status_code >= 400 and not is_bound:
         assert "Set-Cookie" not in response.headers
 
 

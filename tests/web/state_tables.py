@@ -52,7 +52,7 @@ _OVER = (
 _TICKET = f"started, sent → bound · bound, done → on · redeeming → refresh · {_OVER}"
 _SPENT = (
     "bound, done, expired-signed-in, evicted → on · redeeming → refresh"
-    " · abandoned → redemption-abandoned · * → ticket-spent"
+    " · failed → access-denied · abandoned → redemption-abandoned · * → ticket-spent"
 )
 _ERROR = f"started, sent → access-denied · bound, done → on · redeeming → refresh · {_OVER}"
 _OWN_STATE = (

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
+from flask_pkce.web.waiting import MAX_WAITERS
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Caller, Host, Program, check_problem
 
@@ -497,18 +498,18 @@ def test_one_waiter_a_session(host: Host, browser: Browser) -> None:
 
 def test_fill_of_waiters(host: Host) -> None:
     """A process has its fill of waiters: the others need threads too."""
-    callers = [host.browser() for _ in range(5)]
+    callers = [host.browser() for _ in range(MAX_WAITERS + 1)]
     states = [caller.begin()[0] for caller in callers]
 
     def waits(number: int) -> None:
         wait(callers[number], states[number])
 
-    threads = [Thread(target=waits, args=(number,)) for number in range(4)]
+    threads = [Thread(target=waits, args=(number,)) for number in range(MAX_WAITERS)]
     for thread in threads:
         host.store.somebody_waits.clear()
         thread.start()
         assert host.store.somebody_waits.wait(10)
-    at_once = wait(callers[4], states[4])
+    at_once = wait(callers[-1], states[-1])
     for caller in callers:
         other = host.browser()
         other.client.set_cookie("pkce-80", caller.cookie)
@@ -516,7 +517,7 @@ def test_fill_of_waiters(host: Host) -> None:
     for thread in threads:
         thread.join()
     assert "Preference-Applied" not in at_once.headers
-    assert len(host.store.waits) == 4
+    assert len(host.store.waits) == MAX_WAITERS
 
 
 # -- browsers -----------------------------------------------------------------------------

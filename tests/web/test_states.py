@@ -96,7 +96,12 @@ class Cell:
         assert "<h1>Signed in</h1>" in response.text
         assert "Set-Cookie" not in response.headers
 
-    _is_bound = _is_on
+    def _is_bound(self, response: TestResponse, known: Known) -> None:
+        assert response.status_code == 200
+        assert "<h1>Signed in</h1>" in response.text
+        # Renewed where the answer was bound, which at an address with a code is before the last.
+        is_renewed = self.flow_of == "browser" and self.route.endswith("ticket")
+        assert ("Set-Cookie" in response.headers) is is_renewed
 
     def _is_refresh(self, response: TestResponse, known: Known) -> None:
         assert response.status_code == 200

@@ -102,6 +102,8 @@ def test_pointer_is_renewed(host: Host, browser: Browser) -> None:
     assert host.status_of(browser, other) == "sent"
     thief = host.browser()
     thief.client.set_cookie("pkce-80", old)
+    check_problem(thief.token(), "cookie-renewed")
+    host.clock.advance(10)
     check_problem(thief.token(), "session-mismatch")
     check_problem(thief.code(state=other), "cookie-missing")
 

@@ -73,10 +73,9 @@ def test_second_user(keeping: Host, signed_in: Browser) -> None:
 
 
 def test_delivery_caller(host: Host, browser: Browser) -> None:
-    """With delivery ``caller`` there is no such route; the hint names the setting."""
-    members = check_problem(browser.send("GET", "/pkce/user"), "route-absent")
-    assert "PKCE_TOKEN_DELIVERY" in members["hint"]
-    check_page(browser.open("/pkce/user"), "route-absent")
+    """With delivery ``caller`` there is no such route: the path is the host's."""
+    response = browser.client.get("/pkce/user")
+    assert (response.status_code, response.mimetype) == (404, "text/html")
 
 
 def test_local_session(make_app: MakeApp) -> None:
