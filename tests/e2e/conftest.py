@@ -165,6 +165,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
             *(sys.executable, "-m", "gunicorn", factory),
             *("--bind", "fd://{fd}", "--workers", str(workers), "--threads", "8"),
             *("--chdir", str(Path(__file__).parent), "--graceful-timeout", "1"),
+            # Longer than anybody here idles: a scripted browser does not repeat what it sent on
+            # a connection that was being closed, as real ones do.
+            *("--keep-alive", "75"),
             "--no-control-socket",
         ]
         configuration = {
