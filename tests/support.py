@@ -15,9 +15,13 @@ from pathlib import Path
 from threading import Barrier, Event, Thread
 from typing import Any, TypeVar
 
+import urllib3
 from blinker import Signal
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
+from requests import ConnectionError, Response
+from requests.adapters import BaseAdapter
+from urllib3.exceptions import NewConnectionError
 
 from flask_pkce.engine import build_engine
 from flask_pkce.flow import Flow
@@ -30,7 +34,7 @@ from flask_pkce.session import Session
 from flask_pkce.sessions import Sessions
 from flask_pkce.settings import read_settings
 from flask_pkce.sign_in import Owner, Sent
-from flask_pkce.stores import MemoryStore, Store
+from flask_pkce.stores import MemoryStore
 from flask_pkce.testing import LocalTenant
 from flask_pkce.wire import SeededPKCE
 
@@ -158,6 +162,44 @@ def sign_parts(header: bytes, payload: bytes, key: Key | None = None, *, alg: st
     return f"{signing_input}.{base64url(signature)}"
 
 
+# -- things that go wrong ---------------------------------------------------------
+
+
+class MeddledStore(MemoryStore):
+    """A store in which something happens just before one write."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self.before_add: Callable[[], object] | None = None
+        self.before_replace: Callable[[], object] | None = None
+
+    def add(self, key: str, value: bytes, ttl: float) -> bool:
+        meddle, self.before_add = self.before_add, None
+        if meddle is not None:
+            meddle()
+        return super().add(key, value, ttl)
+
+    def replace(self, key: str, old: bytes, new: bytes, ttl: float) -> bool:
+        meddle, self.before_replace = self.before_replace, None
+        if meddle is not None:
+            meddle()
+        return super().replace(key, old, new, ttl)
+
+
+class Failing(BaseAdapter):
+    """Raises in place of sending."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def send(self, *args: Any, **kwargs: Any) -> Response:
+        raise self.error
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 # -- an engine with its tenant ---------------------------------------------------
 
 
@@ -175,14 +217,16 @@ class Bench:
         *,
         hooks: Hooks | None = None,
         secret_keys: tuple[bytes, ...] = (SECRET_KEY,),
-        store: Store | None = None,
+        store: MeddledStore | None = None,
+        clock: Clock | None = None,
+        sends_iss: bool = False,
         **settings: Any,
     ) -> None:
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.monotonic = Clock(1000)
-        self.tenant = LocalTenant(clock=self.clock, keys_folder=keys_folder)
+        self.tenant = LocalTenant(clock=self.clock, keys_folder=keys_folder, sends_iss=sends_iss)
         self.tenant.register(redirect_uris=[CALLBACK, ELSEWHERE])
-        self.store = store or MemoryStore(clock=self.clock)
+        self.store = store or MeddledStore(self.clock)
         config = {
             "DOMAIN": ISSUER,
             "CLIENT_ID": CLIENT_ID,
@@ -218,10 +262,12 @@ class Bench:
 
     # -- the steps of a sign-in --------------------------------------------------
 
-    def send(self, session: Held[Session] | None = None, **seed: Any) -> Sent:
+    def send(
+        self, session: Held[Session] | None = None, *, is_local: bool = False, **seed: Any
+    ) -> Sent:
         """Send a browser to the tenant, in a new session if none is given."""
         return self.engine.sign_in.authorize(
-            Owner(session), SeededPKCE(**seed), callback_url=CALLBACK
+            Owner(session, is_local), SeededPKCE(**seed), callback_url=CALLBACK
         )
 
     def answer(self, sent: Sent, *, cancel: bool = False) -> Answer:
@@ -240,10 +286,22 @@ class Bench:
             session, flow, callback_url=CALLBACK, code_verifier=code_verifier
         )
 
+    def bound(self, **seed: Any) -> tuple[Held[Session], Held[Flow]]:
+        """A session and its flow, whose answer is bound and not redeemed yet."""
+        sent = self.send(**seed)
+        return sent.session, self.bind(sent)
+
     def sign_in(self, **seed: Any) -> Redeemed:
         """Everything at once."""
-        sent = self.send(**seed)
-        return self.redeem(sent.session, self.bind(sent))
+        return self.redeem(*self.bound(**seed))
+
+    def refuse_keys(self, error: Exception | None = None) -> None:
+        """Let the tenant's keys be unreachable from now on."""
+        connection = urllib3.connection.HTTPConnection("tenant.example")
+        refused = NewConnectionError(connection, "refused")
+        self.engine.transport.session.mount(
+            f"{ISSUER}.well-known/jwks.json", Failing(error or ConnectionError(refused))
+        )
 
     def now(self, flow: Held[Flow]) -> Flow:
         """A flow as the store has it now."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
 from threading import Timer
 from typing import Any
 
@@ -30,33 +29,11 @@ from flask_pkce.sealing import Sealing
 from flask_pkce.session import MAX_FLOWS, Grant, Session
 from flask_pkce.sessions import ANSWER_LIFETIME, Sessions
 from flask_pkce.signing import Pointer, Signing
-from flask_pkce.stores import MemoryStore
-from tests.support import ISSUER, NOW, SECRET_KEY, Clock, at_once
+from tests.support import ISSUER, NOW, SECRET_KEY, Clock, MeddledStore, at_once
 
 LIFETIME = 600
 OTHER_KEY = b"another key that is long enough!"
 GRANT = Grant(issuer=ISSUER, claims={"sub": "alice"}, scope=("openid",))
-
-
-class MeddledStore(MemoryStore):
-    """A store in which something happens just before one write."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(clock=clock)
-        self.before_add: Callable[[], object] | None = None
-        self.before_replace: Callable[[], object] | None = None
-
-    def add(self, key: str, value: bytes, ttl: float) -> bool:
-        meddle, self.before_add = self.before_add, None
-        if meddle is not None:
-            meddle()
-        return super().add(key, value, ttl)
-
-    def replace(self, key: str, old: bytes, new: bytes, ttl: float) -> bool:
-        meddle, self.before_replace = self.before_replace, None
-        if meddle is not None:
-            meddle()
-        return super().replace(key, old, new, ttl)
 
 
 class Desk:

@@ -21,7 +21,6 @@ import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from requests.adapters import BaseAdapter
 from urllib3.exceptions import (
     ClosedPoolError,
     ConnectTimeoutError,
@@ -35,7 +34,7 @@ from urllib3.exceptions import (
 
 from flask_pkce.errors import TenantError, TenantSilent, TenantUnreachable
 from flask_pkce.transport import MAX_BODY, MAX_IDLE, HTTPAnswer, Transport
-from tests.support import Clock, RawServer, answering, at_once, http
+from tests.support import Clock, Failing, RawServer, answering, at_once, http
 
 URL = "https://tenant.example/oauth/token"
 JSON = {"Content-Type": "application/json"}
@@ -194,20 +193,6 @@ def test_answer_hides_what_is_in_it() -> None:
 
 
 # -- sent or not sent --------------------------------------------------------------
-
-
-class Failing(BaseAdapter):
-    """Raises in place of sending."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-
-    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
-        raise self.error
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 POOL = urllib3.HTTPConnectionPool("tenant.example")
