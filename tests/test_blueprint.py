@@ -1,0 +1,753 @@
+"""The blueprint in its hosts: registration, settings, hooks, and what hosts do around it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import flask
+import pytest
+from flask import Blueprint, Flask, Response, g, request, session
+from flask.json.provider import DefaultJSONProvider
+from flask.sansio.app import App
+
+from flask_pkce import (
+    AccessDenied,
+    AuthorizationRequest,
+    AuthorizationResponse,
+    ConfigurationError,
+    MemoryStore,
+    PKCEBlueprint,
+    PKCEError,
+    SQLiteStore,
+    TokenRequest,
+    TokenResponse,
+    authorization_answered,
+    authorization_requested,
+    failed,
+    signed_in,
+    signed_out,
+    token_refreshed,
+)
+from flask_pkce.testing import LocalTenant
+from tests.conftest import SECRET_KEY, MakeApp
+from tests.web.host import CALLBACK, Browser, Caller, Host, check_page, check_problem
+from tests.web.prepared import Prepared
+
+
+def sign_in(host: Host, caller: Caller) -> Any:
+    """Sign somebody in; the answer of ``/token``."""
+    Prepared(host, caller, own_state=False).put("bound")
+    return caller.token()
+
+
+# -- registration ---------------------------------------------------------------------------
+
+
+def test_application_factory(make_app: MakeApp) -> None:
+    """One blueprint object serves several applications in one process, each with its own
+    settings and state."""
+    pkce = PKCEBlueprint()
+    hosts = [make_app(blueprint=pkce, PKCE_SCOPE=scope) for scope in ("openid", "openid email")]
+    assert hosts[0].engine is not hosts[1].engine
+    browsers = [host.browser() for host in hosts]
+    for host, browser in zip(hosts, browsers, strict=True):
+        assert sign_in(host, browser).status_code == 200
+    scopes = [browser.code().get_json()["seed"]["scope"] for browser in browsers]
+    assert scopes == [["openid"], ["openid", "email"]]
+
+
+def test_register_blueprint(tenant: LocalTenant) -> None:
+    """``app.register_blueprint`` does the same as ``init_app``."""
+    app = Flask("host")
+    app.config.update(config(tenant))
+    app.register_blueprint(PKCEBlueprint(), url_prefix="/auth")
+    assert app.test_client().get("/auth/pkce/challenge").status_code == 200
+
+
+def config(tenant: LocalTenant, prefix: str = "PKCE_", **settings: Any) -> dict[str, Any]:
+    """The settings that there must be."""
+    return {
+        "SECRET_KEY": SECRET_KEY,
+        f"{prefix}DOMAIN": tenant.issuer,
+        f"{prefix}CLIENT_ID": tenant.client.client_id,
+        f"{prefix}STORE_URL": "memory://",
+        **settings,
+    }
+
+
+@pytest.mark.parametrize("url_prefix", ["/auth", "/auth/", "/a/b"])
+def test_url_prefix(url_prefix: str, make_app: MakeApp) -> None:
+    """Below a prefix the five routes, the redirect URI and the pages' links lie there."""
+    host = make_app(url_prefix=url_prefix.rstrip("/"))
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    answer = host.tenant.sign_in(url)
+    assert answer.url == f"http://localhost{url_prefix.rstrip('/')}{CALLBACK}"
+    response = browser.deliver(answer)
+    assert response.headers["Location"].startswith(f"{url_prefix.rstrip('/')}{CALLBACK}?ticket=")
+    assert browser.follow(response).status_code == 200
+    action = f'action="{url_prefix.rstrip("/")}/pkce/code"'
+    assert action in browser.open("/pkce/challenge").text
+
+
+def test_prefix_of_the_blueprint_itself(tenant: LocalTenant) -> None:
+    """The prefix can be given to the blueprint."""
+    app = Flask("host")
+    app.config.update(config(tenant))
+    PKCEBlueprint(url_prefix="/auth").init_app(app)
+    assert app.test_client().get("/auth/pkce/challenge").status_code == 200
+
+
+def test_prefix_with_a_variable(tenant: LocalTenant) -> None:
+    """A prefix with a variable would make no redirect URI: it stops the start."""
+    app = Flask("host")
+    app.config.update(config(tenant))
+    with pytest.raises(ConfigurationError, match="url_prefix"):
+        PKCEBlueprint().init_app(app, url_prefix="/<lang>")
+
+
+def test_nesting(tenant: LocalTenant) -> None:
+    """In a parent blueprint it lies below the parent's prefix, under its full name."""
+    app = Flask("host")
+    app.config.update(config(tenant))
+    parent = Blueprint("shop", __name__, url_prefix="/shop")
+    pkce = PKCEBlueprint()
+    parent.register_blueprint(pkce, url_prefix="/auth")
+    app.register_blueprint(parent)
+    assert list(app.extensions["pkce"]) == ["shop.pkce"]
+    tenant.mount(pkce.engine(app).transport.session)
+    response = app.test_client().post("/shop/auth/pkce/code")
+    redirect_uri = response.get_json()["seed"]["redirect_uri"]
+    assert redirect_uri == "http://localhost/shop/auth/pkce/response/code"
+    assert response.headers["Set-Cookie"].startswith("pkce-shop-pkce-80=")
+    with app.test_request_context():
+        assert flask.url_for("shop.pkce.challenge") == "/shop/auth/pkce/challenge"
+
+
+def test_several_blueprints(make_app: MakeApp, tenant: LocalTenant) -> None:
+    """Several blueprints in one application have settings, cookies and sessions of their own."""
+    users, staff = PKCEBlueprint(), PKCEBlueprint("staff", config_prefix="STAFF_PKCE_")
+    app = Flask("host")
+    host = make_app(app=app, blueprint=users)
+    crew = make_app(
+        app=app,
+        blueprint=staff,
+        url_prefix="/staff",
+        STAFF_PKCE_SCOPE="openid email",
+        STAFF_PKCE_STORE_URL=host.store,
+    )
+    browser, same = host.browser(), crew.browser()
+    same.client = browser.client
+    one = browser.code()
+    other = same.code()
+    assert one.headers["Set-Cookie"].startswith("pkce-80=")
+    assert other.headers["Set-Cookie"].startswith("pkce-staff-80=")
+    assert other.get_json()["seed"]["scope"] == ["openid", "email"]
+    # A state of one is none to the other, although they share key and store.
+    for caller, state in (
+        (same, one.get_json()["seed"]["state"]),
+        (browser, other.get_json()["seed"]["state"]),
+    ):
+        check_problem(caller.code(state=state), "state-forged")
+        check_problem(caller.respond(state=state, code="c"), "state-forged")
+    # Nor is a cookie.
+    cookie = next(value for name, value in browser.cookies.items() if name == "pkce-80")
+    headers = {"Cookie": f"pkce-staff-80={cookie}"}
+    check_problem(crew.program().send("POST", "/pkce/token", headers=headers), "cookie-forged")
+    # Either signs in, and clearing one leaves the other.
+    answer = tenant.sign_in(one.get_json()["authorization_url"])
+    assert "Signed in" in browser.arrive(answer).text
+    answer = tenant.sign_in(other.get_json()["authorization_url"], "bob")
+    assert "Signed in" in same.arrive(answer).text
+    assert same.clear().status_code == 204
+    assert browser.token().get_json()["auth0"]["user"]["user_id"] == "auth0|alice"
+
+
+def test_same_blueprint_twice(tenant: LocalTenant) -> None:
+    """One blueprint object can be registered twice in one application, under two names."""
+    app = Flask("host")
+    app.config.update(config(tenant))
+    pkce = PKCEBlueprint()
+    pkce.init_app(app, url_prefix="/one")
+    pkce.init_app(app, url_prefix="/two", name="other")
+    assert list(app.extensions["pkce"]) == ["pkce", "other"]
+    cookies = [
+        app.test_client().get(f"/{path}/pkce/challenge").headers["Set-Cookie"].partition("=")[0]
+        for path in ("one", "two")
+    ]
+    assert cookies == ["pkce-80", "pkce-other-80"]
+
+
+def test_unregistered() -> None:
+    """The engine of an application in which it is not registered does not exist."""
+    with pytest.raises(LookupError, match="not registered"):
+        PKCEBlueprint().engine(Flask("host"))
+
+
+def test_engine_of_each(make_app: MakeApp) -> None:
+    """Each blueprint finds its own engine."""
+    users, staff = PKCEBlueprint(), PKCEBlueprint("staff")
+    app = Flask("host")
+    make_app(app=app, blueprint=users)
+    make_app(app=app, blueprint=staff, url_prefix="/staff")
+    assert users.engine(app) is not staff.engine(app)
+
+
+def test_no_flask_application() -> None:
+    """What is no Flask application, such as a Quart one, is refused in words."""
+    app = SansIOApp("host")
+    with pytest.raises(TypeError, match="needs a Flask application"):
+        app.register_blueprint(PKCEBlueprint())
+
+
+class SansIOApp(App):
+    """An application without Flask's own input and output."""
+
+    default_config = Flask.default_config
+
+    def add_url_rule(self, *args: Any, **kwargs: Any) -> None:
+        """Do without routes."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"PKCE_DOMAIN": ""}, ["PKCE_DOMAIN"]),
+        ({"PKCE_CLIENT_ID": None, "PKCE_SCOPE": "profile"}, ["PKCE_CLIENT_ID", "PKCE_SCOPE"]),
+        ({"SECRET_KEY": None, "PKCE_TIMEOUT": "soon"}, ["SECRET_KEY", "PKCE_TIMEOUT"]),
+        ({"SECRET_KEY": "dev"}, ["SECRET_KEY"]),
+        ({"PKCE_STORE_URL": "redis://localhost"}, ["PKCE_STORE_URL"]),
+        ({"PKCE_STORE_URL": "nonsense"}, ["PKCE_STORE_URL"]),
+        ({"PKCE_PUBLIC_URL": "http://app.example"}, ["PKCE_PUBLIC_URL"]),
+        (
+            {"PKCE_LOCAL_SESSION": "true", "PKCE_PUBLIC_URL": "https://app.example"},
+            ["PKCE_LOCAL_SESSION", "PKCE_PUBLIC_URL"],
+        ),
+    ],
+)
+def test_bad_settings(settings: dict[str, Any], named: list[str], tenant: LocalTenant) -> None:
+    """A bad setting stops the start; every one is named at once."""
+    app = Flask("host")
+    app.config.update({**config(tenant), **settings})
+    with pytest.raises(ConfigurationError) as caught:
+        PKCEBlueprint().init_app(app)
+    for name in named:
+        assert name in str(caught.value)
+    assert "pkce" not in app.extensions
+
+
+def test_store_that_cannot_be_opened(tenant: LocalTenant, tmp_path: Path) -> None:
+    """A store that cannot be opened stops the start; nothing falls back silently."""
+    app = Flask("host")
+    url = f"sqlite:///{tmp_path}/file/in/no/folder.db"
+    (tmp_path / "file").write_text("")
+    app.config.update(config(tenant, PKCE_STORE_URL=url))
+    with pytest.raises(ConfigurationError, match="PKCE_STORE_URL"):
+        PKCEBlueprint().init_app(app)
+
+
+@pytest.mark.parametrize("flag", ["debug", "testing"])
+def test_weak_key(flag: str, tenant: LocalTenant, caplog: pytest.LogCaptureFixture) -> None:
+    """Under ``debug`` and ``testing`` a weak key only warns."""
+    app = Flask("host")
+    setattr(app, flag, True)
+    app.config.update(config(tenant, SECRET_KEY="dev"))
+    with caplog.at_level(logging.WARNING, "flask_pkce"):
+        PKCEBlueprint().init_app(app)
+    assert "SECRET_KEY is weak" in caplog.text
+
+
+def test_prefixed_environment(tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings come from ``FLASK_PKCE_*`` as ``from_prefixed_env`` parses them."""
+    for name, value in config(tenant, PKCE_CLIENT_ID="12345", PKCE_LOCAL_SESSION="True").items():
+        monkeypatch.setenv(f"FLASK_{name}", value)
+    app = Flask("host")
+    app.config.from_prefixed_env()
+    pkce = PKCEBlueprint()
+    pkce.init_app(app)
+    settings = pkce.engine(app).settings
+    assert (settings.client_id, settings.local_session) == ("12345", True)
+
+
+def test_default_store(tenant: LocalTenant, tmp_path: Path) -> None:
+    """By default sign-ins are kept in SQLite, in the instance folder, and survive a restart."""
+    cookies: dict[str, str] = {}
+    for _ in range(2):
+        app = Flask("host", instance_path=str(tmp_path))
+        settings = config(tenant)
+        del settings["PKCE_STORE_URL"]
+        app.config.update(settings)
+        pkce = PKCEBlueprint()
+        pkce.init_app(app)
+        store = pkce.engine(app).store
+        assert isinstance(store, SQLiteStore)
+        assert (tmp_path / "pkce.db").exists()
+        client = app.test_client()
+        for name, value in cookies.items():
+            client.set_cookie(name, value)
+        response = client.get("/pkce/challenge")
+        assert ("Set-Cookie" in response.headers) is not bool(cookies)
+        cookies = {cookie.key: cookie.value for cookie in (client._cookies or {}).values()}
+        store.close()
+
+
+def test_store_object(tenant: LocalTenant) -> None:
+    """A store object of the host's own is taken as it is."""
+    app = Flask("host")
+    store = MemoryStore()
+    app.config.update(config(tenant, PKCE_STORE_URL=store))
+    pkce = PKCEBlueprint()
+    pkce.init_app(app)
+    assert pkce.engine(app).store is store
+
+
+# -- hooks -------------------------------------------------------------------------------------
+
+HOOKS = (
+    "before_authorize",
+    "after_authorize",
+    "before_token",
+    "after_token",
+    "on_error",
+    "authorize",
+    "token",
+)
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_hooks_after_registration(name: str, make_app: MakeApp) -> None:
+    """A hook that comes after the registration is refused, with Flask's own message."""
+    pkce = PKCEBlueprint()
+    getattr(pkce, name)(lambda value: None)
+    make_app(blueprint=pkce)
+    with pytest.raises(AssertionError, match=name):
+        getattr(pkce, name)(lambda value: None)
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_decorators_return_the_function(name: str) -> None:
+    """Each decorator returns the function that it was given."""
+
+    def hook(value: object) -> None:
+        """Do nothing."""
+
+    assert getattr(PKCEBlueprint(), name)(hook) is hook
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_before_authorize(is_async: bool, make_app: MakeApp) -> None:
+    """A hook changes the authorization URL; posting the state again is no conflict."""
+    pkce = PKCEBlueprint()
+
+    def invite(authorization_request: AuthorizationRequest) -> AuthorizationRequest:
+        additional = {**authorization_request.additional, "company": "example"}
+        return authorization_request.replace(screen_hint="signup", additional=additional)
+
+    async def invite_later(authorization_request: AuthorizationRequest) -> Any:
+        return invite(authorization_request)
+
+    pkce.before_authorize(invite_later if is_async else invite)
+    host = make_app(blueprint=pkce)
+    browser = host.browser()
+    response = browser.code(state="mine", screen_hint="login")
+    url = response.get_json()["authorization_url"]
+    assert "screen_hint=signup" in url
+    assert "company=example" in url
+    assert browser.code(state="mine", screen_hint="login").get_json() == response.get_json()
+    check_problem(browser.code(state="mine", prompt="login"), "flow-parameters-differ")
+
+
+def test_before_authorize_refuses(make_app: MakeApp) -> None:
+    """A hook that raises our error refuses: nobody is sent, and the flow is not."""
+    pkce = PKCEBlueprint()
+
+    @pkce.before_authorize
+    def refuse(authorization_request: AuthorizationRequest) -> None:
+        raise AccessDenied("Not today.")
+
+    host = make_app(blueprint=pkce)
+    browser = host.browser()
+    state = browser.challenge()["state"]
+    members = check_problem(browser.code(state=state), "access-denied")
+    assert members["detail"] == "Not today."
+    assert "Not today." in check_page(browser.submit("/pkce/code"), "access-denied")
+    assert host.status_of(browser, state) == "started"
+
+
+def test_after_authorize(make_app: MakeApp) -> None:
+    """A hook is told when the answer is bound, inside the request, once."""
+    pkce = PKCEBlueprint()
+    told = []
+
+    @pkce.after_authorize
+    def tell(authorization_response: AuthorizationResponse) -> None:
+        told.append((authorization_response.state, request.endpoint))
+
+    host = make_app(blueprint=pkce)
+    browser = host.browser()
+    state, url = browser.begin()
+    kept = browser.deliver(host.tenant.sign_in(url))
+    assert told == []
+    for _ in range(2):
+        browser.follow(kept)
+    assert told == [(state, "pkce.response_code")]
+
+
+@pytest.mark.parametrize("response_mode", ["form_post", "query"])
+def test_after_authorize_refuses(response_mode: str, make_app: MakeApp) -> None:
+    """A hook that refuses an answer fails the flow: its code is not exchanged."""
+    pkce = PKCEBlueprint()
+
+    @pkce.after_authorize
+    def refuse(authorization_response: AuthorizationResponse) -> None:
+        raise AccessDenied("Not you.")
+
+    host = make_app(blueprint=pkce, PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    state, url = browser.begin()
+    assert "Not you." in check_page(browser.arrive(host.tenant.sign_in(url)), "access-denied")
+    assert host.status_of(browser, state) == "failed"
+    check_problem(browser.token(), "access-denied")
+    assert host.token_requests == 0
+
+
+def test_before_token(make_app: MakeApp) -> None:
+    """A hook adds a parameter to the token request."""
+    pkce = PKCEBlueprint()
+
+    @pkce.before_token
+    async def add(token_request: TokenRequest) -> TokenRequest:
+        return token_request.replace(additional={"trace": "1"})
+
+    host = make_app(blueprint=pkce)
+    assert sign_in(host, host.browser()).status_code == 200
+    assert "trace" in host.tenant.requests[-1].fields
+
+
+def test_before_token_refuses(make_app: MakeApp) -> None:
+    """A hook that refuses a token request fails the flow, and the tenant is not asked."""
+    pkce = PKCEBlueprint()
+
+    @pkce.before_token
+    def refuse(token_request: TokenRequest) -> None:
+        raise AccessDenied()
+
+    host = make_app(blueprint=pkce)
+    browser = host.browser()
+    check_problem(sign_in(host, browser), "access-denied")
+    assert host.token_requests == 0
+
+
+def test_after_token(make_app: MakeApp) -> None:
+    """A hook changes what is told of the user, after the ID token was verified; it runs inside
+    the request, where the host's own session is written."""
+    pkce = PKCEBlueprint()
+
+    @pkce.after_token
+    def log_in(token_response: TokenResponse) -> TokenResponse:
+        session["user"] = token_response.claims["sub"]
+        return token_response.replace(claims={**token_response.claims, "name": "Al"})
+
+    host = make_app(blueprint=pkce)
+    browser = host.browser()
+    response = sign_in(host, browser)
+    assert response.get_json()["auth0"]["user"]["name"] == "Al"
+    assert len(response.headers.getlist("Set-Cookie")) == 2
+    assert set(browser.cookies) == {"session", "pkce-80"}
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_after_token_refuses(is_async: bool, make_app: MakeApp) -> None:
+    """A hook that refuses a user: nothing is stored, and the refresh token is revoked."""
+    pkce = PKCEBlueprint()
+
+    def refuse(token_response: TokenResponse) -> None:
+        raise AccessDenied("Ask for an account first.")
+
+    async def refuse_later(token_response: TokenResponse) -> None:
+        refuse(token_response)
+
+    pkce.after_token(refuse_later if is_async else refuse)
+    host = make_app(blueprint=pkce, PKCE_SCOPE="openid offline_access")
+    browser = host.browser()
+    members = check_problem(sign_in(host, browser), "access-denied")
+    assert members["detail"] == "Ask for an account first."
+    assert host.revocations == 1
+    assert host.session_of(browser).value.grants == ()
+    check_problem(browser.token(), "access-denied")
+    assert host.token_requests == 1
+
+
+def test_after_token_refuses_with_delivery_session(make_app: MakeApp) -> None:
+    """With delivery ``session`` the browser sees it on the callback's page."""
+    pkce = PKCEBlueprint()
+
+    @pkce.after_token
+    def refuse(token_response: TokenResponse) -> None:
+        raise AccessDenied("Ask for an account first.")
+
+    host = make_app(blueprint=pkce, PKCE_TOKEN_DELIVERY="session")
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    page = check_page(browser.arrive(host.tenant.sign_in(url)), "access-denied")
+    assert "Ask for an account first." in page
+    check_problem(browser.send("GET", "/pkce/user"), "not-signed-in")
+
+
+@pytest.mark.parametrize("name", ["after_authorize", "before_token", "after_token"])
+def test_hook_that_breaks(name: str, make_app: MakeApp) -> None:
+    """What is broken in a hook is the host's to handle; the flow failed, and says no more."""
+    pkce = PKCEBlueprint()
+    getattr(pkce, name)(lambda value: 1 / 0)
+    app = Flask("host")
+
+    @app.errorhandler(ZeroDivisionError)
+    def handle(error: ZeroDivisionError) -> tuple[str, int]:
+        return "ours", 500
+
+    host = make_app(app=app, blueprint=pkce, PKCE_SCOPE="openid offline_access")
+    browser = host.browser()
+    state, url = browser.begin()
+    code = host.tenant.sign_in(url).params["code"]
+    form = {"state": state, "code": code}
+    headers = {"Accept": "application/json"}
+    answers = [browser.client.post(CALLBACK, data=form, headers=headers)]
+    answers += [browser.client.post("/pkce/token") for _ in range(2)]
+    assert "ours" in [answer.text for answer in answers]
+    check_problem(answers[-1], "hook-failed", error="server_error", status=400)
+    assert host.status_of(browser, state) == "failed"
+    assert host.revocations == (name == "after_token")
+
+
+def test_on_error(make_app: MakeApp) -> None:
+    """A hook is told of every error that a route answers with; what it returns is ignored."""
+    pkce = PKCEBlueprint()
+    told = []
+
+    @pkce.on_error
+    def tell(error: PKCEError) -> str:
+        told.append((error.code, request.path))
+        return "ignored"
+
+    host = make_app(blueprint=pkce)
+    browser = host.browser()
+    check_problem(browser.code(prompt="maybe"), "parameter-invalid")
+    check_page(browser.open(CALLBACK), "request-malformed")
+    browser.challenge()
+    assert told == [("parameter-invalid", "/pkce/code"), ("request-malformed", CALLBACK)]
+
+
+def test_replaced_authorize(make_app: MakeApp) -> None:
+    """The host's own function makes the authorization URL."""
+    pkce = PKCEBlueprint()
+
+    @pkce.authorize
+    def through_a_proxy(authorization_request: AuthorizationRequest) -> str:
+        return f"https://proxy.example/authorize?state={authorization_request.state}"
+
+    host = make_app(blueprint=pkce)
+    browser = host.browser()
+    response = browser.submit("/pkce/code")
+    assert response.headers["Location"].startswith("https://proxy.example/authorize?state=pkce1.")
+    url = browser.code(state="mine").get_json()["authorization_url"]
+    assert url == browser.code(state="mine").get_json()["authorization_url"]
+    assert url == "https://proxy.example/authorize?state=mine"
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "//evil.example", "http://a.example"])
+def test_replaced_authorize_that_makes_no_address(address: str, make_app: MakeApp) -> None:
+    """What it returns is checked: a browser is sent to a good address only."""
+    pkce = PKCEBlueprint()
+    pkce.authorize(lambda authorization_request: address)
+    host = make_app(blueprint=pkce)
+    host.app.testing = True
+    with pytest.raises(ValueError, match="authorize function"):
+        host.browser().client.post("/pkce/code")
+
+
+def test_replaced_token(make_app: MakeApp) -> None:
+    """The host's own function calls the token endpoint; the ID token is verified all the same."""
+    pkce = PKCEBlueprint()
+    asked = []
+
+    @pkce.token
+    def through_a_proxy(token_request: TokenRequest) -> dict[str, Any]:
+        asked.append(token_request)
+        form = {**token_request.parameters(), "client_id": "local-client"}
+        url = f"{host.tenant.issuer}oauth/token"
+        document: dict[str, Any] = host.engine.transport.post(url, form).json()
+        return document
+
+    host = make_app(blueprint=pkce)
+    assert sign_in(host, host.browser()).status_code == 200
+    assert len(asked) == 1
+    host.tenant.faults.add("invalid-sig-rs256")
+    check_problem(sign_in(host, host.browser()), "id-token-invalid")
+    host.tenant.faults = {"token-html"}
+    check_problem(sign_in(host, host.browser()), "tenant-nonsense")
+
+
+def test_signals(make_app: MakeApp) -> None:
+    """Observers are told by signals, which come from the application."""
+    host = make_app(PKCE_SCOPE="openid offline_access")
+    told: list[tuple[str, list[str]]] = []
+    signals = {
+        "requested": authorization_requested,
+        "answered": authorization_answered,
+        "signed in": signed_in,
+        "refreshed": token_refreshed,
+        "failed": failed,
+        "signed out": signed_out,
+    }
+    receivers = []
+    for name, signal in signals.items():
+
+        def receive(_: Any, name: str = name, **values: Any) -> None:
+            told.append((name, sorted(values)))
+
+        receivers.append(receive)
+        signal.connect(receive, sender=host.app)
+    browser = host.browser()
+    sign_in(host, browser)
+    browser.token(grant_type="refresh_token")
+    browser.token()
+    browser.clear()
+    assert told == [
+        ("requested", ["request"]),
+        ("answered", ["response"]),
+        ("signed in", ["response"]),
+        ("refreshed", ["response"]),
+        ("failed", ["error"]),
+        ("signed out", ["revoked"]),
+    ]
+
+
+# -- what hosts do around it -------------------------------------------------------------------
+
+
+def test_error_handlers_of_the_host(make_app: MakeApp) -> None:
+    """A host that handles every exception does not get ours."""
+    app = Flask("host")
+
+    @app.errorhandler(Exception)
+    def handle(error: Exception) -> tuple[str, int]:
+        return "the host's", 418
+
+    @app.errorhandler(404)
+    @app.errorhandler(405)
+    def handle_http(error: Exception) -> tuple[str, int]:
+        return "the host's", 419
+
+    host = make_app(app=app)
+    browser = host.browser()
+    check_problem(browser.code(prompt="maybe"), "parameter-invalid")
+    check_problem(browser.send("PUT", "/pkce/code"), "method-not-allowed")
+    check_page(browser.open(CALLBACK), "request-malformed")
+
+
+def test_replaced_json(make_app: MakeApp) -> None:
+    """A host that replaced ``app.json`` changes neither what we read nor what we answer."""
+
+    class Odd(DefaultJSONProvider):
+        def dumps(self, obj: Any, **kwargs: Any) -> str:
+            return super().dumps({"envelope": obj}, **kwargs)
+
+        def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+            raise AssertionError("our bodies are read by ourselves")
+
+    app = Flask("host")
+    app.json = Odd(app)
+    host = make_app(app=app)
+    body = b'{"state": "mine"}'
+    response = host.browser().send(
+        "POST", "/pkce/code", data=body, content_type="application/json"
+    )
+    assert json.loads(response.data)["seed"]["state"] == "mine"
+
+
+@pytest.mark.parametrize("reads", ["form", "data", "json", "values"])
+def test_host_that_reads_the_body_first(reads: str, make_app: MakeApp) -> None:
+    """A host whose ``before_request`` reads the body leaves us what there was in it."""
+    app = Flask("host")
+
+    @app.before_request
+    def read() -> None:
+        if reads == "form":
+            g.form = request.form
+        elif reads == "values":
+            g.form = request.values
+        elif reads == "json":
+            g.json = request.get_json(silent=True)
+        else:
+            g.data = request.get_data()
+
+    host = make_app(app=app)
+    browser = host.browser()
+    assert browser.code(state="mine").get_json()["seed"]["state"] == "mine"
+    url = browser.submit("/pkce/code", {"return_to": "/account"}).headers["Location"]
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
+    state, _ = browser.begin()
+    data = f"state={state}&code=a&code=b"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    refused = browser.send("POST", CALLBACK, data=data, headers=form)
+    check_problem(refused, "parameter-invalid", field="code")
+
+
+def test_limits_of_the_host(make_app: MakeApp) -> None:
+    """A limit of the host's own that is lower than ours is told as ours are."""
+    app = Flask("host")
+    app.config["MAX_CONTENT_LENGTH"] = 100
+    host = make_app(app=app)
+    response = host.browser().code(padding="x" * 100)
+    check_problem(response, "body-too-large")
+
+
+def test_before_request_of_the_blueprint(make_app: MakeApp) -> None:
+    """The blueprint's own ``before_request`` works as on any blueprint."""
+    pkce = PKCEBlueprint()
+
+    @pkce.before_request
+    def refuse() -> Response:
+        return Response("closed", 503)
+
+    host = make_app(blueprint=pkce)
+    assert host.app.test_client().get("/pkce/challenge").text == "closed"
+
+
+def test_template_of_the_host(make_app: MakeApp, tmp_path: Path) -> None:
+    """A page can be replaced by a template of that name in the host."""
+    (tmp_path / "pkce").mkdir()
+    (tmp_path / "pkce" / "done.html").write_text("Welcome to the shop")
+    app = Flask("host", template_folder=str(tmp_path))
+    host = make_app(app=app)
+    browser = host.browser()
+    _, url = browser.begin()
+    assert browser.arrive(host.tenant.sign_in(url)).text == "Welcome to the shop"
+
+
+def test_session_of_the_host_written_at_the_callback(make_app: MakeApp) -> None:
+    """A host that writes its session at every request does not lose the user's real one: the
+    callback's POST, which came without it, sets no cookie."""
+    app = Flask("host")
+
+    @app.before_request
+    def count() -> None:
+        session["visits"] = session.get("visits", 0) + 1
+
+    @app.get("/visits")
+    def visits() -> str:
+        return str(session["visits"])
+
+    host = make_app(app=app)
+    browser: Browser = host.browser()
+    state, url = browser.begin()
+    before = int(browser.client.get("/visits").text)
+    kept = browser.deliver(host.tenant.sign_in(url))
+    assert "Set-Cookie" not in kept.headers
+    browser.follow(kept)
+    assert int(browser.client.get("/visits").text) == before + 2
+    refused = browser.deliver({"state": state, "code": ""})
+    assert "Set-Cookie" not in refused.headers
