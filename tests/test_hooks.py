@@ -165,6 +165,27 @@ def test_functions_that_replace_ours() -> None:
     assert own.replaced_token(TOKEN_REQUEST) == {"access_token": "c"}
 
 
+@pytest.mark.parametrize("document", [None, "text", [("access_token", "x")]])
+def test_token_function_that_returns_something_else(document: Any) -> None:
+    """What the host's function returns in place of the tenant's answer is an object."""
+    own = runner(Hooks(token=lambda request: document))
+    with pytest.raises(TypeError, match="token function returns the JSON object"):
+        own.replaced_token(TOKEN_REQUEST)
+
+
+def test_receiver_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    """A receiver that raises is logged; the others hear, and nothing is undone."""
+
+    def fall_over(sender: object, **values: object) -> None:
+        raise RuntimeError("a mistake of the host")
+
+    with told(signed_in) as heard, signed_in.connected_to(fall_over):
+        runner(Hooks()).tell(signed_in, response=TOKENS)
+    assert heard == [{"response": TOKENS}]
+    assert [record.message for record in caplog.records] == ["signal-receiver-failed: signed-in"]
+    assert "a mistake of the host" in caplog.text
+
+
 def test_signals_only_tell() -> None:
     """A signal comes from the application; what a receiver returns is ignored."""
     senders: list[object] = []

@@ -1,0 +1,122 @@
+"""Clear: what is kept here first, then the refresh tokens at the tenant."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_pkce.hooks import signed_out
+from flask_pkce.records import Held
+from flask_pkce.session import Grant, Session
+from tests.support import ISSUER, NOW, Bench, told
+
+
+@pytest.fixture
+def bench(tenant_keys: Path) -> Bench:
+    return Bench(tenant_keys)
+
+
+def clear(bench: Bench, session: Held[Session]) -> list[dict[str, Any]]:
+    """Clear a session; what observers were told."""
+    with told(signed_out) as heard:
+        bench.engine.sign_out.clear(session)
+    assert not bench.store._entries
+    return heard
+
+
+def test_clear(bench: Bench) -> None:
+    """Nothing of the session is left, and its refresh token is revoked at the tenant."""
+    signed_in = bench.sign_in()
+    token = signed_in.response.refresh_token
+    assert clear(bench, signed_in.session) == [{"revoked": True}]
+    fields = {"grant_type": "refresh_token", "refresh_token": token, "client_id": "local-client"}
+    answer = bench.engine.transport.session.post(f"{ISSUER}oauth/token", fields, timeout=5)
+    assert answer.json()["error"] == "invalid_grant"
+
+
+def test_clear_all_flows(bench: Bench) -> None:
+    """Flows and answers under way go too; those of others stay."""
+    other = bench.send()
+    session, flow = bench.bound()
+    sent = bench.send(session)
+    bench.engine.sign_out.clear(sent.session)
+    for gone in (flow, sent.flow):
+        assert bench.sessions.reload_flow(gone) is None
+    assert bench.now(other.flow) == other.flow.value
+
+
+def test_clear_all_sign_ins(bench: Bench) -> None:
+    """Every refresh token that the session holds is revoked."""
+    first = bench.sign_in()
+    sent = bench.send(first.session)
+    second = bench.redeem(sent.session, bench.bind(sent))
+    assert clear(bench, second.session) == [{"revoked": True}]
+    assert bench.revocations == 2
+
+
+def test_clear_twice(bench: Bench) -> None:
+    """Who clears what is cleared already does nothing, and nobody is told again."""
+    signed_in = bench.sign_in()
+    clear(bench, signed_in.session)
+    assert clear(bench, signed_in.session) == []
+    assert bench.revocations == 1
+
+
+def test_clear_what_holds_no_token(bench: Bench) -> None:
+    """Where nobody signed in, the tenant is not asked."""
+    session = bench.send().session
+    asked = len(bench.tenant.requests)
+    assert clear(bench, session) == [{"revoked": True}]
+    assert len(bench.tenant.requests) == asked
+
+
+def test_clear_a_sign_in_without_refresh_token(tenant_keys: Path) -> None:
+    """Without a refresh token there is nothing to revoke."""
+    bench = Bench(tenant_keys, SCOPE="openid")
+    assert clear(bench, bench.sign_in().session) == [{"revoked": True}]
+    assert bench.revocations == 0
+
+
+@pytest.mark.parametrize("fault", ["unreachable", "silent"])
+def test_clear_while_the_tenant_is_down(
+    bench: Bench, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The session ends here in any case; that the tenant was not told is logged, and no secret."""
+    signed_in = bench.sign_in()
+    bench.tenant.faults.add(fault)
+    with caplog.at_level(logging.WARNING, "flask_pkce.exchange"):
+        assert clear(bench, signed_in.session) == [{"revoked": False}]
+    assert [record.message for record in caplog.records] == [f"revocation-failed: tenant-{fault}"]
+
+
+def test_first_failure_is_the_last_attempt(bench: Bench) -> None:
+    """With many tokens and a tenant that is down, nobody waits for each of them."""
+    first = bench.sign_in()
+    sent = bench.send(first.session)
+    second = bench.redeem(sent.session, bench.bind(sent))
+    bench.tenant.faults.add("silent")
+    clear(bench, second.session)
+    assert bench.revocations == 1
+
+
+def test_clear_while_the_metadata_cannot_be_had(bench: Bench) -> None:
+    """Without the tenant's metadata nothing is revoked, and the session ends."""
+    signed_in = bench.sign_in()
+    bench.monotonic.now += 86400
+    bench.tenant.faults.add("unreachable")
+    assert clear(bench, signed_in.session) == [{"revoked": False}]
+
+
+def test_clear_a_sign_in_at_another_tenant(bench: Bench) -> None:
+    """The refresh token of another tenant is not shown to this one."""
+    session = bench.send().session
+    grant = Grant(
+        issuer="https://old.example/", claims={"sub": "x"}, scope=("openid",), refresh_token="t"
+    )
+    saved = bench.sessions.update(session, lambda s: s.signed_in(grant, until=NOW + 60))
+    assert saved is not None
+    assert clear(bench, saved) == [{"revoked": False}]
+    assert bench.revocations == 0

@@ -1,0 +1,285 @@
+"""Refresh: new tokens for a sign-in of the session."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_pkce.errors import (
+    AccessDenied,
+    GrantRefused,
+    IDTokenInvalid,
+    RefreshTokenUnknown,
+    SignedOutMeanwhile,
+    TenantSilent,
+    TenantUnreachable,
+)
+from flask_pkce.hooks import Hooks, token_refreshed
+from flask_pkce.protocol.token import TokenRequest, TokenResponse
+from flask_pkce.records import Held
+from flask_pkce.session import Grant, Session
+from flask_pkce.tokens import Refreshed
+from tests.support import ISSUER, NOW, Bench, told
+
+
+@pytest.fixture
+def hooks() -> Hooks:
+    return Hooks()
+
+
+@pytest.fixture
+def bench(tenant_keys: Path, hooks: Hooks) -> Bench:
+    return Bench(tenant_keys, hooks=hooks)
+
+
+def grant_of(session: Held[Session]) -> Grant:
+    """The newest sign-in."""
+    grant = session.value.grant(now=NOW)
+    assert grant is not None
+    return grant
+
+
+def refresh(bench: Bench, session: Held[Session], **options: Any) -> Refreshed:
+    """Refresh the newest sign-in."""
+    return bench.engine.refresh.refresh(session, grant_of(session), **options)
+
+
+def current(bench: Bench, session: Held[Session]) -> Session:
+    """The session as it is now."""
+    held = bench.sessions.reload(session)
+    assert held is not None
+    return held.value
+
+
+# -- which sign-in -----------------------------------------------------------------
+
+
+def find(
+    bench: Bench, session: Session, *, refresh_token: str | None = None, code: str | None = None
+) -> Grant:
+    return bench.engine.refresh.grant(session, refresh_token=refresh_token, code=code)
+
+
+@pytest.fixture
+def session() -> Session:
+    """A session in which two signed in."""
+    session = Session(id="id", secret_hash="x", created_at=NOW, signed_in_until=NOW)
+    for name in ("alice", "bob"):
+        grant = Grant(
+            issuer=ISSUER, claims={"sub": name}, scope=("openid",), refresh_token=f"of-{name}"
+        )
+        session = session.signed_in(grant, until=NOW + 60)
+    return session
+
+
+def test_sign_in_of_a_refresh_token(bench: Bench, session: Session) -> None:
+    """A refresh token names its sign-in, as such or in the published model's `code`."""
+    assert find(bench, session, refresh_token="of-alice").subject == "alice"
+    assert find(bench, session, code="of-alice").subject == "alice"
+    assert find(bench, session, refresh_token="of-alice", code="of-bob").subject == "alice"
+
+
+@pytest.mark.parametrize("code", [None, "a dummy", ""])
+def test_newest_sign_in(bench: Bench, session: Session, code: str | None) -> None:
+    """Without a refresh token, or with a dummy in its place, the newest sign-in is meant."""
+    assert find(bench, session, code=code).subject == "bob"
+
+
+def test_refresh_token_of_another_session(bench: Bench, session: Session) -> None:
+    """A refresh token that was not issued to this session is not taken (N56)."""
+    with pytest.raises(RefreshTokenUnknown) as caught:
+        find(bench, session, refresh_token="of-carol")
+    assert (caught.value.field, caught.value.error) == ("$.refresh_token", "invalid_grant")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda session: dataclasses.replace(session, grants=()), id="nobody"),
+        pytest.param(lambda session: dataclasses.replace(session, signed_in_until=NOW), id="over"),
+        pytest.param(
+            lambda session: dataclasses.replace(
+                session, grants=(dataclasses.replace(session.grants[0], refresh_token=None),)
+            ),
+            id="no refresh token",
+        ),
+    ],
+)
+def test_nothing_to_refresh(
+    bench: Bench, session: Session, change: Callable[[Session], Session]
+) -> None:
+    """Where nobody is signed in, or without a refresh token, there is nothing to refresh."""
+    for members in ({}, {"code": "of-alice"}):
+        with pytest.raises(RefreshTokenUnknown) as caught:
+            find(bench, change(session), **members)
+        assert caught.value.field is None
+
+
+# -- refresh -----------------------------------------------------------------------
+
+
+def test_refresh(bench: Bench, hooks: Hooks) -> None:
+    """New tokens come, the new refresh token takes the old one's place, observers hear of it."""
+    signed_in = bench.sign_in()
+    requests: list[TokenRequest] = []
+    hooks.before_token.append(requests.append)
+    bench.clock.now += 3600
+    with told(token_refreshed) as heard:
+        refreshed = refresh(bench, signed_in.session)
+    old = signed_in.response.refresh_token
+    assert requests == [TokenRequest(grant_type="refresh_token", refresh_token=old)]
+    assert heard == [{"response": refreshed.response}]
+    assert refreshed.tenant.issuer == ISSUER
+    assert refreshed.response.refresh_token not in {None, old}
+    assert refreshed.response.access_token != signed_in.response.access_token
+    assert refreshed.response.claims["sub"] == signed_in.response.claims["sub"]
+    (grant,) = current(bench, signed_in.session).grants
+    assert grant.refresh_token == refreshed.response.refresh_token
+    again = refresh(bench, refreshed.session)
+    assert again.response.claims["iat"] == bench.clock.now
+
+
+def test_refresh_does_not_lengthen_the_session(bench: Bench) -> None:
+    """A refresh keeps the end of the session, and its pointer."""
+    signed_in = bench.sign_in()
+    bench.clock.now += 3600
+    refreshed = refresh(bench, signed_in.session)
+    assert signed_in.pointer is not None
+    assert bench.sessions.load(signed_in.pointer) == refreshed.session
+    assert refreshed.session.value.signed_in_until == NOW + 86400
+
+
+def test_refresh_for_another_audience(bench: Bench, hooks: Hooks) -> None:
+    """Tokens for another API can be asked for."""
+    signed_in = bench.sign_in()
+    requests: list[TokenRequest] = []
+    hooks.before_token.append(requests.append)
+    refresh(bench, signed_in.session, audience="https://api.example/")
+    assert requests[0].audience == "https://api.example/"
+
+
+def answering(bench: Bench, **changes: Any) -> Callable[[TokenRequest], dict[str, Any]]:
+    """A function of the host that asks the tenant, and changes what it answers."""
+
+    def token(request: TokenRequest) -> dict[str, Any]:
+        fields = {**request.parameters(), "client_id": "local-client"}
+        document = bench.engine.transport.session.post(
+            f"{ISSUER}oauth/token", fields, timeout=5
+        ).json()
+        changed = {**document, **changes}
+        return {name: value for name, value in changed.items() if value is not None}
+
+    return token
+
+
+def test_refresh_without_an_id_token(bench: Bench, hooks: Hooks) -> None:
+    """Without an ID token the claims are those of the sign-in (OpenID Connect Core 12.2)."""
+    signed_in = bench.sign_in()
+    hooks.token = answering(bench, id_token=None)
+    refreshed = refresh(bench, signed_in.session)
+    assert refreshed.response.claims == signed_in.response.claims
+
+
+def test_refresh_without_a_new_refresh_token(bench: Bench, hooks: Hooks) -> None:
+    """A tenant that does not rotate leaves the refresh token as it is."""
+    signed_in = bench.sign_in()
+    hooks.token = answering(bench, refresh_token=None)
+    refreshed = refresh(bench, signed_in.session)
+    assert grant_of(refreshed.session).refresh_token == signed_in.response.refresh_token
+
+
+def test_refresh_without_a_scope(bench: Bench, hooks: Hooks) -> None:
+    """A scope that is left out is that of the sign-in."""
+    signed_in = bench.sign_in()
+    hooks.token = answering(bench, scope=None)
+    assert refresh(bench, signed_in.session).response.scope == signed_in.response.scope
+
+
+def test_refresh_token_that_the_tenant_took_back(bench: Bench) -> None:
+    """A refresh token that the tenant does not take ends the sign-in (N64)."""
+    signed_in = bench.sign_in()
+    bench.tenant.faults.add("token-invalid-grant")
+    with pytest.raises(GrantRefused):
+        refresh(bench, signed_in.session)
+    assert current(bench, signed_in.session).grants == ()
+    assert bench.token_requests == 2
+
+
+@pytest.mark.parametrize("fault", ["invalid-iss", "invalid-sig-rs256", "expired"])
+def test_refreshed_id_token_that_does_not_verify(bench: Bench, fault: str) -> None:
+    """An ID token that does not verify ends the sign-in, and the new token is revoked."""
+    signed_in = bench.sign_in()
+    bench.tenant.faults.add(fault)
+    with pytest.raises(IDTokenInvalid):
+        refresh(bench, signed_in.session)
+    assert current(bench, signed_in.session).grants == ()
+    assert bench.revocations == 1
+
+
+def test_refreshed_id_token_of_somebody_else(bench: Bench) -> None:
+    """A refreshed ID token keeps its subject (OpenID Connect Core 12.2)."""
+    signed_in = bench.sign_in()
+    grant = grant_of(signed_in.session)
+    other = dataclasses.replace(grant, claims={**grant.claims, "sub": "auth0|mallory"})
+    with pytest.raises(IDTokenInvalid, match="sub"):
+        bench.engine.refresh.refresh(signed_in.session, other)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"), [("unreachable", TenantUnreachable), ("silent", TenantSilent)]
+)
+def test_tenant_that_cannot_be_reached(bench: Bench, fault: str, error: type[Exception]) -> None:
+    """A tenant that cannot be reached ends nothing: the sign-in stays."""
+    signed_in = bench.sign_in()
+    bench.tenant.faults.add(fault)
+    with pytest.raises(error):
+        refresh(bench, signed_in.session)
+    assert current(bench, signed_in.session) == signed_in.session.value
+
+
+def test_sign_in_at_another_tenant(bench: Bench) -> None:
+    """A refresh token of another tenant does not go to this one."""
+    signed_in = bench.sign_in()
+    other = dataclasses.replace(grant_of(signed_in.session), issuer="https://old.example/")
+    with pytest.raises(RefreshTokenUnknown, match="another tenant"):
+        bench.engine.refresh.refresh(signed_in.session, other)
+    assert bench.token_requests == 1
+
+
+def test_cleared_meanwhile(bench: Bench, hooks: Hooks) -> None:
+    """New tokens of a session that was cleared meanwhile are revoked."""
+    signed_in = bench.sign_in()
+
+    def clear(request: TokenRequest) -> None:
+        bench.sessions.take(signed_in.session)
+
+    hooks.before_token.append(clear)
+    with told(token_refreshed) as heard, pytest.raises(SignedOutMeanwhile):
+        refresh(bench, signed_in.session)
+    assert (bench.revocations, heard) == (1, [])
+    assert not bench.store._entries
+
+
+def test_hook_that_refuses(bench: Bench, hooks: Hooks) -> None:
+    """A hook that refuses new tokens has them revoked."""
+    signed_in = bench.sign_in()
+
+    def refuse(response: TokenResponse) -> None:
+        raise AccessDenied()
+
+    hooks.after_token.append(refuse)
+    with pytest.raises(AccessDenied):
+        refresh(bench, signed_in.session)
+    assert bench.revocations == 1
+
+
+def test_refreshed_hides_its_secrets(bench: Bench) -> None:
+    """What comes of a refresh shows no token."""
+    refreshed = refresh(bench, bench.sign_in().session)
+    shown = repr(refreshed)
+    assert refreshed.response.access_token not in shown
+    assert str(refreshed.response.refresh_token) not in shown
