@@ -307,6 +307,22 @@ def test_members_without_a_value() -> None:
     assert published(None, "signup") is UNSET
 
 
+def test_models_hide_their_secrets() -> None:
+    """A model in a log shows nothing of what it holds, in or out."""
+    models = [
+        SeededPKCE(state="secret"),
+        TokenizedPKCE(code="secret"),
+        PKCE(authorization_url="secret"),
+        OAuthToken(access_token="secret", expires_in=0, token_type="Bearer"),
+    ]
+    assert [repr(model) for model in models] == [
+        "SeededPKCE(...)",
+        "TokenizedPKCE(...)",
+        "PKCE(...)",
+        "OAuthToken(...)",
+    ]
+
+
 def test_encoding() -> None:
     """An answer has the published names, and no member that is empty."""
     assert encode(PKCE()) == b"{}"
