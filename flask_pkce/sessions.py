@@ -60,7 +60,7 @@ class Sessions:
     def load(self, pointer: Pointer) -> Held[Session] | None:
         """The session that a pointer opens, if there is one."""
         held = self.at(pointer)
-        if held is None or held.value.is_local or not pointer.opens(held.value.secret_hash):
+        if held is None or not pointer.opens(held.value.secret_hash):
             return None
         return held
 
