@@ -68,6 +68,14 @@ class VerificationKey:
         )
 
 
+class _Registry(jws.JWSRegistry):
+    """Takes tokens as long as those of :data:`~flask_pkce.protocol.token.MAX_ID_TOKEN_LENGTH`."""
+
+    max_header_length = _MAX_HEADER_LENGTH
+    max_payload_length = 128 * 1024
+    max_signature_length = 4096
+
+
 class UnknownKey(IDTokenInvalid):
     """The ID token is signed with a key that the tenant's key set does not have."""
 
@@ -193,8 +201,10 @@ def choose_key(keys: Iterable[VerificationKey], kid: Any, alg: str) -> Verificat
 
 
 def _check_signature(token: str, key: VerificationKey, alg: str) -> None:
+    # Header parameters that are not understood are ignored (RFC 7515 4).
+    registry = _Registry(algorithms=[alg], strict_check_header=False)
     try:
-        jws.deserialize_compact(token, key.key, algorithms=[alg])
+        jws.deserialize_compact(token, key.key, registry=registry)
     except (JoseError, ValueError):
         raise IDTokenInvalid("The signature of the ID token does not verify.") from None
 

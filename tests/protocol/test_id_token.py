@@ -464,6 +464,24 @@ def test_token_of_another_type(typ: Any) -> None:
     refused(sign(id_claims(), typ=typ), "token of another type")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param({"unheard-of": [1, {"a": None}]}, id="unknown"),
+        pytest.param({"nonce": "x"}, id="of a vendor"),
+        pytest.param({"x5t": "x", "x5c": ["MIIB" * 500]}, id="certificates"),
+    ],
+)
+def test_header_that_is_ignored(header: dict[str, Any]) -> None:
+    """Header parameters that are not understood are ignored (RFC 7515 4)."""
+    assert verify(sign(id_claims(), **header))
+
+
+def test_longest_token() -> None:
+    """Auth0 permits 100 kB of claims of a host's own."""
+    assert verify(sign(id_claims(roles="x" * 95_000)))
+
+
 def test_keys_in_the_header() -> None:
     """Keys that a token brings along are not looked at (N75)."""
     mine = rsa_key("another")
