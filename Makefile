@@ -25,12 +25,12 @@ demo: .venv/demo ## start the standalone server
 test: .venv/dev ## run everything: lint, types, docs, every Python and Flask, packages, end to end
 	@$(BIN)/python tools/everything.py
 
-check: .venv/dev ## what to run all day: lint, types, unit tests with coverage
+check: .venv/dev ## what to run all day: lint, types and unit tests, in two minutes
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n 2 --ignore=tests/e2e --ignore=tests/docs --cov
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/e2e --ignore=tests/docs
 
 format: .venv/dev ## put the code into its form
 	@$(BIN)/ruff check --fix .
