@@ -87,6 +87,8 @@ def _callback_get(call: Call) -> Response:
     session, flow = _find(call, caller, answer.state)
     try:
         _bind(call, session, flow, answer)
+    except SessionRenewed:
+        return _keep(call, answer)
     except PKCEError:
         if call.engine.sign_in.reloaded(flow).value.failure is None:
             raise
@@ -113,15 +115,17 @@ def _find(call: Call, caller: Caller, state: str) -> tuple[Held[Session], Held[F
 def _bind(
     call: Call, session: Held[Session], flow: Held[Flow], answer: Answer
 ) -> tuple[Held[Session], Held[Flow]]:
-    """Bind an answer that its browser brought, and renew the cookie of that browser.
+    """Renew the cookie of a browser, and bind the answer that it brought.
 
-    Whoever had planted the old one, and with it the flow, does not get at the answer.
+    Whoever had planted the old one, and with it the flow, does not get at the answer: it is
+    renewed first, so that of two at the same moment only one goes on.
+
+    :raises SessionRenewed: if that was another; nothing is bound.
     """
-    if flow.value.is_answered:
+    if flow.value.is_answered or flow.value.failure is not None:
         return session, flow
-    bound = call.engine.sign_in.bind(flow, answer)
     renewed, call.pointer = call.engine.sessions.renew(session)
-    return renewed, bound
+    return renewed, call.engine.sign_in.bind(flow, answer)
 
 
 def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
@@ -142,6 +146,9 @@ def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
         flow.value.check_not_failed()
         session, flow = _bind(call, session, flow, answer)
         return _go_on(call, session, flow)
+    except SessionRenewed:
+        # Somebody was faster.  If it was this browser, it has the new cookie by now.
+        return _keep(call, answer)
     except PKCEError as exc:
         exc.return_to = flow.value.return_to
         raise

@@ -62,6 +62,8 @@ def send(host: Host, route: tuple[str, str], headers: dict[str, str], **options:
         "localhost:x",
         "localhost:",
         "localhost:123456",
+        "localhost:65536",
+        "localhost:0",
         "[::1%lo]",
         "::1",
         "[::1",
