@@ -149,7 +149,7 @@ class MethodNotAllowed(RequestError):
 
     code = "method-not-allowed"
     status = 405
-    hint = "Use a method that the Allow header names."
+    hint = "Use a method that the Allow header names; a button that signs in is a form that posts."
 
     def __init__(self, allowed: Sequence[str]) -> None:
         self.allowed = tuple(allowed)
@@ -277,8 +277,8 @@ class CookieMissing(SessionMismatch):
 
     code = "cookie-missing"
     hint = (
-        "Keep the cookie that the first answer set. For programs without cookies on the same"
-        " machine there is PKCE_LOCAL_SESSION."
+        "Start with POST /pkce/code, and keep the cookie that its answer sets. For programs"
+        " without cookies on the same machine there is PKCE_LOCAL_SESSION."
     )
 
 
@@ -367,7 +367,10 @@ class AuthorizationPending(PKCEError):
     code = "authorization-pending"
     error = "authorization_pending"
     status = 409
-    hint = "Send the browser to the authorization URL, wait until it came back, then ask again."
+    hint = (
+        "Send the browser to the authorization URL that POST /pkce/code tells, wait until it came"
+        " back, then ask again."
+    )
 
 
 class FlowConflict(PKCEError):
@@ -569,7 +572,7 @@ class TenantUnreachable(TenantError):
 
     code = "tenant-unreachable"
     error = "temporarily_unavailable"
-    hint = "Try again in a moment."
+    hint = "Try again in a moment. For the operator: is PKCE_DOMAIN right?"
     restart = False
 
 

@@ -62,7 +62,7 @@ class Fault(ValueError):
 
 def read_text(value: Any) -> str:
     if isinstance(value, bool | float) or not isinstance(value, str | int):
-        raise Fault("is no text: quote it")
+        raise Fault("is no text: quote it (in the environment twice, as '\"12e45\"')")
     text = str(value)
     if not text or len(text) > 2048 or not text.isprintable():
         raise Fault("is empty, too long or not printable")

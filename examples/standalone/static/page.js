@@ -239,6 +239,11 @@ function focusNext() {
 /** Begin, or go on where the page was left. */
 function show() {
   busy = false;
+  if (run.problem?.again === "tenant") {
+    // Back to the page before the sign-in was finished, and forward again: it may be now.
+    run.at = "away";
+    run.problem = null;
+  }
   draw();
   if (run.at === "away" && !run.problem) {
     if (run.all) return goOn();
