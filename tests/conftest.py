@@ -13,6 +13,7 @@ from flask import Flask
 from flask_pkce import PKCEBlueprint
 from flask_pkce.engine import build_engine
 from flask_pkce.testing import LocalTenant
+from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.web.host import CALLBACK, Browser, Clock, Host, ObservedStore
 
 MakeApp = Callable[..., Host]
@@ -32,10 +33,20 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def signing_keys(tenant_keys: Path) -> SigningKeys:
+    """The keys that the tenants sign with, read once, for reading them is slow as well."""
+    keys = SigningKeys(tenant_keys)
+    assert len(keys.published) == 1
+    return keys
+
+
 @pytest.fixture
-def tenant(clock: Clock, tenant_keys: Path) -> LocalTenant:
-    """The local tenant, to be mounted in process."""
-    return LocalTenant(clock=clock, keys_folder=tenant_keys)
+def tenant(clock: Clock, signing_keys: SigningKeys) -> LocalTenant:
+    """The local tenant, to be mounted in process; a key that it rotates to is its own."""
+    tenant = LocalTenant(clock=clock)
+    tenant._provider.keys._keys = signing_keys._keys
+    return tenant
 
 
 @pytest.fixture

@@ -360,3 +360,15 @@ def check_page(response: TestResponse, code: str, *, status: int | None = None) 
     assert f"<code>{code}</code>" in response.text
     assert "<h1>" in response.text
     return response.text
+
+
+def check_refused(
+    caller: Caller, act: Callable[[], TestResponse], code: str, **expected: Any
+) -> dict[str, Any]:
+    """Check that an act is refused, that nothing is changed, and that the tenant is not asked."""
+    host = caller.host
+    before, asked = host.store.contents(), host.token_requests
+    members = check_problem(act(), code, **expected)
+    assert host.store.contents() == before
+    assert host.token_requests == asked
+    return members

@@ -1,0 +1,120 @@
+"""The cookie is renewed where an answer is bound: whoever had the old one gets nothing."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.conftest import MakeApp
+from tests.web.host import Browser, Host, check_page, check_problem
+
+RESPONSE_MODES = ["form_post", "query"]
+
+
+def copy(browser: Browser) -> Browser:
+    """Another browser with the same cookie: planted, stolen, or a request on its way."""
+    other = browser.host.browser()
+    other.client.set_cookie("pkce-80", browser.cookie)
+    return other
+
+
+def refresh_of(page: TestResponse) -> str:
+    """Where a page that refreshes itself goes in a second."""
+    assert page.status_code == 200
+    content = page.text.partition('<meta http-equiv="refresh" content="')[2].partition('"')[0]
+    seconds, _, location = content.partition("; url=")
+    assert seconds == "1"
+    return html.unescape(location)
+
+
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_planted_cookie(response_mode: str, make_app: MakeApp) -> None:
+    """Whoever planted the cookie, and with it the flow, does not get at the answer."""
+    host = make_app(PKCE_RESPONSE_MODE=response_mode)
+    attacker = host.browser()
+    state, url = attacker.begin()
+    victim = copy(attacker)
+    assert "Signed in" in victim.arrive(host.tenant.sign_in(url)).text
+    check_problem(attacker.token(), "cookie-renewed")
+    host.clock.advance(10)
+    check_problem(attacker.token(), "session-mismatch")
+    check_problem(attacker.code(state=state), "cookie-missing")
+    assert host.token_requests == 0
+    assert victim.token().status_code == 200
+
+
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_two_tabs_at_once(response_mode: str, make_app: MakeApp) -> None:
+    """A second tab that is on its way with the old cookie goes again with the new one."""
+    host = make_app(PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    flows = [browser.begin() for _ in range(2)]
+    first, second = (host.tenant.sign_in(url) for _, url in flows)
+    late = copy(browser)
+    browser.arrive(first)
+    page = late.arrive(second)
+    assert host.status_of(browser, flows[1][0]) == "sent"
+    late.client.set_cookie("pkce-80", browser.cookie)
+    assert "Signed in" in late.open(refresh_of(page), site="same-origin").text
+    assert host.status_of(late, flows[1][0]) == "bound"
+
+
+def test_old_cookie_goes_again_once(host: Host, browser: Browser) -> None:
+    """Who still comes with the old cookie is refused, and the answer is destroyed."""
+    flows = [browser.begin() for _ in range(2)]
+    first, second = (host.tenant.sign_in(url) for _, url in flows)
+    late = copy(browser)
+    browser.arrive(first)
+    again = refresh_of(late.arrive(second))
+    check_page(late.open(again, site="same-origin"), "cookie-renewed")
+    check_page(late.open(again, site="same-origin"), "ticket-spent")
+    assert host.status_of(browser, flows[1][0]) == "sent"
+
+
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+@pytest.mark.parametrize("is_same_browser", [True, False])
+def test_at_the_same_moment(
+    is_same_browser: bool,
+    response_mode: str,
+    make_app: MakeApp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of two that bind with one cookie at the same moment one goes on; the other binds nothing
+    before it came with the new cookie, which only the same browser has."""
+    host = make_app(PKCE_RESPONSE_MODE=response_mode)
+    victim = host.browser()
+    flows = [victim.begin() for _ in range(2)]
+    mine, theirs = (host.tenant.sign_in(url) for _, url in flows)
+    rival = copy(victim)
+    renew = host.engine.sessions.renew
+
+    def overtaken(*args: Any) -> Any:
+        monkeypatch.setattr(host.engine.sessions, "renew", renew)
+        rival.arrive(theirs)
+        if is_same_browser:
+            victim.client.set_cookie("pkce-80", rival.cookie)
+        return renew(*args)
+
+    monkeypatch.setattr(host.engine.sessions, "renew", overtaken)
+    response = victim.deliver(mine)
+    while response.status_code == 303:
+        assert host.status_of(rival, flows[0][0]) == "sent"
+        response = victim.follow(response)
+    if is_same_browser:
+        assert "Signed in" in response.text
+        assert host.status_of(rival, flows[0][0]) == "bound"
+    else:
+        check_page(victim.open(refresh_of(response), site="same-origin"), "cookie-renewed")
+        assert host.status_of(rival, flows[0][0]) == "sent"
+
+
+def test_refused_answer_of_a_flow_that_failed(host: Host, browser: Browser) -> None:
+    """Where nothing is bound any more the cookie stays as it is."""
+    state, url = browser.begin()
+    browser.arrive(host.tenant.sign_in(url, cancel=True))
+    cookie = browser.cookie
+    check_page(browser.arrive({"state": state, "code": "c"}), "access-denied")
+    assert browser.cookie == cookie
