@@ -16,6 +16,7 @@ from threading import Barrier, Event, Thread
 from typing import Any, TypeVar
 
 import urllib3
+import urllib3.connection
 from blinker import Signal
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry

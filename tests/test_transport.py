@@ -18,6 +18,7 @@ import requests
 import requests_mock
 import responses
 import urllib3
+import urllib3.connection
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
