@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
-from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
@@ -20,6 +20,9 @@ from tests.web.host import (
     check_page,
     check_problem,
 )
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
 
 ROUTES = [
     ("GET", "/pkce/challenge"),
@@ -75,10 +78,9 @@ def send(host: Host, route: tuple[str, str], headers: dict[str, str], **options:
 )
 def test_foreign_host(name: str, route: tuple[str, str], keeping: Host) -> None:
     """A request for another host is refused before anything of it is read (DNS rebinding)."""
-    read = UnreadableBody()
+    arrives_with(keeping, HTTP_HOST=name)
     environ = {
-        "HTTP_HOST": name,
-        "wsgi.input": read,
+        "wsgi.input": UnreadableBody(),
         "CONTENT_LENGTH": "5",
         "CONTENT_TYPE": "application/json",
     }
@@ -86,6 +88,22 @@ def test_foreign_host(name: str, route: tuple[str, str], keeping: Host) -> None:
     members = check_problem(response, "host-unknown")
     assert "PKCE_PUBLIC_URL" in members["hint"]
     assert keeping.store.contents() == {}
+
+
+def arrives_with(host: Host, **changes: str | None) -> None:
+    """Have every request arrive with this in its environment, where None leaves a thing out.
+
+    Older test clients cannot send what no client should.
+    """
+    wsgi_app = host.app.wsgi_app
+
+    def changed(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        merged = {**environ, **changes}
+        return wsgi_app(
+            {name: value for name, value in merged.items() if value is not None}, start_response
+        )
+
+    host.app.wsgi_app = changed  # type: ignore[method-assign]
 
 
 class UnreadableBody:
@@ -108,33 +126,25 @@ def test_loopback_hosts(name: str, host: Host) -> None:
 
 def test_no_host_at_all(host: Host) -> None:
     """A request without a Host is no request to us."""
-
-    def without_host(environ: dict[str, Any], start_response: Any) -> Any:
-        del environ["HTTP_HOST"]
-        return wsgi_app(environ, start_response)
-
-    wsgi_app = host.app.wsgi_app
-    host.app.wsgi_app = without_host  # type: ignore[method-assign]
+    arrives_with(host, HTTP_HOST=None)
     check_problem(host.program().send("GET", "/pkce/challenge"), "host-unknown")
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [("PKCE_PUBLIC_URL", "https://app.example/shop"), ("SERVER_NAME", "app.example")],
-)
-def test_configured_host(setting: str, value: str, make_app: MakeApp) -> None:
-    """With a public URL, or Flask's SERVER_NAME, it is that one host, and no longer localhost."""
-    app = Flask("host", subdomain_matching=False)
-    host = make_app(app=app, PREFERRED_URL_SCHEME="https", **{setting: value})
-    for name, code in (("app.example", 200), ("app.example:8443", 200), ("localhost", 400)):
-        response = host.program().send(
-            "GET",
-            "/pkce/challenge",
-            base_url="http://app.example",
-            environ_overrides={"HTTP_HOST": name},
-        )
-        # Flask itself does not know a route for a host that is not its SERVER_NAME's.
-        assert response.status_code == code
+def test_public_url(make_app: MakeApp) -> None:
+    """With a public URL it is that one host, and no longer localhost."""
+    host = make_app(PKCE_PUBLIC_URL="https://app.example/shop")
+    for name, status in (("app.example", 200), ("app.example:8443", 200), ("localhost", 400)):
+        environ = {"HTTP_HOST": name}
+        response = host.program().send("GET", "/pkce/challenge", environ_overrides=environ)
+        assert response.status_code == status
+
+
+def test_server_name(make_app: MakeApp) -> None:
+    """Flask's SERVER_NAME stands for a public URL."""
+    host = make_app(SERVER_NAME="app.example", PREFERRED_URL_SCHEME="https")
+    response = host.program().code()
+    assert host.address == "https://app.example"
+    assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
 
 
 # -- Sec-Fetch-Site and Origin --------------------------------------------------------------
@@ -340,13 +350,7 @@ def test_other_peers(peer: str, local: Host) -> None:
 
 def test_unknown_peer(local: Host) -> None:
     """A server that does not tell the peer, such as on a Unix socket, has no local session."""
-    wsgi_app = local.app.wsgi_app
-
-    def without_peer(environ: dict[str, Any], start_response: Any) -> Any:
-        del environ["REMOTE_ADDR"]
-        return wsgi_app(environ, start_response)
-
-    local.app.wsgi_app = without_peer  # type: ignore[method-assign]
+    arrives_with(local, REMOTE_ADDR=None)
     assert not is_local(local.program().send("GET", "/pkce/challenge"))
 
 
@@ -364,13 +368,8 @@ def test_proxy_fix_does_not_help(local: Host) -> None:
 
 def test_proxy_fix_that_takes_the_headers_away(local: Host) -> None:
     """Also where something removed the header after ProxyFix read it."""
-
-    def remove(environ: dict[str, Any], start_response: Any) -> Any:
-        del environ["HTTP_X_FORWARDED_FOR"]
-        return wsgi_app(environ, start_response)
-
-    wsgi_app = local.app.wsgi_app
-    local.app.wsgi_app = ProxyFix(remove)  # type: ignore[method-assign]
+    arrives_with(local, HTTP_X_FORWARDED_FOR=None)
+    local.app.wsgi_app = ProxyFix(local.app.wsgi_app)  # type: ignore[method-assign]
     response = local.program().send(
         "GET",
         "/pkce/challenge",
