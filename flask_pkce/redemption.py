@@ -227,9 +227,10 @@ class Redemption:
         return Expectation(
             issuer=tenant.issuer,
             client_id=tenant.client_id,
-            algorithms=self._settings.algorithms,
+            algorithms=tenant.algorithms,
             leeway=self._settings.leeway,
             nonce=flow.nonce,
+            code=flow.code,
             authenticated_since=max(since, default=None),
             organization=request.organization if request is not None else None,
         )

@@ -152,6 +152,7 @@ class Settings:
             client_id=self.client_id,
             client_secret=self.client_secret,
             endpoint_hosts=self.endpoint_hosts,
+            algorithms=self.algorithms,
         )
 
     @property

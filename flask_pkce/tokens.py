@@ -85,7 +85,7 @@ class Refresh:
         expected = Expectation(
             issuer=grant.issuer,
             client_id=tenant.client_id,
-            algorithms=self._settings.algorithms,
+            algorithms=tenant.algorithms,
             leeway=self._settings.leeway,
             subject=grant.subject,
         )

@@ -122,9 +122,12 @@ def base64url(data: bytes) -> str:
     return urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def at_hash(access_token: str, *, hash_name: str = "sha256") -> str:
-    """The ``at_hash`` of an access token (OpenID Connect Core 3.1.3.6)."""
-    digest = hashlib.new(hash_name, access_token.encode()).digest()
+def half_hash(text: str, *, hash_name: str = "sha256") -> str:
+    """The ``at_hash`` of an access token, or the ``c_hash`` of a code.
+
+    OpenID Connect Core 3.1.3.6 and 3.3.2.11
+    """
+    digest = hashlib.new(hash_name, text.encode()).digest()
     return base64url(digest[: len(digest) // 2])
 
 

@@ -545,6 +545,25 @@ def test_tenant_that_changed(bench: Bench) -> None:
     assert bench.token_requests == 0
 
 
+@pytest.mark.parametrize("name", ["redeem", "refresh"])
+def test_algorithm_that_the_tenant_does_not_announce(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """An algorithm that the settings allow and the metadata does not name signs no ID token."""
+    tenant = dataclasses.replace(bench.engine.tenants.get(), algorithms=("ES256",))
+    session, flow = bench.bound()
+    if name == "redeem":
+        monkeypatch.setattr(bench.engine.tenants, "get", lambda: tenant)
+        with pytest.raises(IDTokenInvalid, match="algorithm that is not allowed"):
+            bench.redeem(session, flow)
+    else:
+        held = bench.redeem(session, flow).session
+        grant = held.value.grants[0]
+        monkeypatch.setattr(bench.engine.tenants, "get", lambda: tenant)
+        with pytest.raises(IDTokenInvalid, match="algorithm that is not allowed"):
+            bench.engine.refresh.refresh(held, grant)
+
+
 # -- what was asked for must hold --------------------------------------------------
 
 

@@ -128,6 +128,8 @@ class Expectation:
     leeway: int
     #: The nonce that was sent; None at a refresh.
     nonce: str | None = field(default=None, repr=False)
+    #: The code that was exchanged; None at a refresh.
+    code: str | None = field(default=None, repr=False)
     #: Unix seconds since when the user must have authenticated, if that was asked for.
     authenticated_since: float | None = None
     #: The organization that was asked for: an id (``org_…``) or a name.
@@ -157,9 +159,9 @@ def verify_id_token(
     alg = _algorithm(header, expected.algorithms)
     _check_signature(token, choose_key(keys, header.get("kid"), alg), alg)
     validate_claims(payload, expected, now=now)
-    at_hash = payload.get("at_hash")
-    if at_hash is not None and not _hash_fits(at_hash, access_token, alg):
-        raise IDTokenInvalid("The ID token has the at_hash of another access token.")
+    for claim, hashed in (("at_hash", access_token), ("c_hash", expected.code)):
+        if claim in payload and hashed is not None:
+            _check_hash(payload, claim, hashed, alg)
     return payload
 
 
@@ -209,10 +211,16 @@ def _check_signature(token: str, key: VerificationKey, alg: str) -> None:
         raise IDTokenInvalid("The signature of the ID token does not verify.") from None
 
 
-def _hash_fits(value: Any, token: str, alg: str) -> bool:
-    digest = hashlib.new(ALGORITHMS[alg][1], token.encode("ascii")).digest()
+def _check_hash(claims: Mapping[str, Any], claim: str, hashed: str, alg: str) -> None:
+    """Check that an ID token was issued with this access token, or for this code.
+
+    OpenID Connect Core 3.1.3.8 and 3.3.2.11
+    """
+    digest = hashlib.new(ALGORITHMS[alg][1], hashed.encode("ascii")).digest()
     expected = base64url(digest[: len(digest) // 2])
-    return isinstance(value, str) and hmac.compare_digest(value.encode(), expected.encode())
+    value = claims[claim]
+    if not isinstance(value, str) or not hmac.compare_digest(value.encode(), expected.encode()):
+        raise _wrong(claim)
 
 
 def validate_claims(claims: Mapping[str, Any], expected: Expectation, *, now: float) -> None:

@@ -30,6 +30,8 @@ class Registration:
     client_secret: str | None = field(default=None, repr=False)
     #: Hosts on which the tenant's endpoints may lie, besides the issuer's.
     endpoint_hosts: tuple[str, ...] = ()
+    #: The algorithms with which ID tokens may be signed.
+    algorithms: tuple[str, ...] = ("RS256",)
 
     @property
     def discovery_url(self) -> str:
@@ -92,8 +94,8 @@ class Tenant:
     end_session_endpoint: str | None
     #: Whether every authorization response carries ``iss`` (:rfc:`9207#section-3`).
     announces_iss: bool
-    #: The algorithms that the tenant signs ID tokens with; empty where it does not say.
-    id_token_algorithms: tuple[str, ...]
+    #: The algorithms with which ID tokens may be signed, and are.
+    algorithms: tuple[str, ...]
 
     @property
     def client_id(self) -> str:
@@ -105,7 +107,8 @@ def parse_metadata(document: Mapping[str, Any], registration: Registration) -> T
     """Check a tenant's metadata against our registration.
 
     :raises TenantMisconfigured: if the issuer is another one (:rfc:`8414#section-3.3`), a member
-        that is needed is missing, or an endpoint lies where it must not.
+        that is needed is missing, an endpoint lies where it must not, or ID tokens are signed
+        with algorithms that are not allowed.
     """
     issuer = document.get("issuer")
     expected = registration.issuer
@@ -137,7 +140,7 @@ def parse_metadata(document: Mapping[str, Any], registration: Registration) -> T
         revocation_endpoint=endpoint("revocation_endpoint"),
         end_session_endpoint=endpoint("end_session_endpoint"),
         announces_iss=document.get("authorization_response_iss_parameter_supported") is True,
-        id_token_algorithms=_strings(document.get("id_token_signing_alg_values_supported")),
+        algorithms=_common_algorithms(document, registration),
     )
 
 
@@ -160,7 +163,12 @@ def _check_endpoint(name: str, value: Any, *, hosts: Collection[str], plain_http
     return value
 
 
-def _strings(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        return ()
-    return tuple(item for item in value if isinstance(item, str))
+def _common_algorithms(document: Mapping[str, Any], registration: Registration) -> tuple[str, ...]:
+    """The allowed algorithms that the tenant uses; all of them where it does not say."""
+    announced = document.get("id_token_signing_alg_values_supported")
+    if not isinstance(announced, list):
+        return registration.algorithms
+    common = tuple(alg for alg in registration.algorithms if alg in announced)
+    if not common:
+        raise TenantMisconfigured("the tenant signs ID tokens with none of PKCE_ALGORITHMS")
+    return common

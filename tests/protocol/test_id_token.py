@@ -27,9 +27,9 @@ from tests.support import (
     CLIENT_ID,
     ISSUER,
     NOW,
-    at_hash,
     base64url,
     ec_key,
+    half_hash,
     id_claims,
     jwk,
     okp_key,
@@ -39,12 +39,15 @@ from tests.support import (
 )
 
 ACCESS_TOKEN = "the-access-token"
+CODE = "the-code"
+NULL = object()
 EXPECTED = Expectation(
     issuer=ISSUER,
     client_id=CLIENT_ID,
     algorithms=("RS256",),
     leeway=60,
     nonce="the-nonce",
+    code=CODE,
 )
 
 
@@ -88,7 +91,7 @@ def refused_claims(claim: str, claims: dict[str, Any], **kwargs: Any) -> None:
 
 def test_valid() -> None:
     """A token that is in order gives its claims, all of them."""
-    claims = id_claims(at_hash=at_hash(ACCESS_TOKEN), email="alice@example.com")
+    claims = id_claims(at_hash=half_hash(ACCESS_TOKEN), email="alice@example.com")
     assert verify(sign(claims)) == claims
 
 
@@ -113,10 +116,10 @@ def test_every_algorithm(alg: str) -> None:
     """Each algorithm verifies with a key of its kind, and hashes with its own hash."""
     key = _keys_for(alg)
     keys = key_set(jwk(key, kid="first", alg=alg))
-    hashed = at_hash(ACCESS_TOKEN, hash_name=ALGORITHMS[alg][1])
+    hashed = half_hash(ACCESS_TOKEN, hash_name=ALGORITHMS[alg][1])
     claims = id_claims(at_hash=hashed)
     assert verify(sign(claims, key, alg=alg), algorithms=(alg,), keys=keys) == claims
-    other = id_claims(at_hash=at_hash(ACCESS_TOKEN, hash_name="sha1"))
+    other = id_claims(at_hash=half_hash(ACCESS_TOKEN, hash_name="sha1"))
     refused(sign(other, key, alg=alg), "at_hash", algorithms=(alg,), keys=keys)
 
 
@@ -320,18 +323,31 @@ def test_subject_of_the_sign_in() -> None:
     "value",
     [
         pytest.param("A" * 22, id="N70g another"),
-        pytest.param(at_hash("another-token"), id="N70g of another token"),
-        pytest.param(at_hash(ACCESS_TOKEN) + "=", id="padding"),
-        pytest.param(at_hash(ACCESS_TOKEN)[:-1], id="shorter"),
+        pytest.param(half_hash("another-token"), id="N70g of another token"),
+        pytest.param(half_hash(ACCESS_TOKEN) + "=", id="padding"),
+        pytest.param(half_hash(ACCESS_TOKEN)[:-1], id="shorter"),
         pytest.param("", id="empty"),
         pytest.param("ä" * 22, id="beyond ASCII"),
         pytest.param(5, id="number"),
-        pytest.param([at_hash(ACCESS_TOKEN)], id="list"),
+        pytest.param([half_hash(ACCESS_TOKEN)], id="list"),
+        pytest.param(NULL, id="null"),
     ],
 )
 def test_hash_of_another_access_token(value: Any) -> None:
     """An ``at_hash``, where there is one, is that of the access token that came along."""
-    refused(sign(id_claims(at_hash=value)), "at_hash")
+    refused(sign(id_claims() | {"at_hash": None if value is NULL else value}), "at_hash")
+
+
+@pytest.mark.parametrize(
+    "value", ["A" * 22, half_hash("another-code"), half_hash(ACCESS_TOKEN), 5]
+)
+def test_c_hash(value: Any) -> None:
+    """A ``c_hash``, where there is one, is that of the code that was exchanged (N70h)."""
+    claims = id_claims(c_hash=half_hash(CODE))
+    assert verify(sign(claims)) == claims
+    refused(sign(id_claims(c_hash=value)), "c_hash")
+    # Without a code, at a refresh, it says nothing.
+    assert verify(sign(id_claims(c_hash=value)), code=None)
 
 
 @pytest.mark.parametrize(

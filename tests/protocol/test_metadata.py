@@ -125,9 +125,8 @@ def test_metadata() -> None:
     assert tenant.client_id == CLIENT_ID
     assert tenant.token_endpoint == f"{ISSUER}oauth/token"
     assert (tenant.userinfo_endpoint, tenant.revocation_endpoint) == (None, None)
-    assert tenant.id_token_algorithms == ("RS256",)
+    assert tenant.algorithms == ("RS256",)
     assert tenant.announces_iss is False
-    assert make_tenant().id_token_algorithms == ()
 
 
 @pytest.mark.parametrize(("said", "announced"), [(True, True), (False, False), ("true", False)])
@@ -219,7 +218,30 @@ def test_tenant_on_loopback() -> None:
     assert tenant.token_endpoint == "http://127.0.0.1:4000/oauth/token"
 
 
-@pytest.mark.parametrize("value", ["RS256", None, {"RS256": True}])
+@pytest.mark.parametrize("value", ["PS256", None, {"PS256": True}])
 def test_algorithms_that_are_no_list(value: Any) -> None:
-    """A member that is no list says nothing."""
-    assert make_tenant(id_token_signing_alg_values_supported=value).id_token_algorithms == ()
+    """A member that is no list says nothing, and every allowed algorithm may be used."""
+    registration = Registration(ISSUER, True, CLIENT_ID, algorithms=("RS256", "ES256"))
+    tenant = make_tenant(registration, id_token_signing_alg_values_supported=value)
+    assert tenant.algorithms == ("RS256", "ES256")
+
+
+@pytest.mark.parametrize(
+    ("announced", "common"),
+    [
+        (["HS256", "ES256"], ("ES256",)),
+        (["ES256", "RS256", "none"], ("RS256", "ES256")),
+        (["HS256", "none", 5], None),
+        ([], None),
+    ],
+)
+def test_algorithms(announced: list[Any], common: tuple[str, ...] | None) -> None:
+    """Only what is allowed and announced may sign an ID token; with nothing in common it says
+    so before any code is used up."""
+    registration = Registration(ISSUER, True, CLIENT_ID, algorithms=("RS256", "ES256"))
+    changes = {"id_token_signing_alg_values_supported": announced}
+    if common is None:
+        with pytest.raises(TenantMisconfigured, match="none of PKCE_ALGORITHMS"):
+            make_tenant(registration, **changes)
+    else:
+        assert make_tenant(registration, **changes).algorithms == common
