@@ -27,7 +27,7 @@ import requests
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 CACHE = HERE / ".cache"
-PATIENCE = 15
+PATIENCE = 60
 """Seconds until something that should happen counts as not happening."""
 
 LOOPBACK = ("localhost", "127.0.0.1")
@@ -227,7 +227,7 @@ class Server:
                     session.trust_env = False
                     session.get(self.url, timeout=PATIENCE, allow_redirects=False)
                 return
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 time.sleep(0.05)
         self.close()
         raise RuntimeError(f"the application did not start:\n{self.log()}")
