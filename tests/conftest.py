@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,27 @@ from flask_pkce import PKCEBlueprint
 from flask_pkce.engine import build_engine
 from flask_pkce.testing import LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
+from tests.canaries import Canaries
 from tests.web.host import CALLBACK, Browser, Clock, Host, ObservedStore
 
 MakeApp = Callable[..., Host]
 
 SECRET_KEY = "a key of the tests, long enough for anybody"
+
+
+@pytest.fixture(autouse=True)
+def canaries(monkeypatch: pytest.MonkeyPatch) -> Iterator[Canaries]:
+    """Every test logs at DEBUG, and no secret of it is in a log line or an error."""
+    canaries, root = Canaries(), logging.getLogger()
+    canaries.note("secret key", SECRET_KEY)
+    canaries.watch(monkeypatch)
+    level = root.level
+    root.addHandler(canaries)
+    root.setLevel(logging.DEBUG)
+    yield canaries
+    root.setLevel(level)
+    root.removeHandler(canaries)
+    assert not canaries.found_in(canaries.lines)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +67,9 @@ def tenant(clock: Clock, signing_keys: SigningKeys) -> LocalTenant:
 
 
 @pytest.fixture
-def make_app(clock: Clock, tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> MakeApp:
+def make_app(
+    clock: Clock, tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, canaries: Canaries
+) -> Iterator[MakeApp]:
     """Make a host application with the blueprint in it.
 
     Takes the settings, and, where a test has its own: a ``blueprint`` with hooks, an ``app`` with
@@ -58,6 +77,7 @@ def make_app(clock: Clock, tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch)
     """
     timed = functools.partial(build_engine, clock=clock, monotonic=clock)
     monkeypatch.setattr("flask_pkce.blueprint.build_engine", timed)
+    hosts: list[Host] = []
 
     def make(
         *,
@@ -83,9 +103,13 @@ def make_app(clock: Clock, tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch)
         address = engine.settings.public_url or "http://localhost"
         redirect_uris = [f"{address}{url_prefix}{CALLBACK}", *engine.settings.redirect_uris]
         tenant.register(redirect_uris=redirect_uris)
-        return Host(app, pkce, tenant, clock, store, address, url_prefix)
+        hosts.append(Host(app, pkce, tenant, clock, store, address, url_prefix, canaries))
+        return hosts[-1]
 
-    return make
+    yield make
+    for host in hosts:
+        kept = (f"{key} {value!r}" for key, value in host.store.contents().items())
+        assert not canaries.found_in(kept)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +18,7 @@ from flask_pkce.flow import Flow
 from flask_pkce.records import Held
 from flask_pkce.session import Session
 from flask_pkce.testing import AuthorizationAnswer, LocalTenant
+from tests.canaries import Canaries
 
 CALLBACK = "/pkce/response/code"
 
@@ -88,6 +89,7 @@ class Host:
     store: ObservedStore
     address: str = "http://localhost"
     prefix: str = ""
+    canaries: Canaries = field(default_factory=Canaries)
 
     @property
     def engine(self) -> Engine:
@@ -180,7 +182,16 @@ class Caller:
             **options,
         )
         check_headers(response)
+        self._check_secrets(response)
         return response
+
+    def _check_secrets(self, response: TestResponse) -> None:
+        """No address tells a secret but a ticket and what the tenant must have, no error any."""
+        location = response.headers.get("Location", "")
+        found_in = self.host.canaries.found_in
+        assert not found_in([location], except_for=("state", "nonce", "ticket"))
+        if response.status_code >= 400:
+            assert not found_in([response.text])
 
     # -- the five routes, as a program or a script calls them --------------------
 

@@ -1,0 +1,95 @@
+"""Secrets are noted where they are made, and looked for wherever a test leaves traces."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from flask_pkce.exchange import Exchange
+from flask_pkce.hooks import HookRunner
+from flask_pkce.protocol.metadata import Registration
+from flask_pkce.sessions import Sessions
+from flask_pkce.signing import Pointer, Signing
+
+#: Shorter values are what tests write down themselves.
+MIN_LENGTH = 20
+
+
+class Canaries(logging.Handler):
+    """The secrets of one test, and every line that was logged meanwhile, at all levels."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        #: What each secret is, by its value.
+        self.secrets: dict[str, str] = {}
+        self.lines: list[str] = []
+
+    def note(self, what: str, *values: str | None) -> None:
+        """Remember secrets."""
+        for value in values:
+            if value is not None and len(value) >= MIN_LENGTH:
+                self.secrets[value] = what
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep what is logged, as text and in all its parts."""
+        # The tenant of the tests tells Authlib's logger what it does.
+        if not record.name.startswith("authlib"):
+            line = logging.Formatter("%(name)s %(message)s").format(record)
+            self.lines.append(f"{line} {record.args!r}")
+
+    def found_in(self, texts: Iterable[str], *, except_for: Iterable[str] = ()) -> set[str]:
+        """What secrets there are in these texts."""
+        text = "\n".join(texts)
+        return {
+            what
+            for secret, what in self.secrets.items()
+            if what not in except_for and secret in text
+        }
+
+    def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Note secrets where they are made, and every error with its causes."""
+
+        def after(owner: type, name: str, note: Callable[..., None]) -> None:
+            original = getattr(owner, name)
+
+            def noted(*args: Any, **kwargs: Any) -> Any:
+                result = original(*args, **kwargs)
+                note(result, *args)
+                return result
+
+            monkeypatch.setattr(owner, name, noted)
+
+        def flow(held: Any, *_: Any) -> None:
+            if held is not None:
+                self.note("nonce", held.value.nonce)
+                self.note("state", held.value.state)
+                self.note("verifier", held.value.code_verifier)
+
+        def answer(ticket: str, _: Sessions, kept: Any) -> None:
+            self.note("ticket", ticket)
+            self.note("code", kept.code)
+
+        def tokens(response: Any, *_: Any) -> None:
+            self.note("access token", response.access_token)
+            self.note("refresh token", response.refresh_token)
+            self.note("ID token", response.id_token)
+
+        def cookie(value: str, _: Signing, pointer: Pointer) -> None:
+            self.note("cookie", value)
+
+        def registration(_: None, made: Registration, *__: Any) -> None:
+            self.note("client secret", made.client_secret)
+
+        def error(_: None, __: HookRunner, exc: BaseException) -> None:
+            self.lines.extend((*traceback.format_exception(exc), repr(exc)))
+
+        after(Sessions, "_new_flow", flow)
+        after(Sessions, "keep", answer)
+        after(Exchange, "obtain", tokens)
+        after(Signing, "sign_pointer", cookie)
+        after(Registration, "__init__", registration)
+        after(HookRunner, "on_error", error)
