@@ -87,9 +87,9 @@ def test_clear_while_the_tenant_is_down(
     """The session ends here in any case; that the tenant was not told is logged, and no secret."""
     signed_in = bench.sign_in()
     bench.tenant.faults.add(fault)
-    with caplog.at_level(logging.WARNING, "flask_pkce.exchange"):
-        assert clear(bench, signed_in.session) == [{"revoked": False}]
-    assert [record.message for record in caplog.records] == [f"revocation-failed: tenant-{fault}"]
+    assert clear(bench, signed_in.session) == [{"revoked": False}]
+    warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warnings == [f"revocation-failed: tenant-{fault}"]
 
 
 def test_first_failure_is_the_last_attempt(bench: Bench) -> None:
