@@ -214,7 +214,9 @@ class PKCEBlueprint(Blueprint):
         store = settings.store_url
         try:
             if not isinstance(store, Store):
-                store = open_store(str(store), default_folder=app.instance_path)
+                store = open_store(
+                    str(store), default_folder=app.instance_path, prefix=settings.store_prefix
+                )
             store.open()
         except (ValueError, StoreError) as exc:
             raise ConfigurationError(f"{name}: {exc}") from exc

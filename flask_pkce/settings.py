@@ -34,6 +34,7 @@ from .setting_values import (
     read_store,
     read_text,
 )
+from .stores.base import DEFAULT_PREFIX
 
 #: Bytes of a ``SECRET_KEY``, below which it counts as weak.
 MIN_SECRET_KEY_LENGTH = 16
@@ -92,8 +93,11 @@ class Settings:
         default="form_post", metadata=_from("RESPONSE_MODE", read_response_mode)
     )
     #: Where sign-ins are kept: ``sqlite:///pkce.db`` (relative to the instance folder, serves
-    #: all workers of one machine), ``memory://`` (one process), or a store object.
+    #: all workers of one machine), ``redis://host:6379/0`` (many machines), ``memory://`` (one
+    #: process), or a store object.
     store_url: Any = field(default="sqlite:///pkce.db", metadata=_from("STORE_URL", read_store))
+    #: What the keys begin with on a Redis server, which others may use too.
+    store_prefix: str = field(default=DEFAULT_PREFIX, metadata=_from("STORE_PREFIX", read_text))
     #: Seconds that a sign-in may take from start to end.
     flow_lifetime: int = field(
         default=600, metadata=_from("FLOW_LIFETIME", read_seconds(10, 3600))

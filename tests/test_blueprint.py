@@ -207,7 +207,8 @@ class SansIOApp(App):
         ({"PKCE_CLIENT_ID": None, "PKCE_SCOPE": "profile"}, ["PKCE_CLIENT_ID", "PKCE_SCOPE"]),
         ({"SECRET_KEY": None, "PKCE_TIMEOUT": "soon"}, ["SECRET_KEY", "PKCE_TIMEOUT"]),
         ({"SECRET_KEY": "dev"}, ["SECRET_KEY"]),
-        ({"PKCE_STORE_URL": "redis://localhost"}, ["PKCE_STORE_URL"]),
+        ({"PKCE_STORE_URL": "redis://127.0.0.1:1"}, ["PKCE_STORE_URL"]),
+        ({"PKCE_STORE_PREFIX": "\n"}, ["PKCE_STORE_PREFIX"]),
         ({"PKCE_STORE_URL": "nonsense"}, ["PKCE_STORE_URL"]),
         ({"PKCE_PUBLIC_URL": "http://app.example"}, ["PKCE_PUBLIC_URL"]),
         (

@@ -5,28 +5,40 @@ from __future__ import annotations
 import os
 from urllib.parse import unquote
 
-from .base import Store
+from .base import DEFAULT_PREFIX, Store
 from .memory import MemoryStore
 from .sqlite import SQLiteStore
 
 __all__ = ["MemoryStore", "SQLiteStore", "Store", "open_store"]
 
-_SUPPORTED = "supported are memory://, sqlite:///file and sqlite:////absolute/path"
+_SUPPORTED = (
+    "supported are memory://, sqlite:///file, sqlite:////absolute/path,"
+    " redis://host:6379/0, rediss:// and unix:///socket"
+)
 
 
-def open_store(url: str, *, default_folder: str | os.PathLike[str] | None = None) -> Store:
+def open_store(
+    url: str,
+    *,
+    default_folder: str | os.PathLike[str] | None = None,
+    prefix: str = DEFAULT_PREFIX,
+) -> Store:
     """Make the store that a URL names.
 
     ========================== =====================================================
     ``memory://``              the memory of this process
     ``sqlite:///name.db``      a file in ``default_folder``
     ``sqlite:////path/to.db``  a file of this absolute path
+    ``redis://host:6379/0``    a Redis or Valkey server, for many machines
+    ``rediss://host:6379/0``   the same over TLS
+    ``unix:///path/to.sock``   the same over a socket of this machine
     ========================== =====================================================
 
     A path is percent-decoded.
     Nothing is touched yet: `Store.open` connects and checks.
 
     :param default_folder: what a path is relative to; Flask's instance folder.
+    :param prefix: what the keys begin with on a server that others use too.
     :raises ValueError: if the URL names no store.  The message holds no more of the URL than its
         scheme, since there may be a password in it.
     """
@@ -40,12 +52,18 @@ def open_store(url: str, *, default_folder: str | os.PathLike[str] | None = None
             return MemoryStore()
         case "sqlite":
             return SQLiteStore(_sqlite_path(rest, default_folder))
-        case "redis" | "rediss" | "valkey" | "valkeys":
-            raise ValueError(
-                f"{scheme}:// comes in a later release and is not in this one: {_SUPPORTED}"
-            )
+        case "redis" | "rediss" | "unix" | "valkey" | "valkeys" as kind:
+            return _redis_store(f"{kind.replace('valkey', 'redis')}://{rest}", prefix)
         case _:
             raise ValueError(f"{scheme}:// is not a kind of store: {_SUPPORTED}")
+
+
+def _redis_store(url: str, prefix: str) -> Store:
+    try:
+        from .redis import connect
+    except ImportError:
+        raise ValueError("needs redis-py: pip install 'flask-pkce[redis]'") from None
+    return connect(url, prefix=prefix)
 
 
 def _sqlite_path(rest: str, default_folder: str | os.PathLike[str] | None) -> str:

@@ -32,6 +32,9 @@ import time
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+#: What keys begin with on a server that others use too, where nobody says otherwise.
+DEFAULT_PREFIX = "flask_pkce:"
+
 #: Seconds between the first two looks of a `Store.wait` that polls.
 FIRST_PAUSE = 0.02
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,9 +87,24 @@ def test_relative_path_without_folder() -> None:
         open_store("sqlite:///store.db")
 
 
-@pytest.mark.parametrize("scheme", ["redis", "rediss", "valkey", "valkeys"])
-def test_redis_is_not_there_yet(scheme: str) -> None:
-    """Redis is known and not supported yet, which the message says without the password."""
-    with pytest.raises(ValueError, match="later release and is not in this one") as caught:
-        open_store(f"{scheme}://:hunter2@localhost:6379/0")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hunter2@localhost:port/0",
+        "rediss://:hunter2@[localhost/0",
+        "redis://:hunter2@localhost/0?socket_timeout=soon",
+        "redis://:hunter2@localhost/0?no_such_option=1",
+    ],
+)
+def test_odd_urls_of_redis(url: str) -> None:
+    """What redis-py does not understand is refused, without the password."""
+    with pytest.raises(ValueError, match=r"rediss?:// is not followed by the address") as caught:
+        open_store(url)
     assert "hunter2" not in str(caught.value)
+
+
+def test_redis_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where redis-py is missing it is said how to install it."""
+    monkeypatch.setitem(sys.modules, "flask_pkce.stores.redis", None)
+    with pytest.raises(ValueError, match=r"pip install 'flask-pkce\[redis\]'"):
+        open_store("redis://localhost/0")
