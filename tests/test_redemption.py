@@ -306,6 +306,7 @@ def test_redeem_what_was_not_sent(bench: Bench) -> None:
 # -- the verifier ------------------------------------------------------------------
 
 
+@pytest.mark.requirement("PK-10")
 def test_verifier_that_does_not_fit(bench: Bench) -> None:
     """A wrong verifier is caught before the tenant is asked, and uses nothing up (N60)."""
     session, flow = bench.bound()
@@ -319,6 +320,7 @@ def test_verifier_that_does_not_fit(bench: Bench) -> None:
     assert bench.redeem(session, flow, code_verifier=verifier).code_verifier == verifier
 
 
+@pytest.mark.requirement("PK-10")
 def test_verifier_that_only_the_caller_knows(bench: Bench) -> None:
     """With the caller's own challenge, the caller brings the verifier."""
     session, flow = bench.bound(code_challenge=CHALLENGE, code_challenge_method="S256")
@@ -449,6 +451,7 @@ def test_put_back_after_the_session_was_cleared(bench: Bench, hooks: Hooks) -> N
     assert not bench.store._entries
 
 
+@pytest.mark.requirement("PK-9")
 @pytest.mark.parametrize(
     ("fault", "error", "code"),
     [
@@ -623,6 +626,7 @@ def test_organization(bench: Bench, asked: str, got: str) -> None:
             bench.redeem(sent.session, flow)
 
 
+@pytest.mark.requirement("PK-9")
 def test_code_of_another_sign_in(bench: Bench) -> None:
     """A code that was injected into another flow does not fit its verifier (N61, T3)."""
     stolen = bench.answer(bench.send()).code

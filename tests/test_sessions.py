@@ -124,6 +124,7 @@ def test_first_contact(desk: Desk) -> None:
     assert flow.value.expires_at == held.value.expires_at == NOW + LIFETIME
 
 
+@pytest.mark.requirement("PK-7")
 def test_random_values(desk: Desk) -> None:
     """State, nonce, verifier, pointer and ids are new each time, and none is made of another."""
     seen = set()
@@ -135,6 +136,7 @@ def test_random_values(desk: Desk) -> None:
     assert len(seen) == 18
 
 
+@pytest.mark.requirement("PK-2")
 def test_randomness_of_a_verifier(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A verifier is 32 bytes of the system's generator, of which nothing else is made
     (RFC 7636 7.1)."""

@@ -100,6 +100,7 @@ def test_prompt(prompt: str) -> None:
     assert read_seed({"prompt": prompt}).prompt == prompt
 
 
+@pytest.mark.requirement("PK-4")
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -76,12 +76,14 @@ def test_further_parameters() -> None:
     assert request.parameters() == {**PARAMETERS, **more, "login_hint": "alice"}
 
 
+@pytest.mark.requirement("PK-4")
 def test_additional_parameters_override_nothing() -> None:
     """A parameter of the protocol wins over an additional one of its name (N07)."""
     request = REQUEST.replace(additional={"state": "evil", "code_challenge_method": "plain"})
     assert request.parameters() == PARAMETERS
 
 
+@pytest.mark.requirement("PK-4", "PK-8")
 @pytest.mark.parametrize("announced", [None, [], ["plain"], ["S256", "plain"]])
 def test_challenge_whatever_is_announced(announced: list[str] | None) -> None:
     """Challenge, state and nonce are sent by ``S256`` alone, whatever the metadata say of PKCE:

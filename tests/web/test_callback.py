@@ -169,6 +169,7 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     assert host.engine.sessions.take_answer(ticket_of(kept)) is None
 
 
+@pytest.mark.requirement("PK-8")
 def test_ticket_of_another_browser(host: Host) -> None:
     """Whoever started the flow cannot fetch an answer that somebody else's browser delivered:
     the ticket is in that browser alone, and destroyed when it is used there."""

@@ -211,6 +211,7 @@ def test_equal_states_of_two_sessions(host: Host) -> None:
         assert claims["email"] == f"{user}@example.com"
 
 
+@pytest.mark.requirement("PK-10")
 def test_own_challenge(host: Host, browser: Browser) -> None:
     """With a caller's own challenge only that caller knows the verifier: /token needs it."""
     response = browser.code(state="mine", code_challenge=CHALLENGE, code_challenge_method="S256")

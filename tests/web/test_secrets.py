@@ -130,6 +130,7 @@ def errors(host: Host, caller: Caller, secrets: dict[str, str]) -> Iterator[str]
             yield host.program().send("POST", "/pkce/token", headers=tampered).text
 
 
+@pytest.mark.requirement("PK-6")
 @pytest.mark.parametrize("is_local", [False, True])
 def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list[Any]) -> None:
     """A whole sign-in, with every logger at DEBUG, tells no secret: not in a log line, not in an
@@ -148,6 +149,7 @@ def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list
         assert not [value for value in seen if secret in str(value)], name
 
 
+@pytest.mark.requirement("PK-6")
 @pytest.mark.parametrize("delivery", ["caller", "session"])
 def test_what_a_browser_sees(delivery: str, make_app: MakeApp, seen: list[Any]) -> None:
     """No page and no address on the way has the verifier, the code or a token; the tenant gets
