@@ -163,6 +163,7 @@ def test_what_no_flow_has_after_a_failure(bench: Bench) -> None:
         find(bench, later.session, code="x")
 
 
+@pytest.mark.requirement("AZ-3")
 @pytest.mark.parametrize("redirect_uri", [f"{CALLBACK}/", ELSEWHERE, "https://evil.example/"])
 def test_redirect_uri_of_another_flow(bench: Bench, redirect_uri: str) -> None:
     """The redirect URI is the flow's, to the byte."""
@@ -242,6 +243,7 @@ def test_redeem(bench: Bench, hooks: Hooks) -> None:
     assert redeemed.session.value.signed_in_until == NOW + 86400
 
 
+@pytest.mark.requirement("AZ-3")
 def test_redirect_uri_to_the_byte(tenant_keys: Path, hooks: Hooks) -> None:
     """Both endpoints get the redirect URI in the spelling of the settings (RFC 6749 4.1.3)."""
     odd = "http://127.0.0.1:5173/d%6fne?to=%2Fa+b&empty="
@@ -273,6 +275,7 @@ def test_redeem_in_the_local_session(bench: Bench) -> None:
     assert bench.sessions.load_local() == redeemed.session
 
 
+@pytest.mark.requirement("AZ-12")
 def test_redeem_for_a_confidential_client(tenant_keys: Path) -> None:
     """A confidential client gives its secret."""
     bench = Bench(tenant_keys, CLIENT_SECRET="top-secret")
@@ -336,6 +339,7 @@ def test_verifier_that_only_the_caller_knows(bench: Bench) -> None:
 # -- once --------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("AZ-9")
 def test_redeem_twice(bench: Bench) -> None:
     """Tokens are never answered a second time (N36)."""
     session, flow = bench.bound()
@@ -349,6 +353,7 @@ def test_redeem_twice(bench: Bench) -> None:
     assert bench.token_requests == 1
 
 
+@pytest.mark.requirement("AZ-9")
 def test_redeem_at_once(bench: Bench) -> None:
     """However many redeem a code at once, one does; the tenant is asked once (N37)."""
     session, flow = bench.bound()
@@ -374,6 +379,7 @@ def test_redeem_what_is_not_bound(bench: Bench, status: Status) -> None:
         bench.redeem(sent.session, flow)
 
 
+@pytest.mark.requirement("AZ-9")
 @pytest.mark.parametrize(
     ("meanwhile", "ends"),
     [

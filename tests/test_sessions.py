@@ -124,7 +124,7 @@ def test_first_contact(desk: Desk) -> None:
     assert flow.value.expires_at == held.value.expires_at == NOW + LIFETIME
 
 
-@pytest.mark.requirement("PK-7")
+@pytest.mark.requirement("PK-7", "AZ-19")
 def test_random_values(desk: Desk) -> None:
     """State, nonce, verifier, pointer and ids are new each time, and none is made of another."""
     seen = set()
@@ -179,6 +179,7 @@ def test_flow_that_is_on_the_list_alone(desk: Desk) -> None:
     assert list(desk.sessions.flows(held)) == [first]
 
 
+@pytest.mark.requirement("AZ-19")
 def test_store_holds_no_secrets(desk: Desk) -> None:
     """Neither a value nor a key of the store shows state, verifier or pointer."""
     held, flow, pointer = desk.sessions.start(None)

@@ -72,6 +72,7 @@ def test_state_of_another_form(signing: Signing, state: str) -> None:
     assert signing.read_state(state) is None
 
 
+@pytest.mark.requirement("AZ-19")
 @pytest.mark.parametrize(
     "forge",
     [

@@ -103,6 +103,7 @@ def test_document_that_is_a_page(mocked: requests_mock.Mocker) -> None:
 # -- tokens ------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("AZ-11")
 def test_request_token(mocked: requests_mock.Mocker) -> None:
     """The form goes to the token endpoint, once, and the answer comes back as it is."""
     mocked.post(TENANT.token_endpoint, json={"access_token": "x"}, headers=JSON)
@@ -115,6 +116,7 @@ def test_request_token(mocked: requests_mock.Mocker) -> None:
     }
 
 
+@pytest.mark.requirement("AZ-16")
 @pytest.mark.parametrize(
     ("status", "document", "cls"),
     [

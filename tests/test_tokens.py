@@ -122,6 +122,7 @@ def test_nothing_to_refresh(
 # -- refresh -----------------------------------------------------------------------
 
 
+@pytest.mark.requirement("AZ-18")
 def test_refresh(bench: Bench, hooks: Hooks) -> None:
     """New tokens come, the new refresh token takes the old one's place, observers hear of it."""
     signed_in = bench.sign_in()
@@ -184,6 +185,7 @@ def test_refresh_without_an_id_token(bench: Bench, hooks: Hooks) -> None:
     assert refreshed.response.claims == signed_in.response.claims
 
 
+@pytest.mark.requirement("AZ-18")
 def test_refresh_without_a_new_refresh_token(bench: Bench, hooks: Hooks) -> None:
     """A tenant that does not rotate leaves the refresh token as it is."""
     signed_in = bench.sign_in()
@@ -192,6 +194,7 @@ def test_refresh_without_a_new_refresh_token(bench: Bench, hooks: Hooks) -> None
     assert grant_of(refreshed.session).refresh_token == signed_in.response.refresh_token
 
 
+@pytest.mark.requirement("AZ-14")
 def test_refresh_without_a_scope(bench: Bench, hooks: Hooks) -> None:
     """A scope that is left out is that of the sign-in."""
     signed_in = bench.sign_in()

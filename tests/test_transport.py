@@ -65,6 +65,7 @@ def test_get(transport: Transport, mocked: requests_mock.Mocker) -> None:
     assert request.headers["Accept-Encoding"] == "identity"
 
 
+@pytest.mark.requirement("AZ-11")
 def test_post(transport: Transport, mocked: requests_mock.Mocker) -> None:
     """A form is sent encoded; an error's answer is one too."""
     mocked.post(URL, json={"error": "x"}, status_code=403, headers=JSON)

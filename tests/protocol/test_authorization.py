@@ -58,11 +58,13 @@ PARAMETERS = {
 # -- the request -----------------------------------------------------------------
 
 
+@pytest.mark.requirement("AZ-2")
 def test_parameters() -> None:
     """A request is sent with these parameters, and none that is empty."""
     assert REQUEST.parameters() == PARAMETERS
 
 
+@pytest.mark.requirement("AZ-2")
 def test_further_parameters() -> None:
     """Whatever else was asked for is sent too."""
     more = {
@@ -76,7 +78,7 @@ def test_further_parameters() -> None:
     assert request.parameters() == {**PARAMETERS, **more, "login_hint": "alice"}
 
 
-@pytest.mark.requirement("PK-4")
+@pytest.mark.requirement("PK-4", "AZ-2")
 def test_additional_parameters_override_nothing() -> None:
     """A parameter of the protocol wins over an additional one of its name (N07)."""
     request = REQUEST.replace(additional={"state": "evil", "code_challenge_method": "plain"})
@@ -101,6 +103,7 @@ def test_request_hides_its_secrets() -> None:
     assert "the-invitation" not in shown
 
 
+@pytest.mark.requirement("AZ-1")
 def test_authorization_url() -> None:
     """The address is the endpoint with each parameter once, encoded."""
     url = build_authorization_url(make_tenant(), REQUEST)
@@ -109,6 +112,7 @@ def test_authorization_url() -> None:
     assert parse_qsl(parts.query, strict_parsing=True) == list(PARAMETERS.items())
 
 
+@pytest.mark.requirement("AZ-1")
 def test_endpoint_with_a_query() -> None:
     """A query that the endpoint has already stays, and comes first (RFC 6749 3.1)."""
     tenant = make_tenant(authorization_endpoint=f"{ISSUER}authorize?p=b2c_1")
@@ -163,6 +167,7 @@ def test_scope_without_openid() -> None:
         validate_changed_request(REQUEST.replace(scope=("email",)), REQUEST)
 
 
+@pytest.mark.requirement("AZ-2")
 @pytest.mark.parametrize(
     "name", ["state", "redirect_uri", "response_type", "scope", "request", "request_uri"]
 )
@@ -183,6 +188,7 @@ def test_hook_that_returns_something_else(result: Any) -> None:
 # -- the answer ------------------------------------------------------------------
 
 
+@pytest.mark.requirement("AZ-5")
 def test_answer_with_a_code() -> None:
     """A code and a state are an answer; what is not known is ignored."""
     answer = parse_answer({"code": "c", "state": "s", "session_state": "x"})
@@ -191,6 +197,7 @@ def test_answer_with_a_code() -> None:
     assert parse_answer({"code": "c", "state": "s", "iss": "", "error": ""}) == answer
 
 
+@pytest.mark.requirement("AZ-6")
 def test_answer_with_an_error() -> None:
     """An error is an answer too; its description becomes one line (N31)."""
     answer = parse_answer(
@@ -203,6 +210,7 @@ def test_answer_with_an_error() -> None:
     assert parse_answer(address) == Answer(state="s", error="access_denied")
 
 
+@pytest.mark.requirement("AZ-8")
 def test_answer_with_tokens() -> None:
     """Tokens that nobody asked for in an answer are not read (RFC 9700 2.1.2)."""
     tokens = {"access_token": "a", "id_token": "e.y.J", "token_type": "Bearer", "expires_in": "9"}
@@ -212,6 +220,7 @@ def test_answer_with_tokens() -> None:
     assert caught.value.field == "code"
 
 
+@pytest.mark.requirement("AZ-7")
 def test_answer_with_both() -> None:
     """An answer with a code and an error is an error (N30)."""
     answer = parse_answer({"error": "access_denied", "code": "c", "state": "s"})
@@ -227,6 +236,7 @@ def test_answer_hides_its_secrets() -> None:
         assert "the-code" not in shown
 
 
+@pytest.mark.requirement("AZ-4")
 @pytest.mark.parametrize("parameters", [{"code": "c"}, {"code": "c", "state": ""}])
 def test_answer_without_a_state(parameters: dict[str, str]) -> None:
     """Without a state it is nobody's answer (N20)."""
@@ -235,6 +245,7 @@ def test_answer_without_a_state(parameters: dict[str, str]) -> None:
     assert (caught.value.error, caught.value.field) == ("invalid_state", "state")
 
 
+@pytest.mark.requirement("AZ-4", "AZ-6", "AZ-10")
 @pytest.mark.parametrize(
     ("parameters", "field"),
     [
@@ -260,6 +271,7 @@ def test_malformed_answer(parameters: dict[str, str], field: str) -> None:
     assert caught.value.field == field
 
 
+@pytest.mark.requirement("AZ-10")
 def test_longest_code_and_state() -> None:
     """A code of 4096 characters and a state of 512 are taken."""
     answer = parse_answer({"state": "s" * 512, "code": "c" * 4096})
@@ -305,6 +317,7 @@ def test_valid_answer() -> None:
     assert response == AuthorizationResponse(code="c", state="s", issuer=ISSUER)
 
 
+@pytest.mark.requirement("AZ-6")
 def test_answer_to_another_request() -> None:
     """The state of another request is refused, before anything else is read."""
     answer = Answer(state="other", error="access_denied", iss="https://evil.example/")
@@ -327,6 +340,7 @@ def test_answer_with_neither_code_nor_error() -> None:
     assert caught.value.error == "server_error"
 
 
+@pytest.mark.requirement("AZ-6")
 @pytest.mark.parametrize(
     ("error", "cls"),
     [

@@ -171,6 +171,7 @@ def test_missing_member(name: str) -> None:
         parse_metadata(document, REGISTRATION)
 
 
+@pytest.mark.requirement("AZ-1")
 @pytest.mark.parametrize(
     "name",
     [

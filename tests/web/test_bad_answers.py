@@ -58,6 +58,7 @@ ANSWERS: dict[str, tuple[str, str, str]] = {
 }
 
 
+@pytest.mark.requirement("AZ-4")
 @pytest.mark.parametrize(("form", "code", "field"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
     """A malformed answer is refused by name, from a program, from a page, and in a query."""
@@ -153,6 +154,7 @@ def test_state_of_another_key(caller: Caller, make_app: MakeApp) -> None:
     assert "SECRET_KEY" in members["hint"]
 
 
+@pytest.mark.requirement("AZ-19")
 def test_state_of_another_session(caller: Caller) -> None:
     """A state of another session is refused, at every route, in no other words than for one
     that does not exist any more."""

@@ -315,6 +315,7 @@ def hosts(make_app: MakeApp) -> dict[str, Host]:
     }
 
 
+@pytest.mark.requirement("AZ-17")
 @settings(
     max_examples=300,
     deadline=None,

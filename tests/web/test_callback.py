@@ -169,7 +169,7 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     assert host.engine.sessions.take_answer(ticket_of(kept)) is None
 
 
-@pytest.mark.requirement("PK-8")
+@pytest.mark.requirement("PK-8", "AZ-19")
 def test_ticket_of_another_browser(host: Host) -> None:
     """Whoever started the flow cannot fetch an answer that somebody else's browser delivered:
     the ticket is in that browser alone, and destroyed when it is used there."""
@@ -360,6 +360,7 @@ def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     check_problem(browser.token(), "access-denied")
 
 
+@pytest.mark.requirement("AZ-6")
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -377,6 +378,7 @@ def test_errors_of_their_own(error: str, code: str, host: Host, browser: Browser
     check_problem(browser.respond(state=state, error=error), code)
 
 
+@pytest.mark.requirement("AZ-6")
 def test_other_error(host: Host, browser: Browser) -> None:
     """Any other error of the tenant is told by the tenant's own word."""
     state, _ = browser.begin()
@@ -385,6 +387,7 @@ def test_other_error(host: Host, browser: Browser) -> None:
     assert "(The tenant says: so it is)" in members["detail"]
 
 
+@pytest.mark.requirement("AZ-6")
 def test_description_is_escaped(host: Host, browser: Browser) -> None:
     """What a stranger wrote is text on our page, never HTML."""
     state, _ = browser.begin()
@@ -395,6 +398,7 @@ def test_description_is_escaped(host: Host, browser: Browser) -> None:
     assert "&lt;script&gt;" in page
 
 
+@pytest.mark.requirement("AZ-7")
 def test_code_and_error(host: Host, browser: Browser) -> None:
     """An answer with both a code and an error is an error."""
     state, _ = browser.begin()
@@ -567,6 +571,7 @@ def test_exchange_by_the_callback(response_mode: str, make_app: MakeApp) -> None
     assert browser.send("GET", "/pkce/user").get_json()["sub"] == "auth0|alice"
 
 
+@pytest.mark.requirement("AZ-9")
 def test_exchange_once(keeping: Host) -> None:
     """Reloading the callback exchanges nothing again, and ends where the first did."""
     browser = keeping.browser()

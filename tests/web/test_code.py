@@ -96,6 +96,7 @@ def test_empty_body(host: Host, browser: Browser) -> None:
     }
 
 
+@pytest.mark.requirement("AZ-2")
 def test_full_body(wide: Host) -> None:
     """Every parameter of ``SeededPKCE`` and ``ADDITIONAL_PARAMETERS`` arrives at the tenant."""
     browser = wide.browser()

@@ -98,6 +98,7 @@ def test_empty_body_never_refreshes(host: Host, browser: Browser) -> None:
     assert host.token_requests == asked
 
 
+@pytest.mark.requirement("AZ-18")
 def test_rotation_is_stored(host: Host, browser: Browser) -> None:
     """The new refresh token takes the place of the old one, again and again."""
     tokens = [sign_in(host, browser)["auth0"]["oAuth"]["token"]["refresh_token"]]

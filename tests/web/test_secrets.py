@@ -178,6 +178,7 @@ def test_what_a_browser_sees(delivery: str, make_app: MakeApp, seen: list[Any]) 
     assert "code_verifier" in asked[0].fields
 
 
+@pytest.mark.requirement("AZ-13")
 def test_addresses_that_are_called(secretive: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """What we send to the tenant stands in forms, and no address has a parameter."""
     session = secretive.engine.transport.session
