@@ -116,6 +116,7 @@ def test_nesting(tenant: LocalTenant) -> None:
         assert flask.url_for("shop.pkce.challenge") == "/shop/auth/pkce/challenge"
 
 
+@pytest.mark.requirement("BC-4", "BC-19")
 def test_several_blueprints(make_app: MakeApp, tenant: LocalTenant) -> None:
     """Several blueprints in one application have settings, cookies and sessions of their own."""
     users, staff = PKCEBlueprint(), PKCEBlueprint("staff", config_prefix="STAFF_PKCE_")

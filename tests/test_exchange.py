@@ -31,6 +31,7 @@ def exchange(bench: Bench) -> Exchange:
     )
 
 
+@pytest.mark.requirement("BC-7")
 def test_order(tenant_keys: Path) -> None:
     """The hook before, the call, the verification, the hook after; then it is stored."""
     hooks = Hooks()

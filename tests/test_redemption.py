@@ -484,6 +484,7 @@ def test_failed(bench: Bench, fault: str, error: type[PKCEError], code: str) -> 
     assert bench.token_requests == before <= 1
 
 
+@pytest.mark.requirement("BC-6", "BC-7")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -557,6 +558,7 @@ def test_malformed_key_among_the_tenants(bench: Bench) -> None:
     assert bench.sign_in().response.claims
 
 
+@pytest.mark.requirement("BC-5")
 def test_tenant_that_changed(bench: Bench) -> None:
     """The code of another tenant does not go to this one."""
     session, flow = bench.bound()
@@ -632,7 +634,7 @@ def test_organization(bench: Bench, asked: str, got: str) -> None:
             bench.redeem(sent.session, flow)
 
 
-@pytest.mark.requirement("PK-9")
+@pytest.mark.requirement("PK-9", "BC-2", "BC-6")
 def test_code_of_another_sign_in(bench: Bench) -> None:
     """A code that was injected into another flow does not fit its verifier (N61, T3)."""
     stolen = bench.answer(bench.send()).code

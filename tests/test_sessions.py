@@ -189,6 +189,7 @@ def test_store_holds_no_secrets(desk: Desk) -> None:
     assert not any(str(secret) in shown for secret in secrets)
 
 
+@pytest.mark.requirement("BC-19")
 def test_two_blueprints(desk: Desk) -> None:
     """Two blueprints on one store have nothing in common."""
     _, flow, pointer = desk.sessions.start(None)

@@ -103,6 +103,7 @@ def test_state_of_another_key(signing: Signing) -> None:
     assert "do all workers share SECRET_KEY?" in caught.value.hint
 
 
+@pytest.mark.requirement("BC-19")
 def test_state_of_another_blueprint(signing: Signing) -> None:
     """One blueprint does not take the other's states."""
     with pytest.raises(StateForged):

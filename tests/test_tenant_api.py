@@ -43,6 +43,7 @@ def test_timeout() -> None:
 # -- metadata and keys -------------------------------------------------------------
 
 
+@pytest.mark.requirement("BC-11")
 def test_discover(mocked: requests_mock.Mocker) -> None:
     """The metadata is fetched from its well-known place, and checked."""
     mocked.get(REGISTRATION.discovery_url, json=metadata(), headers=JSON)
@@ -103,7 +104,7 @@ def test_document_that_is_a_page(mocked: requests_mock.Mocker) -> None:
 # -- tokens ------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("AZ-11")
+@pytest.mark.requirement("AZ-11", "BC-5")
 def test_request_token(mocked: requests_mock.Mocker) -> None:
     """The form goes to the token endpoint, once, and the answer comes back as it is."""
     mocked.post(TENANT.token_endpoint, json={"access_token": "x"}, headers=JSON)

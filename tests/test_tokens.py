@@ -202,6 +202,7 @@ def test_refresh_without_a_scope(bench: Bench, hooks: Hooks) -> None:
     assert refresh(bench, signed_in.session).response.scope == signed_in.response.scope
 
 
+@pytest.mark.requirement("BC-16")
 def test_refresh_token_that_the_tenant_took_back(bench: Bench) -> None:
     """A refresh token that the tenant does not take ends the sign-in (N64)."""
     signed_in = bench.sign_in()
@@ -256,6 +257,7 @@ def test_tenant_that_cannot_be_reached(bench: Bench, fault: str, error: type[Exc
     assert current(bench, signed_in.session) == signed_in.session.value
 
 
+@pytest.mark.requirement("BC-5")
 def test_sign_in_at_another_tenant(bench: Bench) -> None:
     """A refresh token of another tenant does not go to this one."""
     signed_in = bench.sign_in()

@@ -106,6 +106,7 @@ def test_local_path(path: str) -> None:
     assert is_local_path(path)
 
 
+@pytest.mark.requirement("BC-1")
 @pytest.mark.parametrize(
     "path",
     [
@@ -149,6 +150,7 @@ def _as_a_browser(path: str) -> str:
     return "".join(char for char in path if char not in "\t\r\n").strip().replace("\\", "/")
 
 
+@pytest.mark.requirement("BC-1")
 @given(st.text("/\\.%2fF5cCeE?#:@a\t\n ", max_size=24))
 @example("/%2f/evil")
 def test_a_local_path_stays(path: str) -> None:

@@ -58,7 +58,7 @@ PARAMETERS = {
 # -- the request -----------------------------------------------------------------
 
 
-@pytest.mark.requirement("AZ-2")
+@pytest.mark.requirement("AZ-2", "BC-8")
 def test_parameters() -> None:
     """A request is sent with these parameters, and none that is empty."""
     assert REQUEST.parameters() == PARAMETERS

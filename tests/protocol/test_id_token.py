@@ -266,6 +266,7 @@ def test_no_time_of_authentication(auth_time: Any) -> None:
 # -- nonce, subject, access token, organization ----------------------------------
 
 
+@pytest.mark.requirement("BC-2")
 @pytest.mark.parametrize(
     "nonce",
     [

@@ -55,6 +55,7 @@ def test_bad_domain(text: str, fault: str) -> None:
         parse_domain(text)
 
 
+@pytest.mark.requirement("BC-11")
 def test_registration() -> None:
     """A registration tells where the metadata lies, and never its secret."""
     registration = Registration(ISSUER, True, CLIENT_ID, "top-secret")
@@ -112,6 +113,7 @@ def test_domain_over_http() -> None:
     assert not local.names("127.0.0.1")
 
 
+@pytest.mark.requirement("BC-11")
 def test_metadata() -> None:
     """What the library needs of a tenant's metadata, and nothing that is made up."""
     tenant = make_tenant(

@@ -130,6 +130,7 @@ STATES = {
 }
 
 
+@pytest.mark.requirement("BC-2")
 @pytest.mark.parametrize(("state", "code"), STATES.values(), ids=STATES.keys())
 def test_state(state: str, code: str, caller: Caller) -> None:
     """A state that is unknown, and one that nobody signed, are told apart."""
@@ -154,7 +155,7 @@ def test_state_of_another_key(caller: Caller, make_app: MakeApp) -> None:
     assert "SECRET_KEY" in members["hint"]
 
 
-@pytest.mark.requirement("AZ-19")
+@pytest.mark.requirement("AZ-19", "BC-2")
 def test_state_of_another_session(caller: Caller) -> None:
     """A state of another session is refused, at every route, in no other words than for one
     that does not exist any more."""

@@ -46,7 +46,7 @@ def shortened(names: Iterable[str]) -> list[str]:
 # -- SeededPKCE ------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("PK-4", "PK-5")
+@pytest.mark.requirement("PK-4", "PK-5", "BC-8")
 @pytest.mark.parametrize(("body", "code", "field"), SEEDS.values(), ids=shortened(SEEDS))
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``SeededPKCE`` that is not what it must be is named, and nothing is started."""
@@ -74,7 +74,7 @@ def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
 # -- TokenizedPKCE ---------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("PK-1")
+@pytest.mark.requirement("PK-1", "BC-9")
 @pytest.mark.parametrize(("body", "code", "field"), TOKENS.values(), ids=shortened(TOKENS))
 def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``TokenizedPKCE`` that is not what it must be is named; the tenant is not
@@ -186,6 +186,7 @@ def test_unknown_paths_are_the_hosts(host: Host) -> None:
         assert host.app.test_client().get(path).content_type.startswith("text/html")
 
 
+@pytest.mark.requirement("BC-1")
 @pytest.mark.parametrize(
     "return_to",
     [

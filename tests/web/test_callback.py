@@ -47,6 +47,7 @@ def test_post_touches_nothing(host: Host, browser: Browser) -> None:
     assert host.status_of(browser, state) == "sent"
 
 
+@pytest.mark.requirement("BC-13")
 def test_code_is_never_in_a_url(host: Host, browser: Browser) -> None:
     """The browser is sent on with the ticket alone, on the same path."""
     _, url = browser.begin()
@@ -134,6 +135,7 @@ def test_nothing_is_cached(host: Host, browser: Browser) -> None:
         assert response.headers["Cache-Control"] == "no-store, private"
 
 
+@pytest.mark.requirement("BC-12")
 def test_pages_load_nothing(keeping: Host, make_app: MakeApp) -> None:
     """The pages of the callback name no other site, and tell none where they were
     (RFC 9700 4.2.4)."""
@@ -169,7 +171,7 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     assert host.engine.sessions.take_answer(ticket_of(kept)) is None
 
 
-@pytest.mark.requirement("PK-8", "AZ-19")
+@pytest.mark.requirement("PK-8", "AZ-19", "BC-2", "BC-20")
 def test_ticket_of_another_browser(host: Host) -> None:
     """Whoever started the flow cannot fetch an answer that somebody else's browser delivered:
     the ticket is in that browser alone, and destroyed when it is used there."""
@@ -310,6 +312,7 @@ def test_strict_cookies(response_mode: str, make_app: MakeApp) -> None:
 # -- query -----------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("BC-13")
 def test_query_ends_at_a_clean_url(make_app: MakeApp) -> None:
     """A GET with ``code`` binds at once, and the browser goes on to an address without it."""
     host = make_app(PKCE_RESPONSE_MODE="query")
@@ -517,6 +520,7 @@ def test_schema_of_the_flow(host: Host, browser: Browser) -> None:
     assert response.get_json()["result"]["schema"] == schema
 
 
+@pytest.mark.requirement("BC-3")
 def test_first_bound_answer_wins(host: Host, browser: Browser) -> None:
     """The first bound answer wins, also against an error that comes later."""
     state, _ = browser.begin()
@@ -557,6 +561,7 @@ def keeping(make_app: MakeApp) -> Host:
     )
 
 
+@pytest.mark.requirement("BC-14")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_exchange_by_the_callback(response_mode: str, make_app: MakeApp) -> None:
     """The callback's GET exchanges the code itself, renews the pointer, and goes on."""

@@ -111,6 +111,7 @@ def test_page(host: Host, browser: Browser) -> None:
     assert not browser.has_cookie
 
 
+@pytest.mark.requirement("BC-14")
 def test_where_a_browser_goes(make_app: MakeApp) -> None:
     """With ``redirects.unauthenticated`` a browser goes there; a program gets its 204."""
     host = make_app(PKCE_UNAUTHENTICATED_URL="/bye")

@@ -373,6 +373,7 @@ def test_other_parameters(changed: dict[str, Any], field: str, wide: Host) -> No
 # -- browsers -----------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("BC-14")
 def test_login_button(host: Host, browser: Browser) -> None:
     """A form with a button is a login: 303 to the authorization URL, and a session."""
     response = browser.submit("/pkce/code")
@@ -490,6 +491,7 @@ def test_delivery_session_refuses_secrets(
     assert host.store.contents() == {}
 
 
+@pytest.mark.requirement("BC-20")
 def test_program_without_cookies(host: Host) -> None:
     """Without cookies and local session a flow can be started, and not gone on with; the hint
     names the setting."""

@@ -147,6 +147,7 @@ def test_server_name(make_app: MakeApp) -> None:
     assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
 
 
+@pytest.mark.requirement("BC-15")
 @pytest.mark.parametrize("public_url", [None, "https://app.example/shop"])
 def test_forwarded_address(public_url: str | None, make_app: MakeApp) -> None:
     """Nobody chooses the redirect URI by what proxies add."""
@@ -164,6 +165,7 @@ def test_forwarded_address(public_url: str | None, make_app: MakeApp) -> None:
     assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
 
 
+@pytest.mark.requirement("BC-15")
 def test_forwarded_address_that_the_host_trusts(make_app: MakeApp) -> None:
     """With ``ProxyFix`` it is the public URL still, and a strange host is refused."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -278,6 +280,7 @@ def test_callback_without_user_activation(user: str | None, host: Host) -> None:
     assert "Signed in" in browser.send("GET", where, headers=headers).text
 
 
+@pytest.mark.requirement("BC-17")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("dest", ["iframe", "frame", "embed", "object", "fencedframe", ""])
 def test_callback_in_a_frame(dest: str, method: str, host: Host) -> None:
@@ -462,6 +465,7 @@ def test_foreign_page_reaches_no_local_session(local: Host) -> None:
     check_problem(local.program().send("POST", "/pkce/clear", headers=headers), "origin-refused")
 
 
+@pytest.mark.requirement("BC-20")
 @pytest.mark.parametrize(
     "elsewhere",
     [
