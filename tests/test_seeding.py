@@ -115,7 +115,7 @@ def test_userinfo_endpoint_for_an_audience() -> None:
     assert build(seed(audience=f"{ISSUER}userinfo"), AUDIENCE="api").audience == "api"
 
 
-@pytest.mark.requirement("AZ-2", "BC-21")
+@pytest.mark.requirement("AZ-2", "BC-21", "NA-3")
 @pytest.mark.parametrize(
     ("asked", "field"),
     [

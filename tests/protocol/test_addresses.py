@@ -25,6 +25,7 @@ def test_loopback(host: str) -> None:
     assert is_loopback_host(host)
 
 
+@pytest.mark.requirement("NA-4")
 @pytest.mark.parametrize(
     "host",
     ["", "localhost.example", "127.0.0.1.example", "10.0.0.1", "[::2]", "0.0.0.0", "2130706433"],
@@ -57,6 +58,7 @@ def test_brackets_of_an_ipv6_literal() -> None:
     assert host_of(urlsplit("/path")) == ""
 
 
+@pytest.mark.requirement("NA-4")
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

@@ -340,7 +340,7 @@ def test_answer_with_neither_code_nor_error() -> None:
     assert caught.value.error == "server_error"
 
 
-@pytest.mark.requirement("AZ-6")
+@pytest.mark.requirement("AZ-6", "NA-7")
 @pytest.mark.parametrize(
     ("error", "cls"),
     [

@@ -363,7 +363,7 @@ def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     check_problem(browser.token(), "access-denied")
 
 
-@pytest.mark.requirement("AZ-6")
+@pytest.mark.requirement("AZ-6", "NA-7")
 @pytest.mark.parametrize(
     ("error", "code"),
     [

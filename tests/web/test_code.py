@@ -384,6 +384,7 @@ def test_login_button(host: Host, browser: Browser) -> None:
     assert "Signed in" in browser.arrive(answer).text
 
 
+@pytest.mark.requirement("NA-1")
 def test_page_of_the_tenant_is_for_browsers(host: Host, browser: Browser) -> None:
     """The page on which a person signs in is never fetched by us, nor passed on."""
     browser.code()
