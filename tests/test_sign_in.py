@@ -566,7 +566,7 @@ def test_bind_an_error(bench: Bench) -> None:
             bench.engine.sign_in.bind(held, late)
 
 
-@pytest.mark.requirement("BC-4")
+@pytest.mark.requirement("BC-4", "IS-1", "IS-4")
 @pytest.mark.parametrize("error", [None, "access_denied"])
 def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> None:
     """An answer of another issuer leaves the flow untouched (N48, N51)."""

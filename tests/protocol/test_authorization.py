@@ -281,6 +281,7 @@ def test_longest_code_and_state() -> None:
 # -- whose answer it is ----------------------------------------------------------
 
 
+@pytest.mark.requirement("IS-1")
 @pytest.mark.parametrize(
     "iss",
     [
@@ -297,6 +298,7 @@ def test_answer_of_another_issuer(iss: str, announced: bool) -> None:
         check_issuer(Answer(state="s", code="c", iss=iss), tenant)
 
 
+@pytest.mark.requirement("IS-2")
 def test_issuer_that_was_announced() -> None:
     """Where the tenant announces ``iss``, an answer without it is refused (N49)."""
     tenant = make_tenant(authorization_response_iss_parameter_supported=True)
@@ -305,6 +307,7 @@ def test_issuer_that_was_announced() -> None:
     check_issuer(Answer(state="s", code="c", iss=ISSUER), tenant)
 
 
+@pytest.mark.requirement("IS-3")
 def test_issuer_that_was_not_announced() -> None:
     """Auth0 sends no ``iss``, and need not."""
     check_issuer(Answer(state="s", code="c"), make_tenant())
@@ -326,6 +329,7 @@ def test_answer_to_another_request() -> None:
     assert type(caught.value) is FlowError
 
 
+@pytest.mark.requirement("IS-4")
 def test_error_of_another_issuer() -> None:
     """The error of another issuer is not interpreted (N51)."""
     answer = Answer(state="s", error="access_denied", iss="https://evil.example/")

@@ -131,6 +131,7 @@ def test_metadata() -> None:
     assert tenant.announces_iss is False
 
 
+@pytest.mark.requirement("IS-2")
 @pytest.mark.parametrize(("said", "announced"), [(True, True), (False, False), ("true", False)])
 def test_announcement_of_iss(said: Any, announced: bool) -> None:
     """Only the boolean announces that answers carry ``iss``."""

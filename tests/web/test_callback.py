@@ -430,6 +430,7 @@ def test_iss_fits(response_mode: str, announcing: LocalTenant, make_app: MakeApp
     assert "Signed in" in browser.arrive(answer).text
 
 
+@pytest.mark.requirement("IS-1", "IS-2", "IS-4")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 @pytest.mark.parametrize("answered", [{"code": "a-code"}, {"error": "access_denied"}])
 @pytest.mark.parametrize("iss", ["https://attacker.example/", "https://tenant.example", None])
@@ -453,6 +454,7 @@ def test_iss_does_not_fit(
     assert host.status_of(browser, state) == "sent"
 
 
+@pytest.mark.requirement("IS-3")
 def test_iss_of_a_tenant_that_announces_none(host: Host, browser: Browser) -> None:
     """An ``iss`` that nobody announced must fit all the same."""
     state, _ = browser.begin()
@@ -463,6 +465,7 @@ def test_iss_of_a_tenant_that_announces_none(host: Host, browser: Browser) -> No
     assert "Signed in" in browser.arrive({**answer, "iss": host.tenant.issuer}).text
 
 
+@pytest.mark.requirement("IS-2")
 def test_program_passes_on_without_iss(announcing: LocalTenant, make_app: MakeApp) -> None:
     """The published API has no member for ``iss``: a program's answer need not have it, and one
     that it has must fit."""
