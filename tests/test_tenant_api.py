@@ -50,6 +50,7 @@ def test_discover(mocked: requests_mock.Mocker) -> None:
     assert API.discover(REGISTRATION) == TENANT
 
 
+@pytest.mark.requirement("MD-1")
 def test_discover_another_issuer(mocked: requests_mock.Mocker) -> None:
     """Metadata of another issuer is the operator's mistake, and nothing is sent there (N78)."""
     mocked.get(
@@ -82,6 +83,7 @@ def test_document_that_is_not_there(mocked: requests_mock.Mocker, status: int) -
         API.fetch_keys(TENANT)
 
 
+@pytest.mark.requirement("MD-7")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_document_that_is_elsewhere(mocked: requests_mock.Mocker, status: int) -> None:
     """Neither metadata nor keys are fetched from where a redirect leads (N82)."""
@@ -217,6 +219,7 @@ def test_revoke(mocked: requests_mock.Mocker, status: int, revoked: bool, said: 
     assert parse_qs(request.text)["token"] == ["the-token"]
 
 
+@pytest.mark.requirement("MD-9")
 def test_revoke_where_that_is_not_possible(mocked: requests_mock.Mocker) -> None:
     """A tenant without revocation endpoint is not asked."""
     assert API.revoke(make_tenant(revocation_endpoint=None), "the-token") is False

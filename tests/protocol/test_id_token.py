@@ -597,6 +597,7 @@ def test_key_without_an_id() -> None:
         verify(sign(id_claims()), keys=keys)
 
 
+@pytest.mark.requirement("MD-8")
 def test_decoys() -> None:
     """Keys with the same ``kid`` and another kind or algorithm do not confuse (N76)."""
     decoys = [
@@ -611,6 +612,7 @@ def test_decoys() -> None:
     assert verify(sign(id_claims()), keys=keys)
 
 
+@pytest.mark.requirement("MD-8")
 def test_two_keys_that_fit() -> None:
     """Of two keys with the same ``kid`` that fit, neither is guessed."""
     two = key_set(jwk(rsa_key(), kid="first"), jwk(rsa_key("another"), kid="first"))
@@ -635,6 +637,7 @@ def test_curve_of_the_algorithm() -> None:
 GOOD = jwk(rsa_key(), kid="first")
 
 
+@pytest.mark.requirement("MD-8")
 @pytest.mark.parametrize(
     "member",
     [
@@ -665,6 +668,7 @@ def test_member_that_is_no_key(member: Any) -> None:
     assert verify(sign(id_claims()), keys=keys)
 
 
+@pytest.mark.requirement("MD-8")
 @pytest.mark.parametrize(("size", "taken"), [(1024, 0), (2048, 1)])
 def test_size_of_an_rsa_key(size: int, taken: int) -> None:
     """An RSA key of fewer than 2048 bits is left out."""
