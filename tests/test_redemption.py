@@ -209,6 +209,7 @@ def test_code_of_a_flow_that_was_not_sent(bench: Bench) -> None:
 # -- redeem ------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("ID-14")
 def test_redeem(bench: Bench, hooks: Hooks) -> None:
     """A code is exchanged, the ID token verified, the session signed in under a new pointer."""
     requests: list[TokenRequest] = []
@@ -484,7 +485,7 @@ def test_failed(bench: Bench, fault: str, error: type[PKCEError], code: str) -> 
     assert bench.token_requests == before <= 1
 
 
-@pytest.mark.requirement("BC-6", "BC-7")
+@pytest.mark.requirement("BC-6", "BC-7", "ID-1", "ID-5", "ID-11")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -569,6 +570,7 @@ def test_tenant_that_changed(bench: Bench) -> None:
     assert bench.token_requests == 0
 
 
+@pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize("name", ["redeem", "refresh"])
 def test_algorithm_that_the_tenant_does_not_announce(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
@@ -591,6 +593,7 @@ def test_algorithm_that_the_tenant_does_not_announce(
 # -- what was asked for must hold --------------------------------------------------
 
 
+@pytest.mark.requirement("ID-13")
 @pytest.mark.parametrize(
     "asked",
     [

@@ -157,6 +157,7 @@ def test_randomness_of_a_verifier(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
     assert not any(verifier[at : at + 8] in state for at in range(25))
 
 
+@pytest.mark.requirement("ID-11")
 def test_nonce_of_its_own(desk: Desk) -> None:
     """With delivery to the session the nonce is not the state, and 32 bytes."""
     _, flow = desk.new(own_nonce=True)

@@ -112,7 +112,7 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
     assert getattr(read(**{name: given}), name.lower()) == value
 
 
-@pytest.mark.requirement("AZ-3", "BC-1", "NA-4")
+@pytest.mark.requirement("AZ-3", "BC-1", "NA-4", "ID-1", "ID-7", "ID-8", "ID-9")
 @pytest.mark.parametrize(
     ("name", "given", "fault"),
     [

@@ -213,6 +213,7 @@ def test_refresh_token_that_the_tenant_took_back(bench: Bench) -> None:
     assert bench.token_requests == 2
 
 
+@pytest.mark.requirement("ID-21")
 @pytest.mark.parametrize("fault", ["invalid-iss", "invalid-sig-rs256", "expired"])
 def test_refreshed_id_token_that_does_not_verify(bench: Bench, fault: str) -> None:
     """An ID token that does not verify ends the sign-in, and the new token is revoked."""
@@ -224,6 +225,7 @@ def test_refreshed_id_token_that_does_not_verify(bench: Bench, fault: str) -> No
     assert bench.revocations == 1
 
 
+@pytest.mark.requirement("ID-21")
 def test_refreshed_id_token_of_somebody_else(bench: Bench) -> None:
     """A refreshed ID token keeps its subject (OpenID Connect Core 12.2)."""
     signed_in = bench.sign_in()
@@ -233,6 +235,7 @@ def test_refreshed_id_token_of_somebody_else(bench: Bench) -> None:
         bench.engine.refresh.refresh(signed_in.session, other)
 
 
+@pytest.mark.requirement("ID-21")
 def test_refreshed_id_token_of_another_sign_in(bench: Bench) -> None:
     """A nonce that a refreshed ID token repeats is that of its sign-in, at every refresh."""
     signed_in = bench.sign_in()

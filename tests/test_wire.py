@@ -100,7 +100,7 @@ def test_prompt(prompt: str) -> None:
     assert read_seed({"prompt": prompt}).prompt == prompt
 
 
-@pytest.mark.requirement("PK-4")
+@pytest.mark.requirement("PK-4", "ID-22", "ID-23")
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -58,7 +58,7 @@ PARAMETERS = {
 # -- the request -----------------------------------------------------------------
 
 
-@pytest.mark.requirement("AZ-2", "BC-8")
+@pytest.mark.requirement("AZ-2", "BC-8", "ID-11")
 def test_parameters() -> None:
     """A request is sent with these parameters, and none that is empty."""
     assert REQUEST.parameters() == PARAMETERS
@@ -161,6 +161,7 @@ def test_response_mode_without_a_callback(mode: str) -> None:
         validate_changed_request(REQUEST.replace(response_mode=mode), REQUEST)
 
 
+@pytest.mark.requirement("ID-1")
 def test_scope_without_openid() -> None:
     """A hook must not take out what makes it a sign-in."""
     with pytest.raises(ValueError, match="openid"):

@@ -227,6 +227,7 @@ def test_tenant_on_loopback() -> None:
     assert tenant.token_endpoint == "http://127.0.0.1:4000/oauth/token"
 
 
+@pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize("value", ["PS256", None, {"PS256": True}])
 def test_algorithms_that_are_no_list(value: Any) -> None:
     """A member that is no list says nothing, and every allowed algorithm may be used."""
@@ -235,6 +236,7 @@ def test_algorithms_that_are_no_list(value: Any) -> None:
     assert tenant.algorithms == ("RS256", "ES256")
 
 
+@pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize(
     ("announced", "common"),
     [

@@ -46,7 +46,7 @@ def shortened(names: Iterable[str]) -> list[str]:
 # -- SeededPKCE ------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("PK-4", "PK-5", "BC-8", "NA-3")
+@pytest.mark.requirement("PK-4", "PK-5", "BC-8", "NA-3", "ID-22")
 @pytest.mark.parametrize(("body", "code", "field"), SEEDS.values(), ids=shortened(SEEDS))
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``SeededPKCE`` that is not what it must be is named, and nothing is started."""

@@ -180,6 +180,7 @@ def test_ten_extensions(host: Host, browser: Browser) -> None:
     assert {name: value for name, value in sent.items() if name.startswith("ext-")} == extra
 
 
+@pytest.mark.requirement("ID-11")
 def test_own_state_and_nonce(host: Host, browser: Browser) -> None:
     """A caller's own state and nonce are honoured; the nonce is checked in the ID token."""
     sent = parameters(browser.code(state="my-state", nonce="my-nonce"))
@@ -463,6 +464,7 @@ def test_return_to_is_no_parameter(host: Host, browser: Browser) -> None:
 # -- delivery session -------------------------------------------------------------------
 
 
+@pytest.mark.requirement("ID-11")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` the answer has neither seed nor result, and a nonce of its own
     goes to the tenant."""

@@ -151,6 +151,7 @@ def test_refresh_that_fails(fault: str, code: str, host: Host, browser: Browser)
     assert host.store.contents() == before
 
 
+@pytest.mark.requirement("ID-21")
 @pytest.mark.parametrize("fault", ["invalid-iss", "missing-sub", "invalid-sig-rs256"])
 def test_refreshed_id_token_is_verified(fault: str, host: Host, browser: Browser) -> None:
     """A refreshed ID token keeps ``iss`` and ``sub``; where it does not the sign-in is over."""
