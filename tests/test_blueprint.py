@@ -374,6 +374,7 @@ def test_limits_of_the_host(make_app: MakeApp) -> None:
     check_problem(response, "body-too-large")
 
 
+@pytest.mark.requirement("FP-8")
 def test_csrf_protection_of_the_host(make_app: MakeApp) -> None:
     """Where Flask-WTF protects the application, the exempted blueprint works as ever, and the
     host's own forms stay protected."""

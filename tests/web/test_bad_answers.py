@@ -99,6 +99,7 @@ def test_query_too_large(host: Host, browser: Browser) -> None:
     check_page(browser.open(CALLBACK, environ_overrides=environ), "body-too-large", status=413)
 
 
+@pytest.mark.requirement("FP-3")
 @pytest.mark.parametrize("name", ["code", "state", "error", "iss", "ticket"])
 def test_query_beside_a_form(name: str, caller: Caller) -> None:
     """A query that stands beside the form shadows nothing: it is refused."""

@@ -99,6 +99,7 @@ def test_wrong_verifier(caller: Caller) -> None:
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT")
 
 
+@pytest.mark.requirement("FP-9")
 @pytest.mark.parametrize(
     ("method", "path"),
     [(method, path) for path in ROUTES for method in METHODS if method not in ROUTES[path]],
@@ -114,6 +115,7 @@ def test_method(method: str, path: str, make_app: MakeApp) -> None:
     assert host.store.contents() == {}
 
 
+@pytest.mark.requirement("FP-9")
 @pytest.mark.parametrize("path", ROUTES)
 def test_options(path: str, make_app: MakeApp) -> None:
     """OPTIONS tells the methods, has no effect, and is no CORS preflight of ours."""

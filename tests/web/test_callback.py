@@ -69,6 +69,7 @@ def test_store_keeps_no_ticket(host: Host, browser: Browser) -> None:
         assert ticket.encode() not in value
 
 
+@pytest.mark.requirement("FP-1", "FP-6")
 def test_bound_with_ticket(host: Host, browser: Browser) -> None:
     """The ticket and the session together bind the answer; the page says that it is done."""
     state, url = browser.begin()
@@ -120,6 +121,7 @@ def test_goes_on_below_the_prefix(make_app: MakeApp) -> None:
     assert response.headers["Location"] == "/shop/welcome"
 
 
+@pytest.mark.requirement("FP-5")
 def test_nothing_is_cached(host: Host, browser: Browser) -> None:
     """Whatever the callback answers, nobody may keep it."""
     state, url = browser.begin()
@@ -312,7 +314,7 @@ def test_strict_cookies(response_mode: str, make_app: MakeApp) -> None:
 # -- query -----------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("BC-13")
+@pytest.mark.requirement("BC-13", "FP-9")
 def test_query_ends_at_a_clean_url(make_app: MakeApp) -> None:
     """A GET with ``code`` binds at once, and the browser goes on to an address without it."""
     host = make_app(PKCE_RESPONSE_MODE="query")
@@ -350,6 +352,7 @@ def test_query_again(make_app: MakeApp) -> None:
 # -- errors of the tenant ----------------------------------------------------------------------
 
 
+@pytest.mark.requirement("FP-4")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     """The tenant's error is the answer: told on a page, at a clean address, and by the API."""
@@ -363,7 +366,7 @@ def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     check_problem(browser.token(), "access-denied")
 
 
-@pytest.mark.requirement("AZ-6", "NA-7")
+@pytest.mark.requirement("AZ-6", "NA-7", "FP-4")
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -480,6 +483,7 @@ def test_program_passes_on_without_iss(announcing: LocalTenant, make_app: MakeAp
 # -- JSON callers --------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("FP-6")
 @pytest.mark.parametrize("is_local", [False, True])
 def test_json_caller(is_local: bool, make_app: MakeApp) -> None:
     """A JSON caller is bound directly, and gets the model."""

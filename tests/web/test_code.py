@@ -423,6 +423,7 @@ def test_html_caller_with_json(host: Host, browser: Browser) -> None:
     assert "prompt=login" in response.headers["Location"]
 
 
+@pytest.mark.requirement("FP-6")
 @pytest.mark.parametrize(
     ("accept", "is_html"),
     [

@@ -181,6 +181,7 @@ def test_forwarded_address_that_the_host_trusts(make_app: MakeApp) -> None:
 # -- Sec-Fetch-Site and Origin --------------------------------------------------------------
 
 
+@pytest.mark.requirement("FP-8")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "navigate", "websocket"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense", ""])
@@ -268,6 +269,7 @@ def test_callback_is_a_navigation(site: str, method: str, host: Host) -> None:
         check_page(send(host, ("GET", f"{CALLBACK}?ticket=x"), headers), "ticket-spent")
 
 
+@pytest.mark.requirement("FP-2")
 @pytest.mark.parametrize("user", [None, "?1", "?0"])
 def test_callback_without_user_activation(user: str | None, host: Host) -> None:
     """Whether a person or a script submitted the tenant's form does not matter."""
@@ -328,6 +330,7 @@ def test_callback_by_a_foreign_script_of_an_old_browser(host: Host) -> None:
     assert response.status_code == 200
 
 
+@pytest.mark.requirement("FP-6")
 def test_navigation_of_an_old_browser(host: Host) -> None:
     """Without Fetch Metadata it is a page where the browser ranks HTML first."""
     headers = {"Accept": "text/html, */*;q=0.5", "Origin": "https://tenant.example"}

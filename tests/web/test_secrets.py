@@ -149,7 +149,7 @@ def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list
         assert not [value for value in seen if secret in str(value)], name
 
 
-@pytest.mark.requirement("PK-6")
+@pytest.mark.requirement("PK-6", "FP-7")
 @pytest.mark.parametrize("delivery", ["caller", "session"])
 def test_what_a_browser_sees(delivery: str, make_app: MakeApp, seen: list[Any]) -> None:
     """No page and no address on the way has the verifier, the code or a token; the tenant gets
