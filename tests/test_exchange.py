@@ -71,6 +71,7 @@ def test_revoke_nothing(exchange: Exchange) -> None:
     assert exchange.revoke(make_tenant(), None) is True
 
 
+@pytest.mark.requirement("RV-2")
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [

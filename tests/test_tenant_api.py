@@ -209,6 +209,7 @@ def test_too_many_requests_without_the_status(mocked: requests_mock.Mocker) -> N
 # -- revocation --------------------------------------------------------------------
 
 
+@pytest.mark.requirement("RV-1", "RV-2")
 @pytest.mark.parametrize("said", ["", "OK", '{"error": "x"}'])
 @pytest.mark.parametrize(("status", "revoked"), [(200, True), (400, False), (503, False)])
 def test_revoke(mocked: requests_mock.Mocker, status: int, revoked: bool, said: str) -> None:

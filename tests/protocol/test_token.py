@@ -80,6 +80,7 @@ def test_additional_parameters() -> None:
     assert "empty" not in form
 
 
+@pytest.mark.requirement("RV-1", "RV-3")
 def test_revocation() -> None:
     """A revocation names the refresh token and what it is (RFC 7009 2.1)."""
     assert build_revocation_form("the-token", CONFIDENTIAL) == {

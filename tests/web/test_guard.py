@@ -181,7 +181,7 @@ def test_forwarded_address_that_the_host_trusts(make_app: MakeApp) -> None:
 # -- Sec-Fetch-Site and Origin --------------------------------------------------------------
 
 
-@pytest.mark.requirement("FP-8")
+@pytest.mark.requirement("FP-8", "RV-5")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "navigate", "websocket"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense", ""])
@@ -209,6 +209,7 @@ def test_address_bar(route: tuple[str, str], keeping: Host) -> None:
         check_page(response, "origin-refused")
 
 
+@pytest.mark.requirement("RV-5")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize(
     "origin",
