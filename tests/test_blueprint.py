@@ -116,7 +116,6 @@ def test_nesting(tenant: LocalTenant) -> None:
         assert flask.url_for("shop.pkce.challenge") == "/shop/auth/pkce/challenge"
 
 
-@pytest.mark.requirement("BC-4", "BC-19")
 def test_several_blueprints(make_app: MakeApp, tenant: LocalTenant) -> None:
     """Several blueprints in one application have settings, cookies and sessions of their own."""
     users, staff = PKCEBlueprint(), PKCEBlueprint("staff", config_prefix="STAFF_PKCE_")
@@ -374,7 +373,6 @@ def test_limits_of_the_host(make_app: MakeApp) -> None:
     check_problem(response, "body-too-large")
 
 
-@pytest.mark.requirement("FP-8")
 def test_csrf_protection_of_the_host(make_app: MakeApp) -> None:
     """Where Flask-WTF protects the application, the exempted blueprint works as ever, and the
     host's own forms stay protected."""

@@ -122,7 +122,6 @@ def test_put_back() -> None:
     assert REDEEMING.put_back() == BOUND
 
 
-@pytest.mark.requirement("PK-7")
 @pytest.mark.parametrize("flow", [DONE, FAILED], ids=lambda flow: flow.status)
 def test_tombstone(flow: Flow) -> None:
     """What is left of a flow has no secrets, and still knows its code."""

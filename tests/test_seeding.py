@@ -115,7 +115,6 @@ def test_userinfo_endpoint_for_an_audience() -> None:
     assert build(seed(audience=f"{ISSUER}userinfo"), AUDIENCE="api").audience == "api"
 
 
-@pytest.mark.requirement("AZ-2", "BC-21", "NA-3", "ID-23")
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
@@ -152,7 +151,6 @@ def test_foreign(asked: SeededPKCE, field: str) -> None:
     assert CLIENT_ID not in str(caught.value)
 
 
-@pytest.mark.requirement("ID-1")
 def test_scope_without_openid() -> None:
     """A scope without ``openid`` signs nobody in."""
     with pytest.raises(ScopeInvalid) as caught:
@@ -160,7 +158,6 @@ def test_scope_without_openid() -> None:
     assert caught.value.error == "invalid_scope"
 
 
-@pytest.mark.requirement("ID-23")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -180,7 +177,6 @@ def test_additional_parameter(name: str, value: str | int) -> None:
     assert build(seed({name: value})).additional == {name: str(value)}
 
 
-@pytest.mark.requirement("ID-23")
 @pytest.mark.parametrize(
     ("name", "value"),
     [

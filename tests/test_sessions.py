@@ -124,7 +124,6 @@ def test_first_contact(desk: Desk) -> None:
     assert flow.value.expires_at == held.value.expires_at == NOW + LIFETIME
 
 
-@pytest.mark.requirement("PK-7", "AZ-19")
 def test_random_values(desk: Desk) -> None:
     """State, nonce, verifier, pointer and ids are new each time, and none is made of another."""
     seen = set()
@@ -136,7 +135,6 @@ def test_random_values(desk: Desk) -> None:
     assert len(seen) == 18
 
 
-@pytest.mark.requirement("PK-2")
 def test_randomness_of_a_verifier(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A verifier is 32 bytes of the system's generator, of which nothing else is made
     (RFC 7636 7.1)."""
@@ -157,7 +155,6 @@ def test_randomness_of_a_verifier(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
     assert not any(verifier[at : at + 8] in state for at in range(25))
 
 
-@pytest.mark.requirement("ID-11")
 def test_nonce_of_its_own(desk: Desk) -> None:
     """With delivery to the session the nonce is not the state, and 32 bytes."""
     _, flow = desk.new(own_nonce=True)
@@ -180,7 +177,6 @@ def test_flow_that_is_on_the_list_alone(desk: Desk) -> None:
     assert list(desk.sessions.flows(held)) == [first]
 
 
-@pytest.mark.requirement("AZ-19")
 def test_store_holds_no_secrets(desk: Desk) -> None:
     """Neither a value nor a key of the store shows state, verifier or pointer."""
     held, flow, pointer = desk.sessions.start(None)
@@ -190,7 +186,6 @@ def test_store_holds_no_secrets(desk: Desk) -> None:
     assert not any(str(secret) in shown for secret in secrets)
 
 
-@pytest.mark.requirement("BC-19")
 def test_two_blueprints(desk: Desk) -> None:
     """Two blueprints on one store have nothing in common."""
     _, flow, pointer = desk.sessions.start(None)

@@ -26,7 +26,6 @@ def read(**changes: Any) -> Settings:
     return read_settings({**NEEDED, **{f"PKCE_{name}": value for name, value in changes.items()}})
 
 
-@pytest.mark.requirement("BC-12", "BC-21")
 def test_defaults() -> None:
     """Two settings are enough, and the rest is as the documentation says."""
     settings = read()
@@ -112,7 +111,6 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
     assert getattr(read(**{name: given}), name.lower()) == value
 
 
-@pytest.mark.requirement("AZ-3", "BC-1", "NA-4", "ID-1", "ID-7", "ID-8", "ID-9")
 @pytest.mark.parametrize(
     ("name", "given", "fault"),
     [
@@ -324,7 +322,6 @@ def test_local_session_on_loopback(public_url: str | None) -> None:
     assert read(LOCAL_SESSION=True, PUBLIC_URL=public_url).local_session
 
 
-@pytest.mark.requirement("BC-20")
 @pytest.mark.parametrize("name", ["app.example", "localhost.app.example", "10.0.0.1"])
 def test_local_session_on_a_public_address(name: str) -> None:
     """On a public server it would be everybody's session, and stops the start."""
@@ -355,7 +352,6 @@ def test_registration() -> None:
     assert not read(DOMAIN="https://tenant.example").registration.issuer_is_exact
 
 
-@pytest.mark.requirement("BC-21")
 def test_what_callers_may_ask_for() -> None:
     """What is asked for by default is allowed, and what is named besides."""
     settings = read(ALLOWED_SCOPES="read:users", ALLOWED_AUDIENCES="b")

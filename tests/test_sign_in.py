@@ -535,7 +535,6 @@ def test_bind(bench: Bench, hooks: Hooks) -> None:
     assert heard == [{"response": bound.value.response}]
 
 
-@pytest.mark.requirement("BC-3")
 def test_bind_another_answer(bench: Bench) -> None:
     """The first answer wins: another code, or an error, comes too late."""
     sent = bench.send()
@@ -549,7 +548,6 @@ def test_bind_another_answer(bench: Bench) -> None:
     assert bench.now(sent.flow) == bound.value
 
 
-@pytest.mark.requirement("BC-3")
 def test_bind_an_error(bench: Bench) -> None:
     """An error of the tenant ends the flow; whatever comes later hears of it."""
     sent = bench.send()
@@ -566,7 +564,6 @@ def test_bind_an_error(bench: Bench) -> None:
             bench.engine.sign_in.bind(held, late)
 
 
-@pytest.mark.requirement("BC-4", "IS-1", "IS-4")
 @pytest.mark.parametrize("error", [None, "access_denied"])
 def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> None:
     """An answer of another issuer leaves the flow untouched (N48, N51)."""
@@ -579,7 +576,6 @@ def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> N
     assert bench.now(sent.flow) == sent.flow.value
 
 
-@pytest.mark.requirement("BC-4")
 @pytest.mark.parametrize("status", [Status.SENT, Status.BOUND])
 def test_bind_after_the_tenant_changed(bench: Bench, status: Status) -> None:
     """A flow that was sent to another tenant gets no answer of this one."""

@@ -72,7 +72,6 @@ def test_state_of_another_form(signing: Signing, state: str) -> None:
     assert signing.read_state(state) is None
 
 
-@pytest.mark.requirement("AZ-19")
 @pytest.mark.parametrize(
     "forge",
     [
@@ -103,7 +102,6 @@ def test_state_of_another_key(signing: Signing) -> None:
     assert "do all workers share SECRET_KEY?" in caught.value.hint
 
 
-@pytest.mark.requirement("BC-19")
 def test_state_of_another_blueprint(signing: Signing) -> None:
     """One blueprint does not take the other's states."""
     with pytest.raises(StateForged):

@@ -43,14 +43,12 @@ def test_timeout() -> None:
 # -- metadata and keys -------------------------------------------------------------
 
 
-@pytest.mark.requirement("BC-11")
 def test_discover(mocked: requests_mock.Mocker) -> None:
     """The metadata is fetched from its well-known place, and checked."""
     mocked.get(REGISTRATION.discovery_url, json=metadata(), headers=JSON)
     assert API.discover(REGISTRATION) == TENANT
 
 
-@pytest.mark.requirement("MD-1")
 def test_discover_another_issuer(mocked: requests_mock.Mocker) -> None:
     """Metadata of another issuer is the operator's mistake, and nothing is sent there (N78)."""
     mocked.get(
@@ -83,7 +81,6 @@ def test_document_that_is_not_there(mocked: requests_mock.Mocker, status: int) -
         API.fetch_keys(TENANT)
 
 
-@pytest.mark.requirement("MD-7")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_document_that_is_elsewhere(mocked: requests_mock.Mocker, status: int) -> None:
     """Neither metadata nor keys are fetched from where a redirect leads (N82)."""
@@ -106,7 +103,6 @@ def test_document_that_is_a_page(mocked: requests_mock.Mocker) -> None:
 # -- tokens ------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("AZ-11", "BC-5")
 def test_request_token(mocked: requests_mock.Mocker) -> None:
     """The form goes to the token endpoint, once, and the answer comes back as it is."""
     mocked.post(TENANT.token_endpoint, json={"access_token": "x"}, headers=JSON)
@@ -119,7 +115,6 @@ def test_request_token(mocked: requests_mock.Mocker) -> None:
     }
 
 
-@pytest.mark.requirement("AZ-16")
 @pytest.mark.parametrize(
     ("status", "document", "cls"),
     [
@@ -209,7 +204,6 @@ def test_too_many_requests_without_the_status(mocked: requests_mock.Mocker) -> N
 # -- revocation --------------------------------------------------------------------
 
 
-@pytest.mark.requirement("RV-1", "RV-2")
 @pytest.mark.parametrize("said", ["", "OK", '{"error": "x"}'])
 @pytest.mark.parametrize(("status", "revoked"), [(200, True), (400, False), (503, False)])
 def test_revoke(mocked: requests_mock.Mocker, status: int, revoked: bool, said: str) -> None:
@@ -220,7 +214,6 @@ def test_revoke(mocked: requests_mock.Mocker, status: int, revoked: bool, said: 
     assert parse_qs(request.text)["token"] == ["the-token"]
 
 
-@pytest.mark.requirement("MD-9")
 def test_revoke_where_that_is_not_possible(mocked: requests_mock.Mocker) -> None:
     """A tenant without revocation endpoint is not asked."""
     assert API.revoke(make_tenant(revocation_endpoint=None), "the-token") is False

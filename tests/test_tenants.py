@@ -91,7 +91,6 @@ class Arrivals:
 # -- one document ------------------------------------------------------------------
 
 
-@pytest.mark.requirement("MD-5")
 def test_fresh(source: Source) -> None:
     """A document is fetched once, and is fresh for ten minutes."""
     assert source.cached.get() == "document 1"
@@ -100,7 +99,6 @@ def test_fresh(source: Source) -> None:
     assert source.fetches == 1
 
 
-@pytest.mark.requirement("MD-5")
 def test_refreshed(source: Source) -> None:
     """After ten minutes it is fetched again, and fresh again."""
     source.cached.get()
@@ -110,7 +108,6 @@ def test_refreshed(source: Source) -> None:
     assert source.cached.get() == "document 2"
 
 
-@pytest.mark.requirement("MD-5")
 @pytest.mark.parametrize(
     "error", [TenantUnreachable(), TenantError(), TenantLimit(), TenantMisconfigured("x")]
 )
@@ -133,7 +130,6 @@ def test_stale_while_fetching_fails(
         source.cached.get()
 
 
-@pytest.mark.requirement("MD-5")
 def test_cooldown_after_a_failure(source: Source) -> None:
     """A tenant that fails is asked every half minute, not by every caller."""
     source.cached.get()
@@ -172,7 +168,6 @@ def test_clock_that_began_at_zero() -> None:
 # -- many at once ------------------------------------------------------------------
 
 
-@pytest.mark.requirement("MD-5")
 def test_one_fetch_for_many(source: Source) -> None:
     """However many ask at first, one fetches, and all who waited get it."""
     count = 6
@@ -328,7 +323,6 @@ def test_verify(world: World) -> None:
     assert world.keys.call_count == 1
 
 
-@pytest.mark.requirement("MD-8")
 def test_key_that_is_new(world: World) -> None:
     """A token of a key that is new is verified after one more fetch (N74)."""
     world.verify(sign(id_claims()))
@@ -339,7 +333,6 @@ def test_key_that_is_new(world: World) -> None:
     assert world.keys.call_count == 1
 
 
-@pytest.mark.requirement("MD-8")
 def test_storm_of_unknown_keys(world: World) -> None:
     """Tokens with made-up keys make us ask once in half a minute (N73)."""
     world.verify(sign(id_claims()))

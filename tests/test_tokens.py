@@ -122,7 +122,6 @@ def test_nothing_to_refresh(
 # -- refresh -----------------------------------------------------------------------
 
 
-@pytest.mark.requirement("AZ-18")
 def test_refresh(bench: Bench, hooks: Hooks) -> None:
     """New tokens come, the new refresh token takes the old one's place, observers hear of it."""
     signed_in = bench.sign_in()
@@ -185,7 +184,6 @@ def test_refresh_without_an_id_token(bench: Bench, hooks: Hooks) -> None:
     assert refreshed.response.claims == signed_in.response.claims
 
 
-@pytest.mark.requirement("AZ-18")
 def test_refresh_without_a_new_refresh_token(bench: Bench, hooks: Hooks) -> None:
     """A tenant that does not rotate leaves the refresh token as it is."""
     signed_in = bench.sign_in()
@@ -194,7 +192,6 @@ def test_refresh_without_a_new_refresh_token(bench: Bench, hooks: Hooks) -> None
     assert grant_of(refreshed.session).refresh_token == signed_in.response.refresh_token
 
 
-@pytest.mark.requirement("AZ-14")
 def test_refresh_without_a_scope(bench: Bench, hooks: Hooks) -> None:
     """A scope that is left out is that of the sign-in."""
     signed_in = bench.sign_in()
@@ -202,7 +199,6 @@ def test_refresh_without_a_scope(bench: Bench, hooks: Hooks) -> None:
     assert refresh(bench, signed_in.session).response.scope == signed_in.response.scope
 
 
-@pytest.mark.requirement("BC-16")
 def test_refresh_token_that_the_tenant_took_back(bench: Bench) -> None:
     """A refresh token that the tenant does not take ends the sign-in (N64)."""
     signed_in = bench.sign_in()
@@ -213,7 +209,6 @@ def test_refresh_token_that_the_tenant_took_back(bench: Bench) -> None:
     assert bench.token_requests == 2
 
 
-@pytest.mark.requirement("ID-21")
 @pytest.mark.parametrize("fault", ["invalid-iss", "invalid-sig-rs256", "expired"])
 def test_refreshed_id_token_that_does_not_verify(bench: Bench, fault: str) -> None:
     """An ID token that does not verify ends the sign-in, and the new token is revoked."""
@@ -225,7 +220,6 @@ def test_refreshed_id_token_that_does_not_verify(bench: Bench, fault: str) -> No
     assert bench.revocations == 1
 
 
-@pytest.mark.requirement("ID-21")
 def test_refreshed_id_token_of_somebody_else(bench: Bench) -> None:
     """A refreshed ID token keeps its subject (OpenID Connect Core 12.2)."""
     signed_in = bench.sign_in()
@@ -235,7 +229,6 @@ def test_refreshed_id_token_of_somebody_else(bench: Bench) -> None:
         bench.engine.refresh.refresh(signed_in.session, other)
 
 
-@pytest.mark.requirement("ID-21")
 def test_refreshed_id_token_of_another_sign_in(bench: Bench) -> None:
     """A nonce that a refreshed ID token repeats is that of its sign-in, at every refresh."""
     signed_in = bench.sign_in()
@@ -260,7 +253,6 @@ def test_tenant_that_cannot_be_reached(bench: Bench, fault: str, error: type[Exc
     assert current(bench, signed_in.session) == signed_in.session.value
 
 
-@pytest.mark.requirement("BC-5")
 def test_sign_in_at_another_tenant(bench: Bench) -> None:
     """A refresh token of another tenant does not go to this one."""
     signed_in = bench.sign_in()

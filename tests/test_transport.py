@@ -65,7 +65,6 @@ def test_get(transport: Transport, mocked: requests_mock.Mocker) -> None:
     assert request.headers["Accept-Encoding"] == "identity"
 
 
-@pytest.mark.requirement("AZ-11")
 def test_post(transport: Transport, mocked: requests_mock.Mocker) -> None:
     """A form is sent encoded; an error's answer is one too."""
     mocked.post(URL, json={"error": "x"}, status_code=403, headers=JSON)
@@ -84,7 +83,6 @@ def test_calls_can_be_intercepted_by_responses(transport: Transport) -> None:
         assert transport.get(URL).json() == {"a": 1}
 
 
-@pytest.mark.requirement("MD-7")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects(transport: Transport, mocked: requests_mock.Mocker, status: int) -> None:
     """A redirect is not followed: it would repeat code and secret elsewhere (N62)."""
@@ -494,7 +492,6 @@ def context(certificate: Path) -> ssl.SSLContext:
     return context
 
 
-@pytest.mark.requirement("MD-2")
 def test_certificate_that_nobody_vouches_for(
     transport: Transport, context: ssl.SSLContext
 ) -> None:
@@ -505,7 +502,6 @@ def test_certificate_that_nobody_vouches_for(
         assert server.requests == []
 
 
-@pytest.mark.requirement("MD-2")
 def test_certificate_of_another_host(certificate: Path, context: ssl.SSLContext) -> None:
     """A certificate for another host is refused (N79)."""
     transport = Transport(timeout=5, ca_bundle=str(certificate))

@@ -100,7 +100,6 @@ def test_prompt(prompt: str) -> None:
     assert read_seed({"prompt": prompt}).prompt == prompt
 
 
-@pytest.mark.requirement("PK-4", "ID-22", "ID-23")
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -164,7 +163,6 @@ def test_message_of_a_wrong_type() -> None:
     assert str(caught.value) == "$.state: expected `str | null`, got `int`"
 
 
-@pytest.mark.requirement("BC-8")
 @pytest.mark.parametrize("response_type", ["token", "id_token", "code id_token", "CODE"])
 def test_implicit_grant(response_type: str) -> None:
     """No response type but ``code`` (N08)."""
@@ -238,7 +236,6 @@ def test_bad_token_body(body: dict[str, Any], field: str) -> None:
     assert caught.value.field == field
 
 
-@pytest.mark.requirement("BC-9")
 @pytest.mark.parametrize("grant_type", ["password", "client_credentials", "urn:x", "CODE"])
 def test_other_grant(grant_type: str) -> None:
     """No other grant: we do not lend our credentials (N56)."""

@@ -36,7 +36,6 @@ def test_domain(text: str, issuer: str, is_exact: bool) -> None:
     assert parse_domain(text) == (issuer, is_exact)
 
 
-@pytest.mark.requirement("MD-2")
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -56,7 +55,6 @@ def test_bad_domain(text: str, fault: str) -> None:
         parse_domain(text)
 
 
-@pytest.mark.requirement("BC-11", "MD-3")
 def test_registration() -> None:
     """A registration tells where the metadata lies, and never its secret."""
     registration = Registration(ISSUER, True, CLIENT_ID, "top-secret")
@@ -114,7 +112,6 @@ def test_domain_over_http() -> None:
     assert not local.names("127.0.0.1")
 
 
-@pytest.mark.requirement("BC-11", "MD-6", "MD-9")
 def test_metadata() -> None:
     """What the library needs of a tenant's metadata, and nothing that is made up."""
     tenant = make_tenant(
@@ -132,7 +129,6 @@ def test_metadata() -> None:
     assert tenant.announces_iss is False
 
 
-@pytest.mark.requirement("IS-2", "MD-9")
 @pytest.mark.parametrize(("said", "announced"), [(True, True), (False, False), ("true", False)])
 def test_announcement_of_iss(said: Any, announced: bool) -> None:
     """Only the boolean announces that answers carry ``iss``."""
@@ -140,7 +136,6 @@ def test_announcement_of_iss(said: Any, announced: bool) -> None:
     assert tenant.announces_iss is announced
 
 
-@pytest.mark.requirement("MD-1")
 @pytest.mark.parametrize(
     "issuer",
     [
@@ -158,7 +153,6 @@ def test_issuer_to_the_letter(issuer: Any) -> None:
         make_tenant(issuer=issuer)
 
 
-@pytest.mark.requirement("MD-1")
 @pytest.mark.parametrize("issuer", ["https://tenant.example", "https://tenant.example/"])
 def test_issuer_without_its_slash(issuer: str) -> None:
     """A URL that was written without its slash is met with or without it, and kept as met."""
@@ -168,7 +162,6 @@ def test_issuer_without_its_slash(issuer: str) -> None:
         make_tenant(registration, issuer="https://tenant.example//")
 
 
-@pytest.mark.requirement("MD-4")
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
 def test_missing_member(name: str) -> None:
     """Without these members there is no sign-in."""
@@ -178,7 +171,6 @@ def test_missing_member(name: str) -> None:
         parse_metadata(document, REGISTRATION)
 
 
-@pytest.mark.requirement("AZ-1", "MD-4")
 @pytest.mark.parametrize(
     "name",
     [
@@ -211,7 +203,6 @@ def test_endpoint_where_it_must_not_be(name: str, value: Any, fault: str) -> Non
         make_tenant(**{name: value})
 
 
-@pytest.mark.requirement("MD-4")
 def test_endpoint_on_an_allowed_host() -> None:
     """The operator can name further hosts; the address stays to the byte."""
     registration = dataclasses.replace(REGISTRATION, endpoint_hosts=("keys.example",))
@@ -227,7 +218,6 @@ def test_tenant_on_loopback() -> None:
     assert tenant.token_endpoint == "http://127.0.0.1:4000/oauth/token"
 
 
-@pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize("value", ["PS256", None, {"PS256": True}])
 def test_algorithms_that_are_no_list(value: Any) -> None:
     """A member that is no list says nothing, and every allowed algorithm may be used."""
@@ -236,7 +226,6 @@ def test_algorithms_that_are_no_list(value: Any) -> None:
     assert tenant.algorithms == ("RS256", "ES256")
 
 
-@pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize(
     ("announced", "common"),
     [

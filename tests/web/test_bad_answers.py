@@ -58,7 +58,6 @@ ANSWERS: dict[str, tuple[str, str, str]] = {
 }
 
 
-@pytest.mark.requirement("AZ-4", "IS-5")
 @pytest.mark.parametrize(("form", "code", "field"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
     """A malformed answer is refused by name, from a program, from a page, and in a query."""
@@ -99,7 +98,6 @@ def test_query_too_large(host: Host, browser: Browser) -> None:
     check_page(browser.open(CALLBACK, environ_overrides=environ), "body-too-large", status=413)
 
 
-@pytest.mark.requirement("FP-3")
 @pytest.mark.parametrize("name", ["code", "state", "error", "iss", "ticket"])
 def test_query_beside_a_form(name: str, caller: Caller) -> None:
     """A query that stands beside the form shadows nothing: it is refused."""
@@ -131,7 +129,6 @@ STATES = {
 }
 
 
-@pytest.mark.requirement("BC-2")
 @pytest.mark.parametrize(("state", "code"), STATES.values(), ids=STATES.keys())
 def test_state(state: str, code: str, caller: Caller) -> None:
     """A state that is unknown, and one that nobody signed, are told apart."""
@@ -156,7 +153,6 @@ def test_state_of_another_key(caller: Caller, make_app: MakeApp) -> None:
     assert "SECRET_KEY" in members["hint"]
 
 
-@pytest.mark.requirement("AZ-19", "BC-2")
 def test_state_of_another_session(caller: Caller) -> None:
     """A state of another session is refused, at every route, in no other words than for one
     that does not exist any more."""

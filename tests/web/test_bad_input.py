@@ -46,7 +46,6 @@ def shortened(names: Iterable[str]) -> list[str]:
 # -- SeededPKCE ------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("PK-4", "PK-5", "BC-8", "NA-3", "ID-22")
 @pytest.mark.parametrize(("body", "code", "field"), SEEDS.values(), ids=shortened(SEEDS))
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``SeededPKCE`` that is not what it must be is named, and nothing is started."""
@@ -74,7 +73,6 @@ def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
 # -- TokenizedPKCE ---------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("PK-1", "BC-9")
 @pytest.mark.parametrize(("body", "code", "field"), TOKENS.values(), ids=shortened(TOKENS))
 def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``TokenizedPKCE`` that is not what it must be is named; the tenant is not
@@ -99,7 +97,6 @@ def test_wrong_verifier(caller: Caller) -> None:
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT")
 
 
-@pytest.mark.requirement("FP-9")
 @pytest.mark.parametrize(
     ("method", "path"),
     [(method, path) for path in ROUTES for method in METHODS if method not in ROUTES[path]],
@@ -115,7 +112,6 @@ def test_method(method: str, path: str, make_app: MakeApp) -> None:
     assert host.store.contents() == {}
 
 
-@pytest.mark.requirement("FP-9")
 @pytest.mark.parametrize("path", ROUTES)
 def test_options(path: str, make_app: MakeApp) -> None:
     """OPTIONS tells the methods, has no effect, and is no CORS preflight of ours."""
@@ -188,7 +184,6 @@ def test_unknown_paths_are_the_hosts(host: Host) -> None:
         assert host.app.test_client().get(path).content_type.startswith("text/html")
 
 
-@pytest.mark.requirement("BC-1")
 @pytest.mark.parametrize(
     "return_to",
     [
@@ -318,7 +313,6 @@ def hosts(make_app: MakeApp) -> dict[str, Host]:
     }
 
 
-@pytest.mark.requirement("AZ-17")
 @settings(
     max_examples=300,
     deadline=None,

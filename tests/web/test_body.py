@@ -193,7 +193,6 @@ def test_empty_body_has_no_type(content_type: str | None, host: Host, browser: B
     assert response.status_code == 200
 
 
-@pytest.mark.requirement("FP-1")
 @pytest.mark.parametrize(
     "content_type",
     [JSON, "text/plain", "multipart/form-data; boundary=x", "application/octet-stream", ""],

@@ -47,7 +47,6 @@ def test_post_touches_nothing(host: Host, browser: Browser) -> None:
     assert host.status_of(browser, state) == "sent"
 
 
-@pytest.mark.requirement("BC-13")
 def test_code_is_never_in_a_url(host: Host, browser: Browser) -> None:
     """The browser is sent on with the ticket alone, on the same path."""
     _, url = browser.begin()
@@ -69,7 +68,6 @@ def test_store_keeps_no_ticket(host: Host, browser: Browser) -> None:
         assert ticket.encode() not in value
 
 
-@pytest.mark.requirement("FP-1", "FP-6")
 def test_bound_with_ticket(host: Host, browser: Browser) -> None:
     """The ticket and the session together bind the answer; the page says that it is done."""
     state, url = browser.begin()
@@ -121,7 +119,6 @@ def test_goes_on_below_the_prefix(make_app: MakeApp) -> None:
     assert response.headers["Location"] == "/shop/welcome"
 
 
-@pytest.mark.requirement("FP-5")
 def test_nothing_is_cached(host: Host, browser: Browser) -> None:
     """Whatever the callback answers, nobody may keep it."""
     state, url = browser.begin()
@@ -137,7 +134,6 @@ def test_nothing_is_cached(host: Host, browser: Browser) -> None:
         assert response.headers["Cache-Control"] == "no-store, private"
 
 
-@pytest.mark.requirement("BC-12")
 def test_pages_load_nothing(keeping: Host, make_app: MakeApp) -> None:
     """The pages of the callback name no other site, and tell none where they were
     (RFC 9700 4.2.4)."""
@@ -173,7 +169,6 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     assert host.engine.sessions.take_answer(ticket_of(kept)) is None
 
 
-@pytest.mark.requirement("PK-8", "AZ-19", "BC-2", "BC-20")
 def test_ticket_of_another_browser(host: Host) -> None:
     """Whoever started the flow cannot fetch an answer that somebody else's browser delivered:
     the ticket is in that browser alone, and destroyed when it is used there."""
@@ -314,7 +309,6 @@ def test_strict_cookies(response_mode: str, make_app: MakeApp) -> None:
 # -- query -----------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("BC-13", "FP-9")
 def test_query_ends_at_a_clean_url(make_app: MakeApp) -> None:
     """A GET with ``code`` binds at once, and the browser goes on to an address without it."""
     host = make_app(PKCE_RESPONSE_MODE="query")
@@ -352,7 +346,6 @@ def test_query_again(make_app: MakeApp) -> None:
 # -- errors of the tenant ----------------------------------------------------------------------
 
 
-@pytest.mark.requirement("FP-4")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     """The tenant's error is the answer: told on a page, at a clean address, and by the API."""
@@ -366,7 +359,6 @@ def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     check_problem(browser.token(), "access-denied")
 
 
-@pytest.mark.requirement("AZ-6", "NA-7", "FP-4")
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -384,7 +376,6 @@ def test_errors_of_their_own(error: str, code: str, host: Host, browser: Browser
     check_problem(browser.respond(state=state, error=error), code)
 
 
-@pytest.mark.requirement("AZ-6")
 def test_other_error(host: Host, browser: Browser) -> None:
     """Any other error of the tenant is told by the tenant's own word."""
     state, _ = browser.begin()
@@ -393,7 +384,6 @@ def test_other_error(host: Host, browser: Browser) -> None:
     assert "(The tenant says: so it is)" in members["detail"]
 
 
-@pytest.mark.requirement("AZ-6")
 def test_description_is_escaped(host: Host, browser: Browser) -> None:
     """What a stranger wrote is text on our page, never HTML."""
     state, _ = browser.begin()
@@ -404,7 +394,6 @@ def test_description_is_escaped(host: Host, browser: Browser) -> None:
     assert "&lt;script&gt;" in page
 
 
-@pytest.mark.requirement("AZ-7")
 def test_code_and_error(host: Host, browser: Browser) -> None:
     """An answer with both a code and an error is an error."""
     state, _ = browser.begin()
@@ -433,7 +422,6 @@ def test_iss_fits(response_mode: str, announcing: LocalTenant, make_app: MakeApp
     assert "Signed in" in browser.arrive(answer).text
 
 
-@pytest.mark.requirement("IS-1", "IS-2", "IS-4")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 @pytest.mark.parametrize("answered", [{"code": "a-code"}, {"error": "access_denied"}])
 @pytest.mark.parametrize("iss", ["https://attacker.example/", "https://tenant.example", None])
@@ -457,7 +445,6 @@ def test_iss_does_not_fit(
     assert host.status_of(browser, state) == "sent"
 
 
-@pytest.mark.requirement("IS-3")
 def test_iss_of_a_tenant_that_announces_none(host: Host, browser: Browser) -> None:
     """An ``iss`` that nobody announced must fit all the same."""
     state, _ = browser.begin()
@@ -468,7 +455,6 @@ def test_iss_of_a_tenant_that_announces_none(host: Host, browser: Browser) -> No
     assert "Signed in" in browser.arrive({**answer, "iss": host.tenant.issuer}).text
 
 
-@pytest.mark.requirement("IS-2")
 def test_program_passes_on_without_iss(announcing: LocalTenant, make_app: MakeApp) -> None:
     """The published API has no member for ``iss``: a program's answer need not have it, and one
     that it has must fit."""
@@ -483,7 +469,6 @@ def test_program_passes_on_without_iss(announcing: LocalTenant, make_app: MakeAp
 # -- JSON callers --------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("FP-6")
 @pytest.mark.parametrize("is_local", [False, True])
 def test_json_caller(is_local: bool, make_app: MakeApp) -> None:
     """A JSON caller is bound directly, and gets the model."""
@@ -527,7 +512,6 @@ def test_schema_of_the_flow(host: Host, browser: Browser) -> None:
     assert response.get_json()["result"]["schema"] == schema
 
 
-@pytest.mark.requirement("BC-3")
 def test_first_bound_answer_wins(host: Host, browser: Browser) -> None:
     """The first bound answer wins, also against an error that comes later."""
     state, _ = browser.begin()
@@ -568,7 +552,6 @@ def keeping(make_app: MakeApp) -> Host:
     )
 
 
-@pytest.mark.requirement("BC-14")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_exchange_by_the_callback(response_mode: str, make_app: MakeApp) -> None:
     """The callback's GET exchanges the code itself, renews the pointer, and goes on."""
@@ -583,7 +566,6 @@ def test_exchange_by_the_callback(response_mode: str, make_app: MakeApp) -> None
     assert browser.send("GET", "/pkce/user").get_json()["sub"] == "auth0|alice"
 
 
-@pytest.mark.requirement("AZ-9")
 def test_exchange_once(keeping: Host) -> None:
     """Reloading the callback exchanges nothing again, and ends where the first did."""
     browser = keeping.browser()

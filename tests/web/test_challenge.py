@@ -23,7 +23,6 @@ def set_cookies(response: TestResponse) -> SimpleCookie:
     return cookies
 
 
-@pytest.mark.requirement("PK-3")
 def test_members(host: Host, browser: Browser) -> None:
     """The answer is the published model: its challenge is the verifier's SHA-256."""
     response = browser.send("GET", "/pkce/challenge")
@@ -67,7 +66,6 @@ def test_cookie_over_https(make_app: MakeApp) -> None:
     assert len(f"__Host-pkce={cookie.value}") <= 130
 
 
-@pytest.mark.requirement("BC-15")
 def test_cookie_behind_a_proxy_that_ends_tls(make_app: MakeApp) -> None:
     """The public URL decides, not the scheme in which the proxy speaks to us."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -133,7 +131,6 @@ def test_page(host: Host, browser: Browser) -> None:
     assert [entry] == list(host.session_of(browser).value.flows)
 
 
-@pytest.mark.requirement("PK-6")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` verifier and nonce stay on the server: the answer is empty."""
     host = make_app(PKCE_TOKEN_DELIVERY="session")

@@ -40,7 +40,6 @@ def test_secure_cookie_is_deleted_as_such(make_app: MakeApp) -> None:
     assert "Path=/" in line
 
 
-@pytest.mark.requirement("RV-4")
 def test_without_a_session(host: Host, browser: Browser) -> None:
     """With no session it does nothing, and deletes no cookie that did not come."""
     response = browser.clear()
@@ -48,7 +47,6 @@ def test_without_a_session(host: Host, browser: Browser) -> None:
     assert "Set-Cookie" not in response.headers
 
 
-@pytest.mark.requirement("RV-4")
 def test_twice(host: Host, browser: Browser) -> None:
     """It is idempotent: who still has the cookie gets it deleted, and nothing else happens."""
     sign_in(host, browser)
@@ -79,7 +77,6 @@ def test_local_session(make_app: MakeApp) -> None:
     assert program.clear().status_code == 204
 
 
-@pytest.mark.requirement("RV-4")
 @pytest.mark.parametrize("fault", ["unreachable", "silent"])
 def test_tenant_that_does_not_revoke(fault: str, host: Host, browser: Browser) -> None:
     """Revoking is best effort: the session is gone, whatever the tenant does."""
@@ -114,7 +111,6 @@ def test_page(host: Host, browser: Browser) -> None:
     assert not browser.has_cookie
 
 
-@pytest.mark.requirement("BC-14")
 def test_where_a_browser_goes(make_app: MakeApp) -> None:
     """With ``redirects.unauthenticated`` a browser goes there; a program gets its 204."""
     host = make_app(PKCE_UNAUTHENTICATED_URL="/bye")

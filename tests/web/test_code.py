@@ -96,7 +96,6 @@ def test_empty_body(host: Host, browser: Browser) -> None:
     }
 
 
-@pytest.mark.requirement("AZ-2")
 def test_full_body(wide: Host) -> None:
     """Every parameter of ``SeededPKCE`` and ``ADDITIONAL_PARAMETERS`` arrives at the tenant."""
     browser = wide.browser()
@@ -180,7 +179,6 @@ def test_ten_extensions(host: Host, browser: Browser) -> None:
     assert {name: value for name, value in sent.items() if name.startswith("ext-")} == extra
 
 
-@pytest.mark.requirement("ID-11")
 def test_own_state_and_nonce(host: Host, browser: Browser) -> None:
     """A caller's own state and nonce are honoured; the nonce is checked in the ID token."""
     sent = parameters(browser.code(state="my-state", nonce="my-nonce"))
@@ -213,7 +211,6 @@ def test_equal_states_of_two_sessions(host: Host) -> None:
         assert claims["email"] == f"{user}@example.com"
 
 
-@pytest.mark.requirement("PK-10")
 def test_own_challenge(host: Host, browser: Browser) -> None:
     """With a caller's own challenge only that caller knows the verifier: /token needs it."""
     response = browser.code(state="mine", code_challenge=CHALLENGE, code_challenge_method="S256")
@@ -374,7 +371,6 @@ def test_other_parameters(changed: dict[str, Any], field: str, wide: Host) -> No
 # -- browsers -----------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("BC-14")
 def test_login_button(host: Host, browser: Browser) -> None:
     """A form with a button is a login: 303 to the authorization URL, and a session."""
     response = browser.submit("/pkce/code")
@@ -385,7 +381,6 @@ def test_login_button(host: Host, browser: Browser) -> None:
     assert "Signed in" in browser.arrive(answer).text
 
 
-@pytest.mark.requirement("NA-1")
 def test_page_of_the_tenant_is_for_browsers(host: Host, browser: Browser) -> None:
     """The page on which a person signs in is never fetched by us, nor passed on."""
     browser.code()
@@ -423,7 +418,6 @@ def test_html_caller_with_json(host: Host, browser: Browser) -> None:
     assert "prompt=login" in response.headers["Location"]
 
 
-@pytest.mark.requirement("FP-6")
 @pytest.mark.parametrize(
     ("accept", "is_html"),
     [
@@ -465,7 +459,6 @@ def test_return_to_is_no_parameter(host: Host, browser: Browser) -> None:
 # -- delivery session -------------------------------------------------------------------
 
 
-@pytest.mark.requirement("ID-11")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` the answer has neither seed nor result, and a nonce of its own
     goes to the tenant."""
@@ -495,7 +488,6 @@ def test_delivery_session_refuses_secrets(
     assert host.store.contents() == {}
 
 
-@pytest.mark.requirement("BC-20")
 def test_program_without_cookies(host: Host) -> None:
     """Without cookies and local session a flow can be started, and not gone on with; the hint
     names the setting."""

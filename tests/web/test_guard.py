@@ -147,7 +147,6 @@ def test_server_name(make_app: MakeApp) -> None:
     assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
 
 
-@pytest.mark.requirement("BC-15")
 @pytest.mark.parametrize("public_url", [None, "https://app.example/shop"])
 def test_forwarded_address(public_url: str | None, make_app: MakeApp) -> None:
     """Nobody chooses the redirect URI by what proxies add."""
@@ -165,7 +164,6 @@ def test_forwarded_address(public_url: str | None, make_app: MakeApp) -> None:
     assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
 
 
-@pytest.mark.requirement("BC-15")
 def test_forwarded_address_that_the_host_trusts(make_app: MakeApp) -> None:
     """With ``ProxyFix`` it is the public URL still, and a strange host is refused."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -181,7 +179,6 @@ def test_forwarded_address_that_the_host_trusts(make_app: MakeApp) -> None:
 # -- Sec-Fetch-Site and Origin --------------------------------------------------------------
 
 
-@pytest.mark.requirement("FP-8", "RV-5")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "navigate", "websocket"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense", ""])
@@ -209,7 +206,6 @@ def test_address_bar(route: tuple[str, str], keeping: Host) -> None:
         check_page(response, "origin-refused")
 
 
-@pytest.mark.requirement("RV-5")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize(
     "origin",
@@ -270,7 +266,6 @@ def test_callback_is_a_navigation(site: str, method: str, host: Host) -> None:
         check_page(send(host, ("GET", f"{CALLBACK}?ticket=x"), headers), "ticket-spent")
 
 
-@pytest.mark.requirement("FP-2")
 @pytest.mark.parametrize("user", [None, "?1", "?0"])
 def test_callback_without_user_activation(user: str | None, host: Host) -> None:
     """Whether a person or a script submitted the tenant's form does not matter."""
@@ -283,7 +278,6 @@ def test_callback_without_user_activation(user: str | None, host: Host) -> None:
     assert "Signed in" in browser.send("GET", where, headers=headers).text
 
 
-@pytest.mark.requirement("BC-17")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("dest", ["iframe", "frame", "embed", "object", "fencedframe", ""])
 def test_callback_in_a_frame(dest: str, method: str, host: Host) -> None:
@@ -331,7 +325,6 @@ def test_callback_by_a_foreign_script_of_an_old_browser(host: Host) -> None:
     assert response.status_code == 200
 
 
-@pytest.mark.requirement("FP-6")
 def test_navigation_of_an_old_browser(host: Host) -> None:
     """Without Fetch Metadata it is a page where the browser ranks HTML first."""
     headers = {"Accept": "text/html, */*;q=0.5", "Origin": "https://tenant.example"}
@@ -469,7 +462,6 @@ def test_foreign_page_reaches_no_local_session(local: Host) -> None:
     check_problem(local.program().send("POST", "/pkce/clear", headers=headers), "origin-refused")
 
 
-@pytest.mark.requirement("BC-20")
 @pytest.mark.parametrize(
     "elsewhere",
     [

@@ -98,7 +98,6 @@ def test_empty_body_never_refreshes(host: Host, browser: Browser) -> None:
     assert host.token_requests == asked
 
 
-@pytest.mark.requirement("AZ-18", "BC-16")
 def test_rotation_is_stored(host: Host, browser: Browser) -> None:
     """The new refresh token takes the place of the old one, again and again."""
     tokens = [sign_in(host, browser)["auth0"]["oAuth"]["token"]["refresh_token"]]
@@ -112,7 +111,6 @@ def test_rotation_is_stored(host: Host, browser: Browser) -> None:
     check_problem(response, "refresh-token-unknown")
 
 
-@pytest.mark.requirement("BC-16")
 def test_refused_refresh_ends_the_sign_in(host: Host, browser: Browser) -> None:
     """A refresh token that the tenant takes back is ``invalid_grant``, and the sign-in is over."""
     sign_in(host, browser)
@@ -123,7 +121,6 @@ def test_refused_refresh_ends_the_sign_in(host: Host, browser: Browser) -> None:
     check_problem(browser.token(grant_type="refresh_token"), "refresh-token-unknown")
 
 
-@pytest.mark.requirement("BC-16")
 def test_reuse_at_the_tenant(host: Host, browser: Browser) -> None:
     """Used elsewhere, the refresh token is refused by the tenant, and the sign-in is over."""
     token = sign_in(host, browser)["auth0"]["oAuth"]["token"]["refresh_token"]
@@ -151,7 +148,6 @@ def test_refresh_that_fails(fault: str, code: str, host: Host, browser: Browser)
     assert host.store.contents() == before
 
 
-@pytest.mark.requirement("ID-21")
 @pytest.mark.parametrize("fault", ["invalid-iss", "missing-sub", "invalid-sig-rs256"])
 def test_refreshed_id_token_is_verified(fault: str, host: Host, browser: Browser) -> None:
     """A refreshed ID token keeps ``iss`` and ``sub``; where it does not the sign-in is over."""

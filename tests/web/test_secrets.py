@@ -130,7 +130,6 @@ def errors(host: Host, caller: Caller, secrets: dict[str, str]) -> Iterator[str]
             yield host.program().send("POST", "/pkce/token", headers=tampered).text
 
 
-@pytest.mark.requirement("PK-6")
 @pytest.mark.parametrize("is_local", [False, True])
 def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list[Any]) -> None:
     """A whole sign-in, with every logger at DEBUG, tells no secret: not in a log line, not in an
@@ -149,7 +148,6 @@ def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list
         assert not [value for value in seen if secret in str(value)], name
 
 
-@pytest.mark.requirement("PK-6", "FP-7")
 @pytest.mark.parametrize("delivery", ["caller", "session"])
 def test_what_a_browser_sees(delivery: str, make_app: MakeApp, seen: list[Any]) -> None:
     """No page and no address on the way has the verifier, the code or a token; the tenant gets
@@ -178,7 +176,6 @@ def test_what_a_browser_sees(delivery: str, make_app: MakeApp, seen: list[Any]) 
     assert "code_verifier" in asked[0].fields
 
 
-@pytest.mark.requirement("AZ-13")
 def test_addresses_that_are_called(secretive: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """What we send to the tenant stands in forms, and no address has a parameter."""
     session = secretive.engine.transport.session

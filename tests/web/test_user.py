@@ -40,7 +40,6 @@ def test_page(keeping: Host, signed_in: Browser) -> None:
     assert '<form method="post" action="/pkce/clear">' in response.text
 
 
-@pytest.mark.requirement("AZ-22")
 def test_nobody(keeping: Host) -> None:
     """Where nobody is signed in it is 401, with a scheme that opens no dialog."""
     browser = keeping.browser()
