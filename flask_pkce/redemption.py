@@ -249,6 +249,7 @@ class Redemption:
             scope=response.scope,
             audience=flow.request.audience if flow.request else self._settings.audience,
             refresh_token=response.refresh_token,
+            nonce=flow.nonce,
         )
         until = self._clock() + self._settings.session_lifetime
         return self._sessions.renew(session, lambda s: s.signed_in(grant, until=until))

@@ -34,6 +34,8 @@ class Grant:
     scope: tuple[str, ...]
     audience: str | None = None
     refresh_token: str | None = field(default=None, repr=False)
+    #: The nonce of the sign-in, which refreshed ID tokens may repeat.
+    nonce: str | None = field(default=None, repr=False)
 
     @property
     def subject(self) -> str:

@@ -87,6 +87,7 @@ class Refresh:
             client_id=tenant.client_id,
             algorithms=tenant.algorithms,
             leeway=self._settings.leeway,
+            nonce=grant.nonce,
             subject=grant.subject,
         )
         try:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
@@ -240,6 +240,19 @@ def test_redeem(bench: Bench, hooks: Hooks) -> None:
     assert (grant.issuer, grant.scope) == (ISSUER, SCOPE)
     assert grant.refresh_token == redeemed.response.refresh_token
     assert redeemed.session.value.signed_in_until == NOW + 86400
+
+
+def test_redirect_uri_to_the_byte(tenant_keys: Path, hooks: Hooks) -> None:
+    """Both endpoints get the redirect URI in the spelling of the settings (RFC 6749 4.1.3)."""
+    odd = "http://127.0.0.1:5173/d%6fne?to=%2Fa+b&empty="
+    bench = Bench(tenant_keys, hooks=hooks, REDIRECT_URIS=odd)
+    bench.tenant.register(redirect_uris=[odd])
+    requests: list[TokenRequest] = []
+    hooks.before_token.append(requests.append)
+    sent = bench.send(redirect_uri=odd)
+    assert parse_qs(urlsplit(sent.authorization_url).query)["redirect_uri"] == [odd]
+    assert bench.redeem(sent.session, bench.bind(sent)).redirect_uri == odd
+    assert [request.redirect_uri for request in requests] == [odd]
 
 
 def test_redeemed_hides_its_secrets(bench: Bench) -> None:

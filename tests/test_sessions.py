@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from threading import Timer
 from typing import Any
 
@@ -23,7 +24,7 @@ from flask_pkce.errors import (
 )
 from flask_pkce.flow import Flow, Status
 from flask_pkce.protocol.authorization import Answer, AuthorizationResponse
-from flask_pkce.protocol.pkce import verifies
+from flask_pkce.protocol.pkce import decode_base64url, verifies
 from flask_pkce.records import Held, Records
 from flask_pkce.sealing import Sealing
 from flask_pkce.session import MAX_FLOWS, Grant, Session
@@ -132,6 +133,26 @@ def test_random_values(desk: Desk) -> None:
         values = [held.value.id, pointer.secret, flow.value.state, flow.value.nonce]
         seen.update([*values, flow.value.code_verifier, flow.value.code_challenge])
     assert len(seen) == 18
+
+
+def test_randomness_of_a_verifier(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verifier is 32 bytes of the system's generator, of which nothing else is made
+    (RFC 7636 7.1)."""
+    drawn: list[bytes] = []
+    generator = os.urandom
+
+    def urandom(size: int) -> bytes:
+        drawn.append(generator(size))
+        return drawn[-1]
+
+    monkeypatch.setattr("os.urandom", urandom)
+    _, flow = desk.new(own_nonce=True)
+    verifier = decode_base64url(flow.value.code_verifier or "")
+    assert len(verifier) == 32
+    assert b"".join(drawn).count(verifier) == 1
+    assert decode_base64url(flow.value.nonce) != verifier
+    state = decode_base64url(flow.value.state.split(".")[1])
+    assert not any(verifier[at : at + 8] in state for at in range(25))
 
 
 def test_nonce_of_its_own(desk: Desk) -> None:

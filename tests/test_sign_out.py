@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Response, request
 
 from flask_pkce.hooks import signed_out
 from flask_pkce.records import Held
@@ -90,6 +91,19 @@ def test_clear_while_the_tenant_is_down(
     assert clear(bench, signed_in.session) == [{"revoked": False}]
     warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert warnings == [f"revocation-failed: tenant-{fault}"]
+
+
+@pytest.mark.parametrize("status", [400, 503])
+def test_clear_while_the_tenant_does_not_revoke(bench: Bench, status: int) -> None:
+    """A token that the tenant may still know is told to observers (RFC 7009 2.2.1)."""
+
+    def refuse() -> Response | None:
+        revokes = request.path == "/oauth/revoke"
+        return Response("", status, {"Retry-After": "5"}) if revokes else None
+
+    bench.tenant.app.before_request_funcs[None].append(refuse)
+    signed_in = bench.sign_in()
+    assert clear(bench, signed_in.session) == [{"revoked": False}]
 
 
 def test_first_failure_is_the_last_attempt(bench: Bench) -> None:

@@ -81,6 +81,18 @@ def test_document_that_is_not_there(mocked: requests_mock.Mocker, status: int) -
         API.fetch_keys(TENANT)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_document_that_is_elsewhere(mocked: requests_mock.Mocker, status: int) -> None:
+    """Neither metadata nor keys are fetched from where a redirect leads (N82)."""
+    elsewhere = mocked.get("https://evil.example/", json=metadata(), headers=JSON)
+    for url in (REGISTRATION.discovery_url, TENANT.jwks_uri):
+        mocked.get(url, status_code=status, headers={"Location": "https://evil.example/"})
+    for fetch in (lambda: API.discover(REGISTRATION), lambda: API.fetch_keys(TENANT)):
+        with pytest.raises(TenantError, match="redirect"):
+            fetch()
+    assert elsewhere.call_count == 0
+
+
 def test_document_that_is_a_page(mocked: requests_mock.Mocker) -> None:
     """A captive portal's page is not the metadata."""
     mocked.get(REGISTRATION.discovery_url, text="<html>", headers={"Content-Type": "text/html"})
@@ -192,10 +204,11 @@ def test_too_many_requests_without_the_status(mocked: requests_mock.Mocker) -> N
 # -- revocation --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("said", ["", "OK", '{"error": "x"}'])
 @pytest.mark.parametrize(("status", "revoked"), [(200, True), (400, False), (503, False)])
-def test_revoke(mocked: requests_mock.Mocker, status: int, revoked: bool) -> None:
-    """A refresh token is revoked where the tenant says 200 (RFC 7009 2.2)."""
-    mocked.post(str(TENANT.revocation_endpoint), status_code=status)
+def test_revoke(mocked: requests_mock.Mocker, status: int, revoked: bool, said: str) -> None:
+    """A refresh token is revoked where the tenant says 200, with whatever else (RFC 7009 2.2)."""
+    mocked.post(str(TENANT.revocation_endpoint), status_code=status, text=said)
     assert API.revoke(TENANT, "the-token") is revoked
     (request,) = mocked.request_history
     assert parse_qs(request.text)["token"] == ["the-token"]

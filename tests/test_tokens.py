@@ -229,6 +229,18 @@ def test_refreshed_id_token_of_somebody_else(bench: Bench) -> None:
         bench.engine.refresh.refresh(signed_in.session, other)
 
 
+def test_refreshed_id_token_of_another_sign_in(bench: Bench) -> None:
+    """A nonce that a refreshed ID token repeats is that of its sign-in, at every refresh."""
+    signed_in = bench.sign_in()
+    nonce = signed_in.response.claims["nonce"]
+    refreshed = refresh(bench, refresh(bench, signed_in.session).session)
+    assert grant_of(refreshed.session).nonce == nonce
+    bench.tenant.faults.add("nonce-invalid")
+    with pytest.raises(IDTokenInvalid, match="nonce"):
+        refresh(bench, refreshed.session)
+    assert current(bench, signed_in.session).grants == ()
+
+
 @pytest.mark.parametrize(
     ("fault", "error"), [("unreachable", TenantUnreachable), ("silent", TenantSilent)]
 )

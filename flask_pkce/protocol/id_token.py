@@ -126,7 +126,7 @@ class Expectation:
     algorithms: tuple[str, ...]
     #: Seconds by which our clock and the tenant's may differ, 0 to 300.
     leeway: int
-    #: The nonce that was sent; None at a refresh.
+    #: The nonce that was sent; a refreshed ID token may go without it.
     nonce: str | None = field(default=None, repr=False)
     #: The code that was exchanged; None at a refresh.
     code: str | None = field(default=None, repr=False)
@@ -235,12 +235,7 @@ def validate_claims(claims: Mapping[str, Any], expected: Expectation, *, now: fl
     _check_subject(claims.get("sub"), expected.subject)
     _check_audience(claims, expected.client_id)
     _check_times(claims, expected, now=now)
-    if expected.nonce is not None:
-        nonce = claims.get("nonce")
-        if not isinstance(nonce, str) or not hmac.compare_digest(
-            nonce.encode(), expected.nonce.encode()
-        ):
-            raise _wrong("nonce")
+    _check_nonce(claims, expected)
     if expected.organization is not None:
         _check_organization(claims, expected.organization)
 
@@ -254,6 +249,17 @@ def _check_subject(sub: Any, expected: str | None) -> None:
         raise _wrong("sub")
     if expected is not None and sub != expected:
         raise _wrong("sub")
+
+
+def _check_nonce(claims: Mapping[str, Any], expected: Expectation) -> None:
+    is_refresh = expected.subject is not None
+    if expected.nonce is None or (is_refresh and "nonce" not in claims):
+        return
+    nonce = claims.get("nonce")
+    if not isinstance(nonce, str) or not hmac.compare_digest(
+        nonce.encode(), expected.nonce.encode()
+    ):
+        raise _wrong("nonce")
 
 
 def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:

@@ -82,6 +82,16 @@ def test_additional_parameters_override_nothing() -> None:
     assert request.parameters() == PARAMETERS
 
 
+@pytest.mark.parametrize("announced", [None, [], ["plain"], ["S256", "plain"]])
+def test_challenge_whatever_is_announced(announced: list[str] | None) -> None:
+    """Challenge, state and nonce are sent by ``S256`` alone, whatever the metadata say of PKCE:
+    it is not made weaker, and nothing that it protects hangs by it alone (RFC 9700 2.1.1)."""
+    tenant = make_tenant(code_challenge_methods_supported=announced)
+    sent = dict(parse_qsl(urlsplit(build_authorization_url(tenant, REQUEST)).query))
+    assert (sent["code_challenge"], sent["code_challenge_method"]) == (CHALLENGE, "S256")
+    assert (sent["state"], sent["nonce"]) == ("the-state", "the-nonce")
+
+
 def test_request_hides_its_secrets() -> None:
     """A request in a log tells neither state, nonce nor challenge."""
     shown = repr(REQUEST.replace(invitation="the-invitation"))
@@ -187,6 +197,17 @@ def test_answer_with_an_error() -> None:
     assert answer.error == "access_denied"
     assert answer.error_description == "a b" + "x" * 253
     assert parse_answer({"error": "access_denied", "state": "s"}).error_description is None
+    address = {"error": "access_denied", "error_uri": "https://evil.example/", "state": "s"}
+    assert parse_answer(address) == Answer(state="s", error="access_denied")
+
+
+def test_answer_with_tokens() -> None:
+    """Tokens that nobody asked for in an answer are not read (RFC 9700 2.1.2)."""
+    tokens = {"access_token": "a", "id_token": "e.y.J", "token_type": "Bearer", "expires_in": "9"}
+    assert parse_answer({"code": "c", "state": "s", **tokens}) == Answer(state="s", code="c")
+    with pytest.raises(ParameterInvalid) as caught:
+        parse_answer({"state": "s", **tokens})
+    assert caught.value.field == "code"
 
 
 def test_answer_with_both() -> None:

@@ -284,10 +284,17 @@ def test_nonce(nonce: Any) -> None:
     refused_claims("nonce", id_claims(nonce=nonce))
 
 
-def test_no_nonce_at_a_refresh() -> None:
-    """At a refresh no nonce was sent, and none is looked for (OpenID Connect Core 12.2)."""
-    assert verify(sign(id_claims(nonce=None)), nonce=None)
-    assert verify(sign(id_claims(nonce="of the sign-in")), nonce=None)
+def test_nonce_at_a_refresh() -> None:
+    """A refreshed ID token has no nonce, or that of the sign-in (OpenID Connect Core 12.2)."""
+    for nonce in (None, "the-nonce"):
+        assert verify(sign(id_claims(nonce=nonce)), subject="auth0|alice")
+    for other in ("another", "", 5):
+        refused_claims("nonce", id_claims(nonce=other), subject="auth0|alice")
+
+
+def test_refresh_of_a_sign_in_whose_nonce_was_not_kept() -> None:
+    """Where the nonce of the sign-in is not known, none is looked for."""
+    assert verify(sign(id_claims()), nonce=None, subject="auth0|alice")
 
 
 @pytest.mark.parametrize("sub", ["a", "x" * 255, "auth0|5f7c8ec7c33c6c004bbafe82"])

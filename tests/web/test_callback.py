@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -116,6 +117,47 @@ def test_goes_on_below_the_prefix(make_app: MakeApp) -> None:
     query = urlsplit(location).query
     response = browser.open(f"{CALLBACK}?{query}", base_url="https://app.example")
     assert response.headers["Location"] == "/shop/welcome"
+
+
+def test_nothing_is_cached(host: Host, browser: Browser) -> None:
+    """Whatever the callback answers, nobody may keep it."""
+    state, url = browser.begin()
+    kept = browser.deliver(host.tenant.sign_in(url))
+    for response in (
+        kept,
+        browser.follow(kept),
+        browser.deliver({"state": "s"}),
+        browser.open(CALLBACK),
+        browser.respond(state=state, code=host.flow_of(browser, state).value.code or ""),
+        browser.respond(state="s"),
+    ):
+        assert response.headers["Cache-Control"] == "no-store, private"
+
+
+def test_pages_load_nothing(keeping: Host, make_app: MakeApp) -> None:
+    """The pages of the callback name no other site, and tell none where they were
+    (RFC 9700 4.2.4)."""
+    app = Flask("host")
+    app.config["SESSION_COOKIE_SAMESITE"] = "Strict"
+    strict = make_app(app=app).browser()
+    browser = (host := make_app()).browser()
+    waits = keeping.browser()
+    answer = keeping.tenant.sign_in(waits.submit("/pkce/code").headers["Location"])
+    kept = waits.deliver(answer)
+    keeping.engine.sign_in.bind(
+        keeping.flow_of(waits, answer.params["state"]), parse_answer(answer.params)
+    )
+    keeping.begin_redeeming(waits, answer.params["state"])
+    for response, shown in (
+        (browser.arrive(host.tenant.sign_in(browser.begin()[1])), "<h1>Signed in</h1>"),
+        (strict.deliver({"state": "s", "code": "c"}), "Continue</a>"),
+        (waits.follow(kept), "Reload now</a>"),
+        (fetch(strict, "spent"), "Start again</button>"),
+    ):
+        assert shown in response.text
+        assert "//" not in response.text
+        assert not re.search(r"<(script|img|link|iframe|object)\b|\bsrc=|url\(", response.text)
+        assert response.headers["Referrer-Policy"] == "no-referrer"
 
 
 def test_ticket_is_good_once(host: Host, browser: Browser) -> None:

@@ -381,6 +381,14 @@ def test_login_button(host: Host, browser: Browser) -> None:
     assert "Signed in" in browser.arrive(answer).text
 
 
+def test_page_of_the_tenant_is_for_browsers(host: Host, browser: Browser) -> None:
+    """The page on which a person signs in is never fetched by us, nor passed on."""
+    browser.code()
+    assert browser.submit("/pkce/code").status_code == 303
+    asked = [(each.method, each.path) for each in host.tenant.requests]
+    assert asked == [("GET", "/.well-known/openid-configuration")]
+
+
 def test_button_pressed_twice(host: Host, browser: Browser) -> None:
     """Pressed twice it sends two flows, either of which can be finished."""
     browser.submit("/pkce/code")

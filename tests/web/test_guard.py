@@ -147,6 +147,35 @@ def test_server_name(make_app: MakeApp) -> None:
     assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
 
 
+@pytest.mark.parametrize("public_url", [None, "https://app.example/shop"])
+def test_forwarded_address(public_url: str | None, make_app: MakeApp) -> None:
+    """Nobody chooses the redirect URI by what proxies add."""
+    host = make_app(PKCE_PUBLIC_URL=public_url)
+    headers = {
+        "Forwarded": "host=evil.example;proto=http",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "ftp",
+        "X-Forwarded-Port": "81",
+        "X-Forwarded-Prefix": "/evil",
+        "X-Original-URL": "/evil",
+    }
+    base_url = {"base_url": "https://app.example"} if public_url else {}
+    response = host.program().send("POST", "/pkce/code", headers=headers, **base_url)
+    assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
+
+
+def test_forwarded_address_that_the_host_trusts(make_app: MakeApp) -> None:
+    """With ``ProxyFix`` it is the public URL still, and a strange host is refused."""
+    host = make_app(PKCE_PUBLIC_URL="https://app.example")
+    fixed = ProxyFix(host.app.wsgi_app, x_host=1, x_port=1, x_prefix=1)
+    host.app.wsgi_app = fixed  # type: ignore[method-assign]
+    headers = {"X-Forwarded-Proto": "http", "X-Forwarded-Prefix": "/evil"}
+    response = host.program().send("POST", "/pkce/code", headers=headers)
+    assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
+    headers["X-Forwarded-Host"] = "evil.example"
+    check_problem(host.program().send("POST", "/pkce/code", headers=headers), "host-unknown")
+
+
 # -- Sec-Fetch-Site and Origin --------------------------------------------------------------
 
 
@@ -235,6 +264,18 @@ def test_callback_is_a_navigation(site: str, method: str, host: Host) -> None:
         assert response.status_code == 303
     else:
         check_page(send(host, ("GET", f"{CALLBACK}?ticket=x"), headers), "ticket-spent")
+
+
+@pytest.mark.parametrize("user", [None, "?1", "?0"])
+def test_callback_without_user_activation(user: str | None, host: Host) -> None:
+    """Whether a person or a script submitted the tenant's form does not matter."""
+    headers = {**NAVIGATION, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-User": user or ""}
+    browser = host.browser()
+    _, url = browser.begin()
+    data = host.tenant.sign_in(url).params
+    kept = send(host, ("POST", CALLBACK), headers, data=data)
+    where = kept.headers["Location"]
+    assert "Signed in" in browser.send("GET", where, headers=headers).text
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

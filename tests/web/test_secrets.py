@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from requests import PreparedRequest
 
 from flask_pkce import PKCEBlueprint, authorization_answered, authorization_requested, signed_in
 from flask_pkce.protocol.authorization import parse_answer
 from tests.conftest import SECRET_KEY, MakeApp
-from tests.web.host import CALLBACK, Browser, Caller, Host
+from tests.web.host import CALLBACK, PAGE, Browser, Caller, Host
 from tests.web.prepared import Prepared
 
 CLIENT_SECRET = "the-client-secret-of-the-application"
@@ -145,6 +146,56 @@ def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list
         assert not [text for text in told if secret in text], name
         assert not [value for value in seen if secret in repr(value)], name
         assert not [value for value in seen if secret in str(value)], name
+
+
+@pytest.mark.parametrize("delivery", ["caller", "session"])
+def test_what_a_browser_sees(delivery: str, make_app: MakeApp, seen: list[Any]) -> None:
+    """No page and no address on the way has the verifier, the code or a token; the tenant gets
+    the verifier at its token endpoint alone."""
+    pkce = PKCEBlueprint()
+    pkce.after_token(seen.append)
+    host = make_app(
+        blueprint=pkce, PKCE_TOKEN_DELIVERY=delivery, PKCE_SCOPE="openid offline_access"
+    )
+    browser = host.browser()
+    sent = browser.submit("/pkce/code")
+    answer = host.tenant.sign_in(sent.headers["Location"])
+    verifier = host.flow_of(browser, answer.params["state"]).value.code_verifier
+    kept = browser.deliver(answer)
+    pages = [sent, kept, browser.follow(kept)]
+    if delivery == "caller":
+        pages.append(browser.post("/pkce/token", headers=PAGE))
+    pages += [browser.follow(kept), browser.deliver({"state": "s"}), browser.submit("/pkce/clear")]
+    (tokens,) = seen
+    secrets = [verifier, answer.params["code"], tokens.access_token, tokens.refresh_token]
+    for page in pages:
+        shown = f"{page.headers}{page.text}"
+        assert not [secret for secret in [*secrets, tokens.id_token] if secret in shown]
+    asked = [each for each in host.tenant.requests if "code_verifier" in each.fields + each.query]
+    assert [(each.method, each.path) for each in asked] == [("POST", "/oauth/token")]
+    assert "code_verifier" in asked[0].fields
+
+
+def test_addresses_that_are_called(secretive: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What we send to the tenant stands in forms, and no address has a parameter."""
+    session = secretive.engine.transport.session
+    send, called = session.send, []
+
+    def note(prepared: PreparedRequest, **options: Any) -> Any:
+        called.append(prepared.url or "")
+        return send(prepared, **options)
+
+    monkeypatch.setattr(session, "send", note)
+    browser = secretive.browser()
+    sign_in(secretive, browser)
+    assert browser.clear().status_code == 204
+    assert [url.rpartition("/")[2] for url in called] == [
+        "openid-configuration",
+        "jwks.json",
+        "token",
+        "token",
+        "revoke",
+    ]
 
 
 @pytest.mark.parametrize("fault", ["silent", "unreachable", "token-html", "invalid-sig-rs256"])
