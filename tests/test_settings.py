@@ -178,6 +178,7 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("ADDITIONAL_PARAMETERS", 5, "neither a list"),
         ("ADDITIONAL_PARAMETERS", "theme,state", "parameter of the protocol"),
         ("ADDITIONAL_PARAMETERS", "request_uri", "parameter of the protocol"),
+        ("ADDITIONAL_PARAMETERS", "dpop_jkt", "parameter of the protocol"),
         ("ADDITIONAL_PARAMETERS", ["a b"], "no name at all"),
         ("ENDPOINT_HOSTS", "https://keys.example", "hosts alone"),
         ("ENDPOINT_HOSTS", "keys.example/x", "hosts alone"),
@@ -225,7 +226,7 @@ def test_every_setting_is_tested() -> None:
     """The two tables have each setting, good and bad."""
     names = {setting.metadata["name"] for setting in fields(Settings)}
     for test in (test_good_value, test_bad_value):
-        (mark,) = test.__dict__["pytestmark"]
+        (mark,) = (mark for mark in test.__dict__["pytestmark"] if mark.name == "parametrize")
         assert {case[0] for case in mark.args[1]} == names
 
 
