@@ -34,6 +34,8 @@ class Grant:
     scope: tuple[str, ...]
     audience: str | None = None
     refresh_token: str | None = field(default=None, repr=False)
+    #: Until when a refresh that is under way can still end.
+    refreshing_until: float | None = None
 
     @property
     def subject(self) -> str:
