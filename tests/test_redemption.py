@@ -260,6 +260,7 @@ def test_redeem_in_the_local_session(bench: Bench) -> None:
     assert bench.sessions.load_local() == redeemed.session
 
 
+@pytest.mark.requirement("BB-1")
 def test_redeem_for_a_confidential_client(tenant_keys: Path) -> None:
     """A confidential client gives its secret."""
     bench = Bench(tenant_keys, CLIENT_SECRET="top-secret")
@@ -591,6 +592,7 @@ def test_organization(bench: Bench, asked: str, got: str) -> None:
             bench.redeem(sent.session, flow)
 
 
+@pytest.mark.requirement("AV-2")
 def test_code_of_another_sign_in(bench: Bench) -> None:
     """A code that was injected into another flow does not fit its verifier (N61, T3)."""
     stolen = bench.answer(bench.send()).code

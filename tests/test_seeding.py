@@ -115,6 +115,7 @@ def test_userinfo_endpoint_for_an_audience() -> None:
     assert build(seed(audience=f"{ISSUER}userinfo"), AUDIENCE="api").audience == "api"
 
 
+@pytest.mark.requirement("V1-1", "BB-7", "AV-3")
 @pytest.mark.parametrize(
     ("asked", "field"),
     [

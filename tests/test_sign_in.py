@@ -495,6 +495,7 @@ def test_find(bench: Bench) -> None:
     assert find(owners, other.flow.value.state) == (other.session, other.flow)
 
 
+@pytest.mark.requirement("AV-2")
 @pytest.mark.parametrize("cleared", [True, False])
 def test_find_what_is_another_sessions(bench: Bench, cleared: bool) -> None:
     """Another session's answer is refused, and its flow stays usable (N38)."""

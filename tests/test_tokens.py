@@ -144,6 +144,7 @@ def test_refresh(bench: Bench, hooks: Hooks) -> None:
     assert again.response.claims["iat"] == bench.clock.now
 
 
+@pytest.mark.requirement("BB-6")
 def test_refresh_does_not_lengthen_the_session(bench: Bench) -> None:
     """A refresh keeps the end of the session, and its pointer."""
     signed_in = bench.sign_in()

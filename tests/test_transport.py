@@ -66,6 +66,7 @@ def test_get(transport: Transport, mocked: requests_mock.Mocker) -> None:
     assert request.headers["Accept-Encoding"] == "identity"
 
 
+@pytest.mark.requirement("V1-1")
 def test_post(transport: Transport, mocked: requests_mock.Mocker) -> None:
     """A form is sent encoded; an error's answer is one too."""
     mocked.post(URL, json={"error": "x"}, status_code=403, headers=JSON)
@@ -112,6 +113,7 @@ def test_calls_can_be_intercepted_by_responses(transport: Transport) -> None:
         assert transport.get(URL).json() == {"a": 1}
 
 
+@pytest.mark.requirement("BB-5")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects(

@@ -147,6 +147,7 @@ def test_audience(aud: Any) -> None:
     assert verify(sign(id_claims(aud=aud)))["aud"] == aud
 
 
+@pytest.mark.requirement("AV-3")
 @pytest.mark.parametrize(
     "aud",
     [
@@ -263,6 +264,7 @@ def test_no_time_of_authentication(auth_time: Any) -> None:
 # -- nonce, subject, access token, organization ----------------------------------
 
 
+@pytest.mark.requirement("AV-2", "AV-3")
 @pytest.mark.parametrize(
     "nonce",
     [
@@ -293,6 +295,7 @@ def test_subject(sub: str) -> None:
     assert verify(sign(id_claims(sub=sub)))["sub"] == sub
 
 
+@pytest.mark.requirement("AV-3")
 @pytest.mark.parametrize(
     "sub",
     [
@@ -579,6 +582,7 @@ def test_key_without_an_id() -> None:
         verify(sign(id_claims()), keys=keys)
 
 
+@pytest.mark.requirement("F2-2")
 def test_decoys() -> None:
     """Keys with the same ``kid`` and another kind or algorithm do not confuse (N76)."""
     decoys = [
@@ -593,6 +597,7 @@ def test_decoys() -> None:
     assert verify(sign(id_claims()), keys=keys)
 
 
+@pytest.mark.requirement("F2-2")
 def test_two_keys_that_fit() -> None:
     """Of two keys with the same ``kid`` that fit, neither is guessed."""
     two = key_set(jwk(rsa_key(), kid="first"), jwk(rsa_key("another"), kid="first"))

@@ -176,6 +176,7 @@ def test_announcement_of_iss(said: Any, announced: bool) -> None:
     assert tenant.announces_iss is announced
 
 
+@pytest.mark.requirement("AV-3")
 @pytest.mark.parametrize(
     "issuer",
     [
@@ -211,6 +212,7 @@ def test_missing_member(name: str) -> None:
         parse_metadata(document, REGISTRATION)
 
 
+@pytest.mark.requirement("BB-5")
 @pytest.mark.parametrize(
     "name",
     [
@@ -243,6 +245,7 @@ def test_endpoint_where_it_must_not_be(name: str, value: Any, fault: str) -> Non
         make_tenant(**{name: value})
 
 
+@pytest.mark.requirement("BB-5")
 def test_endpoint_on_an_allowed_host() -> None:
     """The operator can name further hosts; the address stays to the byte."""
     registration = dataclasses.replace(REGISTRATION, endpoint_hosts=("keys.example",))

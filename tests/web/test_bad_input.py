@@ -58,6 +58,7 @@ def test_too_much_for_a_url(caller: Caller) -> None:
     check_refused(caller, lambda: caller.code(ADDITIONAL_PARAMETERS=extra), "parameter-invalid")
 
 
+@pytest.mark.requirement("BB-5")
 def test_foreign_domain_contacts_nobody(host: Host, browser: Browser) -> None:
     """Nothing that a caller sends makes the server contact another host, or any at all."""
     check_problem(browser.code(domain="attacker.example"), "parameter-foreign")

@@ -152,6 +152,7 @@ def test_as_large_as_allowed(host: Host, browser: Browser) -> None:
 # -- media types -----------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("BB-4")
 @pytest.mark.parametrize("path", JSON_ROUTES)
 @pytest.mark.parametrize(
     "content_type",

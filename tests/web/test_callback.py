@@ -127,6 +127,7 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     assert host.engine.sessions.take_answer(ticket_of(kept)) is None
 
 
+@pytest.mark.requirement("AV-2", "AV-3")
 def test_ticket_of_another_browser(host: Host) -> None:
     """Whoever started the flow cannot fetch an answer that somebody else's browser delivered:
     the ticket is in that browser alone, and destroyed when it is used there."""
@@ -418,6 +419,7 @@ def test_iss_fits(response_mode: str, announcing: LocalTenant, make_app: MakeApp
     assert "Signed in" in browser.arrive(answer).text
 
 
+@pytest.mark.requirement("AV-3")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 @pytest.mark.parametrize("answered", [{"code": "a-code"}, {"error": "access_denied"}])
 @pytest.mark.parametrize("iss", ["https://attacker.example/", "https://tenant.example", None])

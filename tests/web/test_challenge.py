@@ -51,6 +51,7 @@ def test_first_contact_sets_one_cookie(host: Host) -> None:
     assert len(f"pkce-5000={cookie.value}") <= 130
 
 
+@pytest.mark.requirement("BB-2")
 def test_cookie_over_https(make_app: MakeApp) -> None:
     """Over https it is a ``__Host-`` cookie, of at most 130 bytes."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -91,6 +92,7 @@ def test_second_contact_sets_none(host: Host, browser: Browser) -> None:
     assert not set(first.values()) & (set(second.values()) - {"S256"})
 
 
+@pytest.mark.requirement("BB-8")
 def test_tells_nothing_of_the_session(make_app: MakeApp) -> None:
     """Who is signed in gets what a stranger gets: another route tells who that is."""
     for delivery in ("caller", "session"):

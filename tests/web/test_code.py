@@ -77,6 +77,7 @@ def full_seed(challenge: dict[str, str]) -> dict[str, Any]:
 # -- what arrives at the tenant --------------------------------------------------------
 
 
+@pytest.mark.requirement("V1-1")
 def test_empty_body(host: Host, browser: Browser) -> None:
     """An empty body is a login button: everything comes from the flow and from the settings."""
     response = browser.code()

@@ -30,6 +30,7 @@ def life_of(host: Host, browser: Browser) -> Iterator[TestResponse]:
     yield browser.submit("/pkce/clear")
 
 
+@pytest.mark.requirement("BB-2")
 @pytest.mark.parametrize("settings", [{}, SESSION], ids=["caller", "session"])
 @pytest.mark.parametrize("address", [{}, HTTPS], ids=["http", "https"])
 def test_every_cookie(
@@ -68,6 +69,7 @@ def test_two_hundred_unfinished_sign_ins(host: Host, browser: Browser) -> None:
     assert "Signed in" in browser.arrive(host.tenant.sign_in(urls[-1])).text
 
 
+@pytest.mark.requirement("BB-3")
 def test_cookie_is_a_pointer_alone(host: Host, browser: Browser) -> None:
     """It holds random bytes and a signature: nothing of a flow, a user or a token."""
     _, url = browser.begin()

@@ -181,6 +181,7 @@ def test_forwarded_headers_move_nothing(
 # -- Sec-Fetch-Site and Origin --------------------------------------------------------------
 
 
+@pytest.mark.requirement("BB-4", "AV-3")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "navigate", "websocket"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense", ""])
@@ -208,6 +209,7 @@ def test_address_bar(route: tuple[str, str], keeping: Host) -> None:
         check_page(response, "origin-refused")
 
 
+@pytest.mark.requirement("BB-4")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize(
     "origin",

@@ -216,6 +216,7 @@ def test_signals(secretive: Host) -> None:
     assert not [name for name, secret in secrets.items() if secret in repr(seen)]
 
 
+@pytest.mark.requirement("BB-3")
 def test_store_is_sealed(secretive: Host) -> None:
     """What the store keeps can be read by nobody who has only the store."""
     secrets = sign_in(secretive, secretive.browser())

@@ -152,6 +152,7 @@ def test_code_that_was_not_bound(host: Host, browser: Browser) -> None:
     assert host.token_requests == 0
 
 
+@pytest.mark.requirement("BB-7")
 def test_once(host: Host, browser: Browser) -> None:
     """A code is redeemed once, however many try at once; tokens are never told again."""
     bound(host, browser)
@@ -209,6 +210,7 @@ def test_userinfo_endpoint_as_audience(host: Host, browser: Browser) -> None:
     assert response.status_code == 200
 
 
+@pytest.mark.requirement("AV-1")
 def test_page(make_app: MakeApp) -> None:
     """A browser that prefers HTML goes on, and sees no token."""
     host = make_app(PKCE_AUTHENTICATED_URL="/in")
@@ -308,6 +310,7 @@ def test_delivery_session(make_app: MakeApp) -> None:
     assert host.token_requests == 1
 
 
+@pytest.mark.requirement("AV-1")
 def test_delivery_session_tells_no_secret(make_app: MakeApp) -> None:
     """No answer of a whole sign-in has a token, the code or the verifier in it."""
     pkce = PKCEBlueprint()
@@ -337,6 +340,7 @@ def test_delivery_session_tells_no_secret(make_app: MakeApp) -> None:
         assert secret not in told
 
 
+@pytest.mark.requirement("AV-1")
 @pytest.mark.parametrize(
     "secret",
     [

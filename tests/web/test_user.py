@@ -24,6 +24,7 @@ def signed_in(keeping: Host) -> Browser:
     return browser
 
 
+@pytest.mark.requirement("BB-8")
 def test_user(keeping: Host, signed_in: Browser) -> None:
     """The claims of the verified ID token, without those that are the protocol's."""
     claims = signed_in.send("GET", "/pkce/user").get_json()
@@ -41,6 +42,7 @@ def test_page(keeping: Host, signed_in: Browser) -> None:
     assert '<form method="post" action="/pkce/clear">' in response.text
 
 
+@pytest.mark.requirement("BB-8")
 def test_nobody(keeping: Host) -> None:
     """Where nobody is signed in it is 401, with a scheme that opens no dialog."""
     browser = keeping.browser()
