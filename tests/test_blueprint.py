@@ -115,6 +115,7 @@ def test_nesting(tenant: LocalTenant) -> None:
         assert flask.url_for("shop.pkce.challenge") == "/shop/auth/pkce/challenge"
 
 
+@pytest.mark.requirement("CK-6")
 def test_several_blueprints(make_app: MakeApp, tenant: LocalTenant) -> None:
     """Several blueprints in one application have settings, cookies and sessions of their own."""
     users, staff = PKCEBlueprint(), PKCEBlueprint("staff", config_prefix="STAFF_PKCE_")
@@ -200,6 +201,7 @@ class SansIOApp(App):
         """Do without routes."""
 
 
+@pytest.mark.requirement("CK-15")
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
@@ -237,6 +239,7 @@ def test_store_that_cannot_be_opened(tenant: LocalTenant, tmp_path: Path) -> Non
         PKCEBlueprint().init_app(app)
 
 
+@pytest.mark.requirement("CK-15")
 @pytest.mark.parametrize("flag", ["debug", "testing"])
 def test_weak_key(flag: str, tenant: LocalTenant, caplog: pytest.LogCaptureFixture) -> None:
     """Under ``debug`` and ``testing`` a weak key only warns."""
@@ -418,6 +421,7 @@ def test_template_of_the_host(make_app: MakeApp, tmp_path: Path) -> None:
     assert browser.arrive(host.tenant.sign_in(url)).text == "Welcome to the shop"
 
 
+@pytest.mark.requirement("CK-13")
 def test_session_of_the_host_written_at_the_callback(make_app: MakeApp) -> None:
     """A host that writes its session at every request does not lose the user's real one: the
     callback's POST, which came without it, sets no cookie."""

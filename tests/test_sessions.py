@@ -232,6 +232,7 @@ def test_start_at_once(desk: Desk) -> None:
 # -- pointers ----------------------------------------------------------------------
 
 
+@pytest.mark.requirement("CK-7")
 def test_pointer_of_another(desk: Desk) -> None:
     """The right id with another secret opens nothing, and an unknown id neither."""
     held, _ = desk.new()
@@ -249,6 +250,7 @@ def test_what_a_pointer_is_to(desk: Desk) -> None:
     assert desk.sessions.at(pointer) is None
 
 
+@pytest.mark.requirement("CK-11")
 def test_renewal(desk: Desk) -> None:
     """A new pointer opens the session from the moment on at which the old one dies."""
     held, flow, old = desk.sessions.start(None)

@@ -423,6 +423,7 @@ def test_no_fallbacks(fallbacks: Any) -> None:
     assert len(read_secret_keys(config, lenient=False)[0]) == 1
 
 
+@pytest.mark.requirement("CK-15")
 @pytest.mark.parametrize("lenient", [True, False])
 @pytest.mark.parametrize("key", [None, "", b""])
 def test_no_secret_key(key: Any, lenient: bool) -> None:
@@ -433,6 +434,7 @@ def test_no_secret_key(key: Any, lenient: bool) -> None:
         read_secret_keys({}, lenient=lenient)
 
 
+@pytest.mark.requirement("CK-15")
 @pytest.mark.parametrize("key", ["dev", "x" * 15, b"\xff" * 15, "changeme", "your-secret-key"])
 def test_weak_secret_key(key: Any) -> None:
     """A short or well-known key stops the start, and only warns while debugging (N02)."""

@@ -118,6 +118,7 @@ def test_goes_on_below_the_prefix(make_app: MakeApp) -> None:
     assert response.headers["Location"] == "/shop/welcome"
 
 
+@pytest.mark.requirement("CK-8")
 def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     """A ticket is taken once; reloading its page is harmless."""
     _, url = browser.begin()
@@ -140,6 +141,7 @@ def test_ticket_of_another_browser(host: Host) -> None:
     check_problem(attacker.token(), "authorization-pending")
 
 
+@pytest.mark.requirement("CK-8")
 def test_ticket_lives_a_minute(host: Host, browser: Browser) -> None:
     """After 60 seconds a ticket is no more; the flow can still be finished."""
     state, url = browser.begin()
@@ -220,6 +222,7 @@ def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Cloc
 # -- the host's own session ----------------------------------------------------------------
 
 
+@pytest.mark.requirement("CK-13")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_host_session_is_untouched(response_mode: str, make_app: MakeApp) -> None:
     """``flask.session`` is neither read nor written, and its cookie not set by the callback."""
@@ -550,6 +553,7 @@ def keeping(make_app: MakeApp) -> Host:
     )
 
 
+@pytest.mark.requirement("CK-11")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_exchange_by_the_callback(response_mode: str, make_app: MakeApp) -> None:
     """The callback's GET exchanges the code itself, renews the pointer, and goes on."""

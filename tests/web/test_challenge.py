@@ -37,6 +37,7 @@ def test_members(host: Host, browser: Browser) -> None:
     assert challenge["challenge"] == base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+@pytest.mark.requirement("CK-4", "CK-6")
 def test_first_contact_sets_one_cookie(host: Host) -> None:
     """Over http on loopback the cookie names the port, and is not Secure."""
     response = host.browser().send("GET", "/pkce/challenge", base_url="http://127.0.0.1:5000")
@@ -51,7 +52,7 @@ def test_first_contact_sets_one_cookie(host: Host) -> None:
     assert len(f"pkce-5000={cookie.value}") <= 130
 
 
-@pytest.mark.requirement("BB-2")
+@pytest.mark.requirement("BB-2", "CK-1")
 def test_cookie_over_https(make_app: MakeApp) -> None:
     """Over https it is a ``__Host-`` cookie, of at most 130 bytes."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -74,6 +75,7 @@ def test_cookie_behind_a_proxy_that_ends_tls(make_app: MakeApp) -> None:
     assert list(set_cookies(response)) == ["__Host-pkce"]
 
 
+@pytest.mark.requirement("CK-2")
 def test_cookie_stays_small(host: Host, browser: Browser) -> None:
     """The cookie is the same, and of one size, whatever the number of tabs."""
     browser.challenge()
@@ -176,6 +178,7 @@ def test_forged_cookie(host: Host, browser: Browser, caplog: pytest.LogCaptureFi
     assert forged not in caplog.text
 
 
+@pytest.mark.requirement("CK-8")
 def test_pointer_of_a_session_that_is_gone(host: Host, browser: Browser) -> None:
     """A pointer whose record is gone is never revived: another session gets another pointer."""
     browser.challenge()
@@ -187,6 +190,7 @@ def test_pointer_of_a_session_that_is_gone(host: Host, browser: Browser) -> None
     assert session_id != host.engine.signing.read_pointer(old).session_id
 
 
+@pytest.mark.requirement("CK-10")
 @pytest.mark.parametrize("planted", ["", "nonsense", f"{'A' * 32}.{'A' * 43}"])
 def test_planted_cookie(planted: str, host: Host, browser: Browser) -> None:
     """A second cookie of our name, which another subdomain may plant, does not matter."""
@@ -198,6 +202,7 @@ def test_planted_cookie(planted: str, host: Host, browser: Browser) -> None:
         assert "Set-Cookie" not in response.headers
 
 
+@pytest.mark.requirement("CK-10")
 def test_flood_of_cookies(host: Host, browser: Browser) -> None:
     """Of more than four cookies of our name none is looked at."""
     browser.challenge()
@@ -206,6 +211,7 @@ def test_flood_of_cookies(host: Host, browser: Browser) -> None:
     assert "Set-Cookie" in response.headers
 
 
+@pytest.mark.requirement("CK-14")
 def test_key_rotation(host: Host, browser: Browser, make_app: MakeApp) -> None:
     """A session lives on when its key became a fallback."""
     state = browser.challenge()["state"]

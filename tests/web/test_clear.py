@@ -14,6 +14,7 @@ def sign_in(host: Host, browser: Browser) -> None:
     Prepared(host, browser, own_state=False).put("done")
 
 
+@pytest.mark.requirement("CK-9")
 def test_clear(host: Host, browser: Browser) -> None:
     """Nothing is left, the refresh token is revoked, the cookie deleted as it was set."""
     sign_in(host, browser)
@@ -29,6 +30,7 @@ def test_clear(host: Host, browser: Browser) -> None:
     assert host.revocations == 1
 
 
+@pytest.mark.requirement("CK-9")
 def test_secure_cookie_is_deleted_as_such(make_app: MakeApp) -> None:
     """Over https the deletion is Secure, without which ``__Host-`` is refused."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")

@@ -181,7 +181,7 @@ def test_forwarded_headers_move_nothing(
 # -- Sec-Fetch-Site and Origin --------------------------------------------------------------
 
 
-@pytest.mark.requirement("BB-4", "AV-3")
+@pytest.mark.requirement("BB-4", "AV-3", "CK-3")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "navigate", "websocket"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense", ""])
@@ -286,6 +286,7 @@ def test_callback_in_a_frame(dest: str, method: str, host: Host) -> None:
     assert host.store.contents() == before
 
 
+@pytest.mark.requirement("CK-3")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("mode", ["cors", "no-cors", None])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])

@@ -78,6 +78,7 @@ def test_full_body(make_app: MakeApp) -> None:
     assert browser.token(**asked).get_json()["token"] == asked
 
 
+@pytest.mark.requirement("CK-8", "CK-11")
 def test_pointer_is_renewed(host: Host, browser: Browser) -> None:
     """At sign-in a new pointer is issued and the old one dies at once; other flows stay."""
     other, _ = browser.begin()
@@ -152,7 +153,7 @@ def test_code_that_was_not_bound(host: Host, browser: Browser) -> None:
     assert host.token_requests == 0
 
 
-@pytest.mark.requirement("BB-7")
+@pytest.mark.requirement("BB-7", "CK-8")
 def test_once(host: Host, browser: Browser) -> None:
     """A code is redeemed once, however many try at once; tokens are never told again."""
     bound(host, browser)
