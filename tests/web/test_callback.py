@@ -97,6 +97,7 @@ def test_goes_on_elsewhere(make_app: MakeApp) -> None:
     assert response.headers["Location"] == "https://spa.example/done"
 
 
+@pytest.mark.requirement("HO-2")
 def test_goes_on_below_the_prefix(make_app: MakeApp) -> None:
     """A path of this application gets the prefix under which users reach it."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example/shop", PKCE_AUTHENTICATED_URL="/welcome")

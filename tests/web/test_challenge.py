@@ -68,6 +68,7 @@ def test_cookie_over_https(make_app: MakeApp) -> None:
     assert len(f"__Host-pkce={cookie.value}") <= 130
 
 
+@pytest.mark.requirement("HO-2")
 def test_cookie_behind_a_proxy_that_ends_tls(make_app: MakeApp) -> None:
     """The public URL decides, not the scheme in which the proxy speaks to us."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
