@@ -385,6 +385,7 @@ def test_other_error(host: Host, browser: Browser) -> None:
     assert "(The tenant says: so it is)" in members["detail"]
 
 
+@pytest.mark.requirement("HX-7")
 def test_description_is_escaped(host: Host, browser: Browser) -> None:
     """What a stranger wrote is text on our page, never HTML."""
     state, _ = browser.begin()
