@@ -103,6 +103,7 @@ def test_request_token(mocked: requests_mock.Mocker) -> None:
     }
 
 
+@pytest.mark.requirement("UP-8")
 @pytest.mark.parametrize(
     ("status", "document", "cls"),
     [
@@ -124,6 +125,7 @@ def test_request_token_in_vain(
     assert mocked.call_count == 1
 
 
+@pytest.mark.requirement("UP-6")
 @pytest.mark.parametrize(
     ("status", "media_type"), [(200, "text/html"), (500, "text/html"), (502, "")]
 )

@@ -212,7 +212,7 @@ def test_missing_member(name: str) -> None:
         parse_metadata(document, REGISTRATION)
 
 
-@pytest.mark.requirement("BB-5")
+@pytest.mark.requirement("BB-5", "UP-9")
 @pytest.mark.parametrize(
     "name",
     [

@@ -51,6 +51,7 @@ def test_no_error_code(text: str) -> None:
     assert not is_error_code(text)
 
 
+@pytest.mark.requirement("UP-10")
 @pytest.mark.parametrize(
     "text",
     [

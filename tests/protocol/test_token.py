@@ -175,6 +175,7 @@ def test_other_token_type(token_type: Any) -> None:
         parse(token_type=token_type)
 
 
+@pytest.mark.requirement("UP-11")
 @pytest.mark.parametrize(
     ("expires_in", "seconds"),
     [(None, None), (0, 0), (3600, 3600), ("3600", 3600), (315360000, 315360000)],
@@ -184,6 +185,7 @@ def test_expires_in(expires_in: Any, seconds: int | None) -> None:
     assert parse(expires_in=expires_in).expires_in == seconds
 
 
+@pytest.mark.requirement("UP-11")
 @pytest.mark.parametrize(
     "expires_in",
     [-1, True, 3600.0, 1e30, 315360001, "abc", "", "-1", "1" * 12, "3600.5", "٣٦", "²", [3600]],
@@ -194,6 +196,7 @@ def test_bad_expires_in(expires_in: Any) -> None:
         parse(expires_in=expires_in)
 
 
+@pytest.mark.requirement("UP-12")
 @pytest.mark.parametrize("name", ["access_token", "refresh_token", "id_token"])
 @pytest.mark.parametrize(
     "value", ["", "a b", "a\n", "é", 5, True, ["x"], "x" * (128 * 1024 + 1)], ids=repr
@@ -204,6 +207,7 @@ def test_bad_token(name: str, value: Any) -> None:
         parse(**{name: value})
 
 
+@pytest.mark.requirement("UP-12")
 def test_longest_tokens() -> None:
     """64 KiB of access token and 128 KiB of ID token are taken."""
     tokens = parse(access_token="x" * 65536, id_token="x" * 131072)
@@ -212,6 +216,7 @@ def test_longest_tokens() -> None:
         parse(access_token="x" * 65537)
 
 
+@pytest.mark.requirement("UP-12")
 def test_no_access_token() -> None:
     """A response without access token is none."""
     with pytest.raises(TenantError, match="has no access_token"):

@@ -59,6 +59,7 @@ ANSWERS: dict[str, tuple[str, str, str]] = {
 }
 
 
+@pytest.mark.requirement("UP-10")
 @pytest.mark.parametrize(("form", "code", "field"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
     """A malformed answer is refused by name, from a program, from a page, and in a query."""

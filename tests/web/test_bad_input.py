@@ -46,6 +46,7 @@ def shortened(names: Iterable[str]) -> list[str]:
 # -- SeededPKCE ------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("UP-10")
 @pytest.mark.parametrize(("body", "code", "field"), SEEDS.values(), ids=shortened(SEEDS))
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``SeededPKCE`` that is not what it must be is named, and nothing is started."""
@@ -58,7 +59,7 @@ def test_too_much_for_a_url(caller: Caller) -> None:
     check_refused(caller, lambda: caller.code(ADDITIONAL_PARAMETERS=extra), "parameter-invalid")
 
 
-@pytest.mark.requirement("BB-5")
+@pytest.mark.requirement("BB-5", "UP-9")
 def test_foreign_domain_contacts_nobody(host: Host, browser: Browser) -> None:
     """Nothing that a caller sends makes the server contact another host, or any at all."""
     check_problem(browser.code(domain="attacker.example"), "parameter-foreign")
@@ -74,6 +75,7 @@ def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
 # -- TokenizedPKCE ---------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("UP-10")
 @pytest.mark.parametrize(("body", "code", "field"), TOKENS.values(), ids=shortened(TOKENS))
 def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``TokenizedPKCE`` that is not what it must be is named; the tenant is not
@@ -185,6 +187,7 @@ def test_unknown_paths_are_the_hosts(host: Host) -> None:
         assert host.app.test_client().get(path).content_type.startswith("text/html")
 
 
+@pytest.mark.requirement("UP-10")
 @pytest.mark.parametrize(
     "return_to",
     [

@@ -42,6 +42,7 @@ TENANT = (
 )
 
 
+@pytest.mark.requirement("UP-1", "UP-8")
 @pytest.mark.parametrize("flow_of", ["browser", "local"])
 @pytest.mark.parametrize("told", TENANT, ids=lambda told: told.fault)
 def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
