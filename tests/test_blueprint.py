@@ -361,6 +361,7 @@ def test_replaced_json(make_app: MakeApp) -> None:
     assert json.loads(response.data)["seed"]["state"] == "mine"
 
 
+@pytest.mark.requirement("IN-2")
 @pytest.mark.parametrize("reads", ["form", "data", "json", "values"])
 def test_host_that_reads_the_body_first(reads: str, make_app: MakeApp) -> None:
     """A host whose ``before_request`` reads the body leaves us what there was in it."""

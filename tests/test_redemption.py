@@ -335,6 +335,7 @@ def test_redeem_twice(bench: Bench) -> None:
     assert bench.token_requests == 1
 
 
+@pytest.mark.requirement("ST-4")
 def test_redeem_at_once(bench: Bench) -> None:
     """However many redeem a code at once, one does; the tenant is asked once (N37)."""
     session, flow = bench.bound()

@@ -26,6 +26,7 @@ def read(**changes: Any) -> Settings:
     return read_settings({**NEEDED, **{f"PKCE_{name}": value for name, value in changes.items()}})
 
 
+@pytest.mark.requirement("ST-1")
 def test_defaults() -> None:
     """Two settings are enough, and the rest is as the documentation says."""
     settings = read()
@@ -111,7 +112,7 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
     assert getattr(read(**{name: given}), name.lower()) == value
 
 
-@pytest.mark.requirement("UP-7", "UP-10")
+@pytest.mark.requirement("UP-7", "UP-10", "ST-1")
 @pytest.mark.parametrize(
     ("name", "given", "fault"),
     [

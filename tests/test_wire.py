@@ -89,6 +89,7 @@ def test_whole_seed() -> None:
     assert seed.schema == PartialSchema(1, "MAJOR_0_MINOR_0_PATCH_1")
 
 
+@pytest.mark.requirement("IN-3")
 def test_scope_as_a_text() -> None:
     """A scope may be a text too, as OAuth has it."""
     assert read_seed({"scope": "openid  email"}).scope == ["openid", "email"]

@@ -178,6 +178,7 @@ def test_authorized_party() -> None:
 # -- times -----------------------------------------------------------------------
 
 
+@pytest.mark.requirement("ST-5")
 @pytest.mark.parametrize("exp", [NOW - 59, NOW + 1, NOW + 10**9])
 def test_expiry(exp: int) -> None:
     """A token is good until it expires, and the leeway longer."""
@@ -233,6 +234,7 @@ def test_not_before() -> None:
     refused(token, "claim: nbf")
 
 
+@pytest.mark.requirement("ST-5")
 def test_no_leeway() -> None:
     """Without a leeway the second counts."""
     assert verify(sign(id_claims(exp=NOW + 1)), leeway=0)

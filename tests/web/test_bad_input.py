@@ -46,7 +46,7 @@ def shortened(names: Iterable[str]) -> list[str]:
 # -- SeededPKCE ------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("UP-10")
+@pytest.mark.requirement("UP-10", "IN-1", "IN-3")
 @pytest.mark.parametrize(("body", "code", "field"), SEEDS.values(), ids=shortened(SEEDS))
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``SeededPKCE`` that is not what it must be is named, and nothing is started."""
@@ -75,7 +75,7 @@ def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
 # -- TokenizedPKCE ---------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("UP-10")
+@pytest.mark.requirement("UP-10", "IN-1")
 @pytest.mark.parametrize(("body", "code", "field"), TOKENS.values(), ids=shortened(TOKENS))
 def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``TokenizedPKCE`` that is not what it must be is named; the tenant is not

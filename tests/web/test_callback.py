@@ -57,6 +57,7 @@ def test_code_is_never_in_a_url(host: Host, browser: Browser) -> None:
     assert answer.params["state"] not in location.query
 
 
+@pytest.mark.requirement("ST-3")
 def test_store_keeps_no_ticket(host: Host, browser: Browser) -> None:
     """Of the ticket only a hash is stored."""
     _, url = browser.begin()
@@ -204,6 +205,7 @@ def test_unknown_ticket(ticket: str, host: Host, browser: Browser) -> None:
     check_page(fetch(browser, ticket), "ticket-spent")
 
 
+@pytest.mark.requirement("ST-2")
 def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Clock) -> None:
     """Whoever posts to the callback cannot fill the store: there is a limit for a minute."""
     mounted = host.app.extensions["pkce"]

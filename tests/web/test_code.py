@@ -126,6 +126,7 @@ def test_newest_unsent_flow(host: Host, browser: Browser) -> None:
     assert parameters(browser.code())["state"] not in {older, newer}
 
 
+@pytest.mark.requirement("IN-1")
 @pytest.mark.parametrize(
     "absent",
     [
@@ -171,6 +172,7 @@ def test_domain(domain: str, host: Host, browser: Browser) -> None:
     assert browser.code(domain=domain).status_code == 200
 
 
+@pytest.mark.requirement("IN-3")
 def test_scope_leaves_space_separated(host: Host, browser: Browser) -> None:
     """A scope arrives as a list, or as text, and leaves space-separated, each once."""
     assert parameters(browser.code(scope=["openid", "email", "email"]))["scope"] == "openid email"

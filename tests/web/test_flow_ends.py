@@ -73,6 +73,7 @@ def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
     assert host.token_requests == told.arrived
 
 
+@pytest.mark.requirement("ST-1")
 def test_bound_again_keeps_its_expiry(host: Host, browser: Browser) -> None:
     """A flow that is bound again ends when it would have ended."""
     known = Prepared(host, browser, own_state=False).put("bound")
@@ -98,6 +99,7 @@ def test_nobody_comes_back(host: Host, browser: Browser) -> None:
     assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
 
 
+@pytest.mark.requirement("ST-5")
 @pytest.mark.parametrize("jump", [-3600, -30, 30])
 def test_clock_that_jumps(jump: int, host: Host, browser: Browser) -> None:
     """A clock that is set back or ahead in the midst of a sign-in does not end it; it ends no
@@ -135,6 +137,7 @@ def test_cleared_while_redeeming(host: Host, browser: Browser) -> None:
 # -- GET challenge: the cap -----------------------------------------------------------
 
 
+@pytest.mark.requirement("ST-2")
 @pytest.mark.parametrize("busy", ["bound", "redeeming"])
 def test_cap_of_busy_flows(busy: str, host: Host, browser: Browser) -> None:
     """A session whose twenty flows are all bound or being redeemed starts no more."""
@@ -151,6 +154,7 @@ def test_cap_of_busy_flows(busy: str, host: Host, browser: Browser) -> None:
     assert host.store.contents() == before
 
 
+@pytest.mark.requirement("ST-2")
 @pytest.mark.parametrize(
     ("first", "second"),
     [("done", "started"), ("failed", "started"), ("started", "sent"), ("sent", "bound")],
@@ -167,6 +171,7 @@ def test_who_gives_way(first: str, second: str, host: Host, browser: Browser) ->
     assert host.status_of(browser, stays.state) == second
 
 
+@pytest.mark.requirement("ST-2")
 def test_oldest_sent_gives_way(host: Host, browser: Browser) -> None:
     """Of twenty sent flows the oldest gives way."""
     states = [Prepared(host, browser, own_state=False).put("sent").state for _ in range(20)]
