@@ -132,6 +132,7 @@ def test_verifier_with_the_code_of_another(bench: Bench) -> None:
     assert bench.now(flow) == flow.value
 
 
+@pytest.mark.requirement("WC-8")
 @pytest.mark.parametrize("member", ["code", "code_verifier"])
 def test_what_no_flow_has(bench: Bench, member: str) -> None:
     """A code or verifier of no flow is no grant, and nothing is sent (N99)."""
@@ -464,6 +465,7 @@ def test_failed(bench: Bench, fault: str, error: type[PKCEError], code: str) -> 
     assert bench.token_requests == before <= 1
 
 
+@pytest.mark.requirement("WC-4")
 @pytest.mark.parametrize(
     "fault",
     [

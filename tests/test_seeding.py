@@ -115,7 +115,7 @@ def test_userinfo_endpoint_for_an_audience() -> None:
     assert build(seed(audience=f"{ISSUER}userinfo"), AUDIENCE="api").audience == "api"
 
 
-@pytest.mark.requirement("V1-1", "BB-7", "AV-3")
+@pytest.mark.requirement("V1-1", "BB-7", "AV-3", "WC-2", "WC-3", "WC-9")
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
@@ -159,6 +159,7 @@ def test_scope_without_openid() -> None:
     assert caught.value.error == "invalid_scope"
 
 
+@pytest.mark.requirement("WC-9")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -178,6 +179,7 @@ def test_additional_parameter(name: str, value: str | int) -> None:
     assert build(seed({name: value})).additional == {name: str(value)}
 
 
+@pytest.mark.requirement("WC-9")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -211,6 +213,7 @@ def test_parameter_that_the_host_lets_through(name: str) -> None:
     assert built.parameters()[name] == "x"
 
 
+@pytest.mark.requirement("WC-9")
 def test_number_of_extensions() -> None:
     """At most ten extensions."""
     assert len(build(seed({f"ext-{number}": "x" for number in range(10)})).additional) == 10

@@ -332,6 +332,7 @@ def test_own_state(bench: Bench) -> None:
     assert other.flow.key != sent.flow.key
 
 
+@pytest.mark.requirement("WC-5")
 def test_own_challenge(bench: Bench) -> None:
     """With a challenge of the caller's own, the server knows no verifier."""
     sent = bench.send(code_challenge=CHALLENGE, code_challenge_method="S256")

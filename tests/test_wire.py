@@ -40,6 +40,7 @@ from tests.support import CHALLENGE, VERIFIER
 # -- POST /pkce/code ---------------------------------------------------------------
 
 
+@pytest.mark.requirement("WC-6")
 @pytest.mark.parametrize(
     "body",
     [
@@ -164,7 +165,7 @@ def test_message_of_a_wrong_type() -> None:
     assert str(caught.value) == "$.state: expected `str | null`, got `int`"
 
 
-@pytest.mark.requirement("V1-1")
+@pytest.mark.requirement("V1-1", "WC-6")
 @pytest.mark.parametrize("response_type", ["token", "id_token", "code id_token", "CODE"])
 def test_implicit_grant(response_type: str) -> None:
     """No response type but ``code`` (N08)."""
@@ -238,7 +239,7 @@ def test_bad_token_body(body: dict[str, Any], field: str) -> None:
     assert caught.value.field == field
 
 
-@pytest.mark.requirement("V1-1")
+@pytest.mark.requirement("V1-1", "WC-8")
 @pytest.mark.parametrize("grant_type", ["password", "client_credentials", "urn:x", "CODE"])
 def test_other_grant(grant_type: str) -> None:
     """No other grant: we do not lend our credentials (N56)."""

@@ -122,6 +122,7 @@ def test_domain_of_this_tenant(domain: str) -> None:
     assert REGISTRATION.names(domain)
 
 
+@pytest.mark.requirement("WC-1")
 @pytest.mark.parametrize(
     "domain",
     [

@@ -46,7 +46,9 @@ def shortened(names: Iterable[str]) -> list[str]:
 # -- SeededPKCE ------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("UP-10", "IN-1", "IN-3")
+@pytest.mark.requirement(
+    "UP-10", "IN-1", "IN-3", "WC-1", "WC-2", "WC-3", "WC-4", "WC-5", "WC-6", "WC-9"
+)
 @pytest.mark.parametrize(("body", "code", "field"), SEEDS.values(), ids=shortened(SEEDS))
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``SeededPKCE`` that is not what it must be is named, and nothing is started."""
@@ -59,13 +61,14 @@ def test_too_much_for_a_url(caller: Caller) -> None:
     check_refused(caller, lambda: caller.code(ADDITIONAL_PARAMETERS=extra), "parameter-invalid")
 
 
-@pytest.mark.requirement("BB-5", "UP-9")
+@pytest.mark.requirement("BB-5", "UP-9", "WC-1")
 def test_foreign_domain_contacts_nobody(host: Host, browser: Browser) -> None:
     """Nothing that a caller sends makes the server contact another host, or any at all."""
     check_problem(browser.code(domain="attacker.example"), "parameter-foreign")
     assert host.tenant.requests == ()
 
 
+@pytest.mark.requirement("WC-2")
 def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
     """The refusal does not tell what is configured."""
     response = caller.code(client_id="another-client")
@@ -75,7 +78,7 @@ def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
 # -- TokenizedPKCE ---------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("UP-10", "IN-1")
+@pytest.mark.requirement("UP-10", "IN-1", "WC-2", "WC-3")
 @pytest.mark.parametrize(("body", "code", "field"), TOKENS.values(), ids=shortened(TOKENS))
 def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``TokenizedPKCE`` that is not what it must be is named; the tenant is not

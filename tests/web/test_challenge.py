@@ -23,6 +23,7 @@ def set_cookies(response: TestResponse) -> SimpleCookie:
     return cookies
 
 
+@pytest.mark.requirement("WC-7")
 def test_members(host: Host, browser: Browser) -> None:
     """The answer is the published model: its challenge is the verifier's SHA-256."""
     response = browser.send("GET", "/pkce/challenge")
@@ -153,6 +154,7 @@ def test_page(host: Host, browser: Browser) -> None:
     assert [entry] == list(host.session_of(browser).value.flows)
 
 
+@pytest.mark.requirement("WC-7")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` verifier and nonce stay on the server: the answer is empty."""
     host = make_app(PKCE_TOKEN_DELIVERY="session")

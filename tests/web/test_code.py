@@ -126,7 +126,7 @@ def test_newest_unsent_flow(host: Host, browser: Browser) -> None:
     assert parameters(browser.code())["state"] not in {older, newer}
 
 
-@pytest.mark.requirement("IN-1")
+@pytest.mark.requirement("IN-1", "WC-6")
 @pytest.mark.parametrize(
     "absent",
     [
@@ -157,6 +157,7 @@ def test_absent(absent: dict[str, Any], host: Host, browser: Browser) -> None:
     assert all(sent[name] == plain[name] for name in same)
 
 
+@pytest.mark.requirement("WC-1")
 @pytest.mark.parametrize(
     "domain",
     [
@@ -192,6 +193,7 @@ def test_ten_extensions(host: Host, browser: Browser) -> None:
     assert {name: value for name, value in sent.items() if name.startswith("ext-")} == extra
 
 
+@pytest.mark.requirement("WC-4")
 def test_own_state_and_nonce(host: Host, browser: Browser) -> None:
     """A caller's own state and nonce are honoured; the nonce is checked in the ID token."""
     sent = parameters(browser.code(state="my-state", nonce="my-nonce"))
@@ -212,6 +214,7 @@ def test_any_visible_state(state: str, host: Host, browser: Browser) -> None:
     assert parameters(browser.code(state=state))["state"] == state
 
 
+@pytest.mark.requirement("WC-4")
 def test_equal_states_of_two_sessions(host: Host) -> None:
     """Equal states of two sessions never meet."""
     one, other = host.browser(), host.browser()
@@ -224,6 +227,7 @@ def test_equal_states_of_two_sessions(host: Host) -> None:
         assert claims["email"] == f"{user}@example.com"
 
 
+@pytest.mark.requirement("WC-5")
 def test_own_challenge(host: Host, browser: Browser) -> None:
     """With a caller's own challenge only that caller knows the verifier: /token needs it."""
     response = browser.code(state="mine", code_challenge=CHALLENGE, code_challenge_method="S256")
@@ -477,6 +481,7 @@ def test_delivery_session(make_app: MakeApp) -> None:
     assert parameters(browser.code(state="mine"))["nonce"] != "mine"
 
 
+@pytest.mark.requirement("WC-4")
 @pytest.mark.parametrize(
     ("secret", "field"),
     [

@@ -187,7 +187,7 @@ def test_forwarded_headers_move_nothing(
 # -- Sec-Fetch-Site and Origin --------------------------------------------------------------
 
 
-@pytest.mark.requirement("BB-4", "AV-3", "CK-3", "FM-1")
+@pytest.mark.requirement("BB-4", "AV-3", "CK-3", "FM-1", "WC-7")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "navigate", "websocket"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense", ""])

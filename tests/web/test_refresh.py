@@ -92,6 +92,7 @@ def test_scope_of_its_own_sign_in(host: Host, browser: Browser) -> None:
         assert host.token_requests == asked + 1
 
 
+@pytest.mark.requirement("WC-8")
 def test_refresh_token_of_another_session(host: Host) -> None:
     """Another session's refresh token is not taken, in neither member."""
     owner, other = host.browser(), host.browser()

@@ -421,7 +421,9 @@ def test_no_situation_is_missing() -> None:
     assert everywhere == {cls.status for cls in errors.catalogue()} | {200, 204, 303}
 
 
-@pytest.mark.requirement("HX-1", "HX-2", "HX-3", "HX-4", "HX-5", "HX-6", "HX-7", "HX-8", "HX-9")
+@pytest.mark.requirement(
+    "HX-1", "HX-2", "HX-3", "HX-4", "HX-5", "HX-6", "HX-7", "HX-8", "HX-9", "WC-10"
+)
 @pytest.mark.parametrize("it", SITUATIONS, ids=str)
 def test_every_answer(it: Situation, make_app: MakeApp) -> None:
     """Nothing keeps, frames, sniffs, refers to or leaks an answer, whatever it says."""

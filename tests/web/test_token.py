@@ -134,6 +134,7 @@ def test_wrong_verifier(host: Host, browser: Browser) -> None:
     assert browser.token(code=code, code_verifier=verifier).status_code == 200
 
 
+@pytest.mark.requirement("WC-8")
 def test_wrong_code(host: Host, browser: Browser) -> None:
     """With our own callback the code must be the bound one."""
     _, verifier, _ = bound(host, browser)
@@ -268,6 +269,7 @@ def test_tenant_that_announces_iss(elsewhere: Host, tenant: LocalTenant) -> None
     assert browser.token(code=code, code_verifier=verifier).status_code == 200
 
 
+@pytest.mark.requirement("WC-3")
 def test_other_redirect_uri_than_sent(elsewhere: Host) -> None:
     """The redirect URI is the flow's: another that is allowed is refused too."""
     browser = elsewhere.browser()
@@ -279,6 +281,7 @@ def test_other_redirect_uri_than_sent(elsewhere: Host) -> None:
     assert elsewhere.token_requests == 0
 
 
+@pytest.mark.requirement("WC-8")
 def test_code_of_another_session(elsewhere: Host) -> None:
     """A code that arrived elsewhere is redeemed only with a verifier of the caller's session."""
     owner, other = elsewhere.browser(), elsewhere.browser()
