@@ -465,7 +465,7 @@ def test_failed(bench: Bench, fault: str, error: type[PKCEError], code: str) -> 
     assert bench.token_requests == before <= 1
 
 
-@pytest.mark.requirement("WC-4")
+@pytest.mark.requirement("WC-4", "A0-4", "A0-16")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -539,6 +539,7 @@ def test_malformed_key_among_the_tenants(bench: Bench) -> None:
     assert bench.sign_in().response.claims
 
 
+@pytest.mark.requirement("A0-5")
 def test_tenant_that_changed(bench: Bench) -> None:
     """The code of another tenant does not go to this one."""
     session, flow = bench.bound()
@@ -580,6 +581,7 @@ def test_fresh_authentication(bench: Bench, asked: dict[str, Any], tampered: boo
         assert bench.redeem(sent.session, flow).response.claims["auth_time"] == bench.clock.now
 
 
+@pytest.mark.requirement("A0-20")
 @pytest.mark.parametrize(
     ("asked", "got"), [("org_1", "org_1"), ("org_1", "org_2"), ("Acme", "acme")]
 )

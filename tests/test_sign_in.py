@@ -579,6 +579,7 @@ def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> N
     assert bench.now(sent.flow) == sent.flow.value
 
 
+@pytest.mark.requirement("A0-5")
 @pytest.mark.parametrize("status", [Status.SENT, Status.BOUND])
 def test_bind_after_the_tenant_changed(bench: Bench, status: Status) -> None:
     """A flow that was sent to another tenant gets no answer of this one."""

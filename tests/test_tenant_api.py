@@ -43,6 +43,7 @@ def test_timeout() -> None:
 # -- metadata and keys -------------------------------------------------------------
 
 
+@pytest.mark.requirement("A0-7")
 def test_discover(mocked: requests_mock.Mocker) -> None:
     """The metadata is fetched from its well-known place, and checked."""
     mocked.get(REGISTRATION.discovery_url, json=metadata(), headers=JSON)
@@ -91,6 +92,7 @@ def test_document_that_is_a_page(mocked: requests_mock.Mocker) -> None:
 # -- tokens ------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("A0-10")
 def test_request_token(mocked: requests_mock.Mocker) -> None:
     """The form goes to the token endpoint, once, and the answer comes back as it is."""
     mocked.post(TENANT.token_endpoint, json={"access_token": "x"}, headers=JSON)
@@ -103,7 +105,7 @@ def test_request_token(mocked: requests_mock.Mocker) -> None:
     }
 
 
-@pytest.mark.requirement("UP-8")
+@pytest.mark.requirement("UP-8", "A0-12")
 @pytest.mark.parametrize(
     ("status", "document", "cls"),
     [
@@ -147,6 +149,7 @@ def test_page_in_place_of_tokens(
 # -- too many requests -------------------------------------------------------------
 
 
+@pytest.mark.requirement("A0-14")
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

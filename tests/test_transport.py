@@ -67,7 +67,7 @@ def test_get(transport: Transport, mocked: requests_mock.Mocker) -> None:
     assert request.headers["Accept-Encoding"] == "identity"
 
 
-@pytest.mark.requirement("V1-1")
+@pytest.mark.requirement("V1-1", "A0-10")
 def test_post(transport: Transport, mocked: requests_mock.Mocker) -> None:
     """A form is sent encoded; an error's answer is one too."""
     mocked.post(URL, json={"error": "x"}, status_code=403, headers=JSON)
@@ -79,6 +79,7 @@ def test_post(transport: Transport, mocked: requests_mock.Mocker) -> None:
     assert request.headers["Accept"] == "application/json"
 
 
+@pytest.mark.requirement("A0-18", "A0-19")
 def test_what_a_call_tells(transport: Transport) -> None:
     """A call has no header but those that HTTP needs: nothing of the host or of who calls it."""
     with RawServer(answering(http())) as server:
@@ -166,6 +167,7 @@ def test_largest_answer(
             transport.get(URL)
 
 
+@pytest.mark.requirement("A0-9")
 def test_cookies(transport: Transport) -> None:
     """Cookies of the tenant are neither kept nor sent back."""
     answer = http(b"{}", "Set-Cookie: did=1; Path=/", "Set-Cookie: auth0=2; Max-Age=99")

@@ -123,6 +123,7 @@ def test_every_algorithm(alg: str) -> None:
 # -- issuer, audience, authorized party ------------------------------------------
 
 
+@pytest.mark.requirement("A0-3", "A0-4")
 @pytest.mark.parametrize(
     "iss",
     [
@@ -339,12 +340,14 @@ def test_hash_of_another_access_token(value: Any) -> None:
     refused(sign(id_claims(at_hash=value)), "at_hash")
 
 
+@pytest.mark.requirement("A0-27")
 @pytest.mark.parametrize("updated_at", [1_700_000_000, "2026-11-22T20:00:00.000Z", None, True])
 def test_kind_of_updated_at(updated_at: Any) -> None:
     """Auth0 tells ``updated_at`` as a text or a number, by the profile of the tenant."""
     assert verify(sign(id_claims(updated_at=updated_at))).get("updated_at") == updated_at
 
 
+@pytest.mark.requirement("A0-20")
 @pytest.mark.parametrize(
     ("asked", "claims"),
     [
@@ -361,6 +364,7 @@ def test_organization(asked: str, claims: dict[str, Any]) -> None:
     assert verify(sign(id_claims(**claims)), organization=asked)
 
 
+@pytest.mark.requirement("A0-20")
 @pytest.mark.parametrize(
     ("asked", "claim", "claims"),
     [

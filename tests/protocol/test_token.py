@@ -44,6 +44,7 @@ SCOPE = ("openid", "email")
 # -- the request -----------------------------------------------------------------
 
 
+@pytest.mark.requirement("A0-10")
 def test_code_request() -> None:
     """A code goes with its redirect URI and verifier, and our credentials (RFC 6749 4.1.3)."""
     assert build_token_form(CODE_REQUEST, CONFIDENTIAL) == {
@@ -148,6 +149,7 @@ def parse(**changes: Any) -> Tokens:
     return parse_token_response(document(**changes), requested_scope=SCOPE)
 
 
+@pytest.mark.requirement("A0-11")
 def test_token_response() -> None:
     """A response is read whole; nothing of it is shown."""
     tokens = parse(mfa_token="ignored")
@@ -168,6 +170,7 @@ def test_case_of_the_token_type(token_type: str) -> None:
     assert parse(token_type=token_type).access_token == "the-access-token"
 
 
+@pytest.mark.requirement("A0-11")
 @pytest.mark.parametrize("token_type", [None, "mac", "DPoP", "Bearer ", "", 5, ["Bearer"]])
 def test_other_token_type(token_type: Any) -> None:
     """A token of a type that we do not understand is not used (N66, N66b)."""
@@ -216,13 +219,14 @@ def test_longest_tokens() -> None:
         parse(access_token="x" * 65537)
 
 
-@pytest.mark.requirement("UP-12")
+@pytest.mark.requirement("UP-12", "A0-11")
 def test_no_access_token() -> None:
     """A response without access token is none."""
     with pytest.raises(TenantError, match="has no access_token"):
         parse(access_token=None)
 
 
+@pytest.mark.requirement("A0-11")
 def test_tokens_that_need_not_be() -> None:
     """Refresh and ID token may be missing."""
     tokens = parse(refresh_token=None, id_token=None)
@@ -290,6 +294,7 @@ def test_request_of_another_kind_is_not_taken() -> None:
 # -- errors ----------------------------------------------------------------------
 
 
+@pytest.mark.requirement("A0-12", "A0-27")
 @pytest.mark.parametrize("status", [400, 401, 403, 429, 500])
 @pytest.mark.parametrize(
     ("error", "cls", "word", "answered"),
@@ -311,6 +316,7 @@ def test_error_whatever_the_status(
     assert (exc.error, exc.status) == (word, answered)
 
 
+@pytest.mark.requirement("A0-12", "A0-13")
 @pytest.mark.parametrize(
     ("error", "cls"),
     [

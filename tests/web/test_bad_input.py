@@ -47,7 +47,7 @@ def shortened(names: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.requirement(
-    "UP-10", "IN-1", "IN-3", "WC-1", "WC-2", "WC-3", "WC-4", "WC-5", "WC-6", "WC-9"
+    "UP-10", "IN-1", "IN-3", "WC-1", "WC-2", "WC-3", "WC-4", "WC-5", "WC-6", "WC-9", "A0-2"
 )
 @pytest.mark.parametrize(("body", "code", "field"), SEEDS.values(), ids=shortened(SEEDS))
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:

@@ -88,6 +88,7 @@ def test_tenant_that_does_not_revoke(fault: str, host: Host, browser: Browser) -
     assert host.store.contents() == {}
 
 
+@pytest.mark.requirement("A0-16")
 def test_every_grant_is_revoked(host: Host, browser: Browser) -> None:
     """Each sign-in of the session had a refresh token, and each is revoked."""
     sign_in(host, browser)

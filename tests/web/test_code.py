@@ -97,6 +97,7 @@ def test_empty_body(host: Host, browser: Browser) -> None:
     }
 
 
+@pytest.mark.requirement("A0-9")
 def test_only_the_browser_goes_to_the_tenant(host: Host, browser: Browser) -> None:
     """Nothing of ours asks the authorization endpoint, or shows a page of the tenant's."""
     browser.code()

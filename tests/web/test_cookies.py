@@ -30,7 +30,7 @@ def life_of(host: Host, browser: Browser) -> Iterator[TestResponse]:
     yield browser.submit("/pkce/clear")
 
 
-@pytest.mark.requirement("BB-2", "CK-1", "CK-4", "CK-9", "CK-12")
+@pytest.mark.requirement("BB-2", "CK-1", "CK-4", "CK-9", "CK-12", "A0-9")
 @pytest.mark.parametrize("settings", [{}, SESSION], ids=["caller", "session"])
 @pytest.mark.parametrize("address", [{}, HTTPS], ids=["http", "https"])
 def test_every_cookie(
@@ -127,6 +127,7 @@ def test_content_is_not_trusted(host: Host, browser: Browser) -> None:
     check_problem(host.program().send("POST", "/pkce/token", headers=headers), "state-unknown")
 
 
+@pytest.mark.requirement("A0-9")
 def test_cookies_of_the_tenant_go_nowhere(make_app: MakeApp) -> None:
     """What the tenant sets reaches neither a browser through us nor the tenant again."""
     host = make_app()

@@ -42,7 +42,7 @@ TENANT = (
 )
 
 
-@pytest.mark.requirement("UP-1", "UP-8")
+@pytest.mark.requirement("UP-1", "UP-8", "A0-11", "A0-14")
 @pytest.mark.parametrize("flow_of", ["browser", "local"])
 @pytest.mark.parametrize("told", TENANT, ids=lambda told: told.fault)
 def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
@@ -116,6 +116,7 @@ def test_clock_that_jumps(jump: int, host: Host, browser: Browser) -> None:
     check_problem(browser.code(state=late.state), "state-expired")
 
 
+@pytest.mark.requirement("A0-14")
 def test_limit_says_when_to_ask_again(host: Host, browser: Browser) -> None:
     """The tenant's ``x-ratelimit-reset`` becomes a Retry-After in seconds."""
     Prepared(host, browser, own_state=False).put("bound")
@@ -123,6 +124,7 @@ def test_limit_says_when_to_ask_again(host: Host, browser: Browser) -> None:
     assert browser.token().headers["Retry-After"] == "7"
 
 
+@pytest.mark.requirement("A0-16")
 def test_cleared_while_redeeming(host: Host, browser: Browser) -> None:
     """An exchange that a clear overtook stores nothing, and its tokens are revoked."""
     Prepared(host, browser, own_state=False).put("bound")

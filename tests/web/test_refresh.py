@@ -115,7 +115,7 @@ def test_empty_body_never_refreshes(host: Host, browser: Browser) -> None:
     assert host.token_requests == asked
 
 
-@pytest.mark.requirement("V1-1")
+@pytest.mark.requirement("V1-1", "A0-15")
 def test_rotation_is_stored(host: Host, browser: Browser) -> None:
     """The new refresh token takes the place of the old one, again and again."""
     tokens = [sign_in(host, browser)["auth0"]["oAuth"]["token"]["refresh_token"]]
@@ -129,7 +129,7 @@ def test_rotation_is_stored(host: Host, browser: Browser) -> None:
     check_problem(response, "refresh-token-unknown")
 
 
-@pytest.mark.requirement("BB-6")
+@pytest.mark.requirement("BB-6", "A0-15")
 def test_refused_refresh_ends_the_sign_in(host: Host, browser: Browser) -> None:
     """A refresh token that the tenant takes back is ``invalid_grant``, and the sign-in is over."""
     sign_in(host, browser)
@@ -222,6 +222,7 @@ def test_cleared_while_refreshing(host: Host, browser: Browser) -> None:
     assert host.store.contents() == {}
 
 
+@pytest.mark.requirement("A0-15")
 def test_two_at_once(host: Host, browser: Browser) -> None:
     """A second request while the first is under way hears 409, and gets tokens afterwards: the
     tenant never sees a refresh token twice."""
