@@ -553,6 +553,7 @@ def test_tenant_that_changed(bench: Bench) -> None:
 # -- what was asked for must hold --------------------------------------------------
 
 
+@pytest.mark.requirement("prompt", "login_hint")
 @pytest.mark.parametrize(
     "asked",
     [
@@ -581,7 +582,7 @@ def test_fresh_authentication(bench: Bench, asked: dict[str, Any], tampered: boo
         assert bench.redeem(sent.session, flow).response.claims["auth_time"] == bench.clock.now
 
 
-@pytest.mark.requirement("A0-20")
+@pytest.mark.requirement("A0-20", "organization")
 @pytest.mark.parametrize(
     ("asked", "got"), [("org_1", "org_1"), ("org_1", "org_2"), ("Acme", "acme")]
 )

@@ -112,7 +112,7 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
     assert getattr(read(**{name: given}), name.lower()) == value
 
 
-@pytest.mark.requirement("UP-7", "UP-10", "ST-1", "WC-9")
+@pytest.mark.requirement("UP-7", "UP-10", "ST-1", "WC-9", "dpop_jkt", "request")
 @pytest.mark.parametrize(
     ("name", "given", "fault"),
     [

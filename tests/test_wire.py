@@ -165,7 +165,7 @@ def test_message_of_a_wrong_type() -> None:
     assert str(caught.value) == "$.state: expected `str | null`, got `int`"
 
 
-@pytest.mark.requirement("V1-1", "WC-6")
+@pytest.mark.requirement("V1-1", "WC-6", "response_type")
 @pytest.mark.parametrize("response_type", ["token", "id_token", "code id_token", "CODE"])
 def test_implicit_grant(response_type: str) -> None:
     """No response type but ``code`` (N08)."""

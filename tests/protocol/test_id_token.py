@@ -347,7 +347,7 @@ def test_kind_of_updated_at(updated_at: Any) -> None:
     assert verify(sign(id_claims(updated_at=updated_at))).get("updated_at") == updated_at
 
 
-@pytest.mark.requirement("A0-20")
+@pytest.mark.requirement("A0-20", "organization")
 @pytest.mark.parametrize(
     ("asked", "claims"),
     [
@@ -364,7 +364,7 @@ def test_organization(asked: str, claims: dict[str, Any]) -> None:
     assert verify(sign(id_claims(**claims)), organization=asked)
 
 
-@pytest.mark.requirement("A0-20")
+@pytest.mark.requirement("A0-20", "organization")
 @pytest.mark.parametrize(
     ("asked", "claim", "claims"),
     [

@@ -47,7 +47,28 @@ def shortened(names: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.requirement(
-    "UP-10", "IN-1", "IN-3", "WC-1", "WC-2", "WC-3", "WC-4", "WC-5", "WC-6", "WC-9", "A0-2"
+    "UP-10",
+    "IN-1",
+    "IN-3",
+    "WC-1",
+    "WC-2",
+    "WC-3",
+    "WC-4",
+    "WC-5",
+    "WC-6",
+    "WC-9",
+    "A0-2",
+    "response_type",
+    "response_mode",
+    "audience",
+    "resource",
+    "invitation",
+    "prompt",
+    "screen_hint",
+    "login_hint",
+    "dpop_jkt",
+    "request",
+    "correlation_id",
 )
 @pytest.mark.parametrize(("body", "code", "field"), SEEDS.values(), ids=shortened(SEEDS))
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
@@ -55,6 +76,7 @@ def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> No
     check_refused(caller, lambda: caller.code(**body), code, field=field or None)
 
 
+@pytest.mark.requirement("limits")
 def test_too_much_for_a_url(caller: Caller) -> None:
     """What would make an address that servers refuse is refused here."""
     extra = {f"ext-{number}": "x" * 450 for number in range(9)}

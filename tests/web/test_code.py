@@ -77,7 +77,7 @@ def full_seed(challenge: dict[str, str]) -> dict[str, Any]:
 # -- what arrives at the tenant --------------------------------------------------------
 
 
-@pytest.mark.requirement("V1-1")
+@pytest.mark.requirement("V1-1", "response_type", "client_id", "response_mode")
 def test_empty_body(host: Host, browser: Browser) -> None:
     """An empty body is a login button: everything comes from the flow and from the settings."""
     response = browser.code()
@@ -106,6 +106,7 @@ def test_only_the_browser_goes_to_the_tenant(host: Host, browser: Browser) -> No
     assert asked == {("GET", "/.well-known/openid-configuration")}
 
 
+@pytest.mark.requirement("response_mode", "audience", "organization", "invitation", "screen_hint")
 def test_full_body(wide: Host) -> None:
     """Every parameter of ``SeededPKCE`` and ``ADDITIONAL_PARAMETERS`` arrives at the tenant."""
     browser = wide.browser()
@@ -127,7 +128,7 @@ def test_newest_unsent_flow(host: Host, browser: Browser) -> None:
     assert parameters(browser.code())["state"] not in {older, newer}
 
 
-@pytest.mark.requirement("IN-1", "WC-6")
+@pytest.mark.requirement("IN-1", "WC-6", "resource", "dpop_jkt", "request")
 @pytest.mark.parametrize(
     "absent",
     [
@@ -181,12 +182,14 @@ def test_scope_leaves_space_separated(host: Host, browser: Browser) -> None:
     assert parameters(browser.code(scope="openid  profile"))["scope"] == "openid profile"
 
 
+@pytest.mark.requirement("prompt")
 @pytest.mark.parametrize("prompt", ["none", "login", "consent", "select_account", "login consent"])
 def test_prompt(prompt: str, host: Host, browser: Browser) -> None:
     """Every prompt of OpenID Connect passes through."""
     assert parameters(browser.code(prompt=prompt))["prompt"] == prompt
 
 
+@pytest.mark.requirement("ext-*")
 def test_ten_extensions(host: Host, browser: Browser) -> None:
     """Ten ``ext-`` parameters pass through."""
     extra = {f"ext-{number}": str(number) for number in range(10)}
@@ -310,6 +313,7 @@ def test_schema_is_kept_with_the_flow(host: Host, browser: Browser) -> None:
     assert answer["seed"]["schema"] == answer["result"]["schema"] == schema
 
 
+@pytest.mark.requirement("audience")
 def test_configured_audience_and_redirects(make_app: MakeApp) -> None:
     """The tenant's description has the configured audience, and addresses for redirects."""
     host = make_app(
