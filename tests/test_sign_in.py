@@ -272,7 +272,7 @@ def test_state_of_a_failed_flow(bench: Bench) -> None:
         assert (caught.value.error, caught.value.code) == ("access_denied", "access-denied")
 
 
-@pytest.mark.requirement("ST-1")
+@pytest.mark.requirement("ST-1", "no redirect")
 def test_state_that_expired(bench: Bench) -> None:
     """A state whose flow is over is expired for its own caller."""
     sent = bench.send()

@@ -312,7 +312,7 @@ def test_answer_with_neither_code_nor_error() -> None:
     assert caught.value.error == "server_error"
 
 
-@pytest.mark.requirement("A0-27")
+@pytest.mark.requirement("A0-27", "login_required", "account_selection_required", "mfa_required")
 @pytest.mark.parametrize(
     ("error", "cls"),
     [

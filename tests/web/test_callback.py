@@ -311,6 +311,7 @@ def test_query_again(make_app: MakeApp) -> None:
 # -- errors of the tenant ----------------------------------------------------------------------
 
 
+@pytest.mark.requirement("access_denied")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     """The tenant's error is the answer: told on a page, at a clean address, and by the API."""
@@ -324,6 +325,9 @@ def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     check_problem(browser.token(), "access-denied")
 
 
+@pytest.mark.requirement(
+    "login_required", "account_selection_required", "access_denied", "mfa_required"
+)
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -387,7 +391,7 @@ def test_other_error(host: Host, browser: Browser) -> None:
     assert "(The tenant says: so it is)" in members["detail"]
 
 
-@pytest.mark.requirement("HX-7")
+@pytest.mark.requirement("HX-7", "access_denied")
 def test_description_is_escaped(host: Host, browser: Browser) -> None:
     """What a stranger wrote is text on our page, never HTML."""
     state, _ = browser.begin()

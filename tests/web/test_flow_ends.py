@@ -87,6 +87,7 @@ def test_bound_again_keeps_its_expiry(host: Host, browser: Browser) -> None:
     check_problem(browser.code(state=known.state), "state-expired")
 
 
+@pytest.mark.requirement("no redirect")
 def test_nobody_comes_back(host: Host, browser: Browser) -> None:
     """Where the tenant shows a page of its own and sends nobody back the flow expires, of which
     nothing is left, and its caller is told so; another sign-in works."""
