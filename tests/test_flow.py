@@ -208,7 +208,6 @@ def test_steps_return_new_values(step: str) -> None:
         flow.status = Status.DONE  # type: ignore[misc]
 
 
-@pytest.mark.requirement("correlation_id")
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=lambda flow: flow.status)
 def test_flow_hides_its_secrets(flow: Flow) -> None:
     """A flow in a log tells no state, nonce, challenge, verifier, code or what was asked for."""

@@ -132,7 +132,6 @@ def test_verifier_with_the_code_of_another(bench: Bench) -> None:
     assert bench.now(flow) == flow.value
 
 
-@pytest.mark.requirement("WC-8")
 @pytest.mark.parametrize("member", ["code", "code_verifier"])
 def test_what_no_flow_has(bench: Bench, member: str) -> None:
     """A code or verifier of no flow is no grant, and nothing is sent (N99)."""
@@ -261,7 +260,6 @@ def test_redeem_in_the_local_session(bench: Bench) -> None:
     assert bench.sessions.load_local() == redeemed.session
 
 
-@pytest.mark.requirement("BB-1")
 def test_redeem_for_a_confidential_client(tenant_keys: Path) -> None:
     """A confidential client gives its secret."""
     bench = Bench(tenant_keys, CLIENT_SECRET="top-secret")
@@ -336,7 +334,6 @@ def test_redeem_twice(bench: Bench) -> None:
     assert bench.token_requests == 1
 
 
-@pytest.mark.requirement("ST-4")
 def test_redeem_at_once(bench: Bench) -> None:
     """However many redeem a code at once, one does; the tenant is asked once (N37)."""
     session, flow = bench.bound()
@@ -465,7 +462,6 @@ def test_failed(bench: Bench, fault: str, error: type[PKCEError], code: str) -> 
     assert bench.token_requests == before <= 1
 
 
-@pytest.mark.requirement("WC-4", "A0-4", "A0-16")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -539,7 +535,6 @@ def test_malformed_key_among_the_tenants(bench: Bench) -> None:
     assert bench.sign_in().response.claims
 
 
-@pytest.mark.requirement("A0-5")
 def test_tenant_that_changed(bench: Bench) -> None:
     """The code of another tenant does not go to this one."""
     session, flow = bench.bound()
@@ -553,7 +548,6 @@ def test_tenant_that_changed(bench: Bench) -> None:
 # -- what was asked for must hold --------------------------------------------------
 
 
-@pytest.mark.requirement("prompt", "login_hint")
 @pytest.mark.parametrize(
     "asked",
     [
@@ -582,7 +576,6 @@ def test_fresh_authentication(bench: Bench, asked: dict[str, Any], tampered: boo
         assert bench.redeem(sent.session, flow).response.claims["auth_time"] == bench.clock.now
 
 
-@pytest.mark.requirement("A0-20", "organization")
 @pytest.mark.parametrize(
     ("asked", "got"), [("org_1", "org_1"), ("org_1", "org_2"), ("Acme", "acme")]
 )
@@ -598,7 +591,6 @@ def test_organization(bench: Bench, asked: str, got: str) -> None:
             bench.redeem(sent.session, flow)
 
 
-@pytest.mark.requirement("AV-2")
 def test_code_of_another_sign_in(bench: Bench) -> None:
     """A code that was injected into another flow does not fit its verifier (N61, T3)."""
     stolen = bench.answer(bench.send()).code

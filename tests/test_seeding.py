@@ -115,7 +115,6 @@ def test_userinfo_endpoint_for_an_audience() -> None:
     assert build(seed(audience=f"{ISSUER}userinfo"), AUDIENCE="api").audience == "api"
 
 
-@pytest.mark.requirement("V1-1", "BB-7", "AV-3", "WC-2", "WC-3", "WC-9", "client_id", "ext-*")
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
@@ -159,7 +158,6 @@ def test_scope_without_openid() -> None:
     assert caught.value.error == "invalid_scope"
 
 
-@pytest.mark.requirement("WC-9", "connection", "login_hint")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -179,7 +177,6 @@ def test_additional_parameter(name: str, value: str | int) -> None:
     assert build(seed({name: value})).additional == {name: str(value)}
 
 
-@pytest.mark.requirement("WC-9", "connection", "login_hint")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -202,7 +199,6 @@ def test_value_of_an_additional_parameter(name: str, value: str | int) -> None:
     assert caught.value.field == f"$.ADDITIONAL_PARAMETERS.{name}"
 
 
-@pytest.mark.requirement("correlation_id")
 @pytest.mark.parametrize(
     "name", ["correlation_id", "session_transfer_token", "authorization_details"]
 )
@@ -214,7 +210,6 @@ def test_parameter_that_the_host_lets_through(name: str) -> None:
     assert built.parameters()[name] == "x"
 
 
-@pytest.mark.requirement("WC-9", "ext-*")
 def test_number_of_extensions() -> None:
     """At most ten extensions."""
     assert len(build(seed({f"ext-{number}": "x" for number in range(10)})).additional) == 10
@@ -239,7 +234,6 @@ def test_delivery_to_the_session(asked: SeededPKCE, field: str) -> None:
     check(SeededPKCE(), TOKEN_DELIVERY="session")
 
 
-@pytest.mark.requirement("limits")
 @pytest.mark.parametrize(
     ("members", "fits"),
     [

@@ -77,7 +77,6 @@ def test_newest_sign_in() -> None:
     assert current.subject == "bob"
 
 
-@pytest.mark.requirement("A0-24")
 @pytest.mark.parametrize(
     ("claims", "is_over"),
     [

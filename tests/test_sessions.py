@@ -156,7 +156,6 @@ def test_flow_that_is_on_the_list_alone(desk: Desk) -> None:
     assert list(desk.sessions.flows(held)) == [first]
 
 
-@pytest.mark.requirement("ST-3")
 def test_store_holds_no_secrets(desk: Desk) -> None:
     """Neither a value nor a key of the store shows state, verifier or pointer."""
     held, flow, pointer = desk.sessions.start(None)
@@ -233,7 +232,6 @@ def test_start_at_once(desk: Desk) -> None:
 # -- pointers ----------------------------------------------------------------------
 
 
-@pytest.mark.requirement("CK-7")
 def test_pointer_of_another(desk: Desk) -> None:
     """The right id with another secret opens nothing, and an unknown id neither."""
     held, _ = desk.new()
@@ -251,7 +249,6 @@ def test_what_a_pointer_is_to(desk: Desk) -> None:
     assert desk.sessions.at(pointer) is None
 
 
-@pytest.mark.requirement("CK-11")
 def test_renewal(desk: Desk) -> None:
     """A new pointer opens the session from the moment on at which the old one dies."""
     held, flow, old = desk.sessions.start(None)
@@ -575,7 +572,6 @@ def test_flows_that_ended_need_no_eviction(desk: Desk) -> None:
     assert [entry.key for entry in held.value.flows] == [flow.key]
 
 
-@pytest.mark.requirement("ST-2")
 def test_cap_holds_at_once(desk: Desk) -> None:
     """However many start at once, the cap holds, and the list is what the store has."""
     held, _ = desk.full([S] * MAX_FLOWS)
@@ -590,7 +586,6 @@ def test_cap_holds_at_once(desk: Desk) -> None:
 # -- flows -------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("ST-4")
 def test_save_once(desk: Desk) -> None:
     """Of many who take the same step one succeeds (N37)."""
     _, flow = desk.new()
@@ -607,7 +602,6 @@ def test_save_of_a_flow_that_is_gone(desk: Desk) -> None:
     assert desk.sessions.reload_flow(flow) is None
 
 
-@pytest.mark.requirement("ST-1")
 def test_nothing_extends_a_flow(desk: Desk) -> None:
     """Whatever happens to a flow, it ends when it was to end."""
     _, flow = desk.new()
@@ -756,7 +750,6 @@ def test_answer_that_nobody_fetched(desk: Desk) -> None:
     assert desk.sessions.take_answer(ticket) is None
 
 
-@pytest.mark.requirement("ST-4")
 def test_answer_is_taken_by_one(desk: Desk) -> None:
     """However many bring the ticket, one gets the answer."""
     ticket = desk.sessions.keep(Answer(state="s", code="c"))
@@ -774,7 +767,6 @@ def test_unknown_ticket(desk: Desk, ticket: str) -> None:
 # -- records that cannot be read ---------------------------------------------------
 
 
-@pytest.mark.requirement("ST-6")
 def test_record_of_another_key(desk: Desk) -> None:
     """A session of a worker with another key is reported, never taken for none."""
     held, _, pointer = desk.sessions.start(None)

@@ -26,7 +26,6 @@ def read(**changes: Any) -> Settings:
     return read_settings({**NEEDED, **{f"PKCE_{name}": value for name, value in changes.items()}})
 
 
-@pytest.mark.requirement("ST-1")
 def test_defaults() -> None:
     """Two settings are enough, and the rest is as the documentation says."""
     settings = read()
@@ -112,7 +111,6 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
     assert getattr(read(**{name: given}), name.lower()) == value
 
 
-@pytest.mark.requirement("UP-7", "UP-10", "ST-1", "WC-9", "dpop_jkt", "request")
 @pytest.mark.parametrize(
     ("name", "given", "fault"),
     [
@@ -425,7 +423,6 @@ def test_no_fallbacks(fallbacks: Any) -> None:
     assert len(read_secret_keys(config, lenient=False)[0]) == 1
 
 
-@pytest.mark.requirement("CK-15")
 @pytest.mark.parametrize("lenient", [True, False])
 @pytest.mark.parametrize("key", [None, "", b""])
 def test_no_secret_key(key: Any, lenient: bool) -> None:
@@ -436,7 +433,6 @@ def test_no_secret_key(key: Any, lenient: bool) -> None:
         read_secret_keys({}, lenient=lenient)
 
 
-@pytest.mark.requirement("CK-15")
 @pytest.mark.parametrize("key", ["dev", "x" * 15, b"\xff" * 15, "changeme", "your-secret-key"])
 def test_weak_secret_key(key: Any) -> None:
     """A short or well-known key stops the start, and only warns while debugging (N02)."""

@@ -272,7 +272,6 @@ def test_state_of_a_failed_flow(bench: Bench) -> None:
         assert (caught.value.error, caught.value.code) == ("access_denied", "access-denied")
 
 
-@pytest.mark.requirement("ST-1", "no redirect")
 def test_state_that_expired(bench: Bench) -> None:
     """A state whose flow is over is expired for its own caller."""
     sent = bench.send()
@@ -332,7 +331,6 @@ def test_own_state(bench: Bench) -> None:
     assert other.flow.key != sent.flow.key
 
 
-@pytest.mark.requirement("WC-5")
 def test_own_challenge(bench: Bench) -> None:
     """With a challenge of the caller's own, the server knows no verifier."""
     sent = bench.send(code_challenge=CHALLENGE, code_challenge_method="S256")
@@ -497,7 +495,6 @@ def test_find(bench: Bench) -> None:
     assert find(owners, other.flow.value.state) == (other.session, other.flow)
 
 
-@pytest.mark.requirement("AV-2")
 @pytest.mark.parametrize("cleared", [True, False])
 def test_find_what_is_another_sessions(bench: Bench, cleared: bool) -> None:
     """Another session's answer is refused, and its flow stays usable (N38)."""
@@ -579,7 +576,6 @@ def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> N
     assert bench.now(sent.flow) == sent.flow.value
 
 
-@pytest.mark.requirement("A0-5")
 @pytest.mark.parametrize("status", [Status.SENT, Status.BOUND])
 def test_bind_after_the_tenant_changed(bench: Bench, status: Status) -> None:
     """A flow that was sent to another tenant gets no answer of this one."""

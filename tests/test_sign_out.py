@@ -110,7 +110,6 @@ def test_clear_while_the_metadata_cannot_be_had(bench: Bench) -> None:
     assert clear(bench, signed_in.session) == [{"revoked": False}]
 
 
-@pytest.mark.requirement("A0-5")
 def test_clear_a_sign_in_at_another_tenant(bench: Bench) -> None:
     """The refresh token of another tenant is not shown to this one."""
     session = bench.send().session

@@ -102,14 +102,12 @@ def test_state_of_another_key(signing: Signing) -> None:
     assert "do all workers share SECRET_KEY?" in caught.value.hint
 
 
-@pytest.mark.requirement("CK-14")
 def test_state_of_another_blueprint(signing: Signing) -> None:
     """One blueprint does not take the other's states."""
     with pytest.raises(StateForged):
         signing.read_state(sign_state(Signing([KEY], namespace="staff")))
 
 
-@pytest.mark.requirement("CK-14")
 def test_pointer_for_a_state(signing: Signing) -> None:
     """A signature for one purpose is none for the other."""
     signer = Signer(
@@ -145,7 +143,6 @@ def test_pointer_opens_its_session() -> None:
     assert len(POINTER.secret_hash) == 43
 
 
-@pytest.mark.requirement("CK-7")
 @pytest.mark.parametrize(
     "forge",
     [
@@ -165,7 +162,6 @@ def test_forged_pointer(signing: Signing, forge: Callable[[str], str]) -> None:
         signing.read_pointer(forge(signing.sign_pointer(POINTER)))
 
 
-@pytest.mark.requirement("CK-14")
 def test_rotation_of_the_key() -> None:
     """Values of a fallback key are taken; new ones are signed with the first (N40b)."""
     old = Signing([OLD_KEY], namespace="pkce")

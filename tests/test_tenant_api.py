@@ -43,7 +43,6 @@ def test_timeout() -> None:
 # -- metadata and keys -------------------------------------------------------------
 
 
-@pytest.mark.requirement("A0-7")
 def test_discover(mocked: requests_mock.Mocker) -> None:
     """The metadata is fetched from its well-known place, and checked."""
     mocked.get(REGISTRATION.discovery_url, json=metadata(), headers=JSON)
@@ -92,7 +91,6 @@ def test_document_that_is_a_page(mocked: requests_mock.Mocker) -> None:
 # -- tokens ------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("A0-10")
 def test_request_token(mocked: requests_mock.Mocker) -> None:
     """The form goes to the token endpoint, once, and the answer comes back as it is."""
     mocked.post(TENANT.token_endpoint, json={"access_token": "x"}, headers=JSON)
@@ -105,7 +103,6 @@ def test_request_token(mocked: requests_mock.Mocker) -> None:
     }
 
 
-@pytest.mark.requirement("UP-8", "A0-12")
 @pytest.mark.parametrize(
     ("status", "document", "cls"),
     [
@@ -127,7 +124,6 @@ def test_request_token_in_vain(
     assert mocked.call_count == 1
 
 
-@pytest.mark.requirement("UP-6")
 @pytest.mark.parametrize(
     ("status", "media_type"), [(200, "text/html"), (500, "text/html"), (502, "")]
 )
@@ -149,7 +145,6 @@ def test_page_in_place_of_tokens(
 # -- too many requests -------------------------------------------------------------
 
 
-@pytest.mark.requirement("A0-14")
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

@@ -307,7 +307,6 @@ def test_tenant_that_a_caller_names(world: World, domain: str) -> None:
     assert world.tenants.get(domain) == make_tenant()
 
 
-@pytest.mark.requirement("UP-9")
 @pytest.mark.parametrize("domain", ["evil.example", "http://169.254.169.254/", ""])
 def test_tenant_that_is_not_configured(world: World, domain: str) -> None:
     """Nothing that a caller names makes the server contact another host (T12)."""

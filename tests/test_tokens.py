@@ -144,7 +144,6 @@ def test_refresh(bench: Bench, hooks: Hooks) -> None:
     assert again.response.claims["iat"] == bench.clock.now
 
 
-@pytest.mark.requirement("BB-6")
 def test_refresh_does_not_lengthen_the_session(bench: Bench) -> None:
     """A refresh keeps the end of the session, and its pointer."""
     signed_in = bench.sign_in()
@@ -247,7 +246,6 @@ def test_tenant_that_cannot_be_reached(bench: Bench, fault: str, error: type[Exc
     assert current(bench, signed_in.session) == signed_in.session.value
 
 
-@pytest.mark.requirement("A0-5")
 def test_sign_in_at_another_tenant(bench: Bench) -> None:
     """A refresh token of another tenant does not go to this one."""
     signed_in = bench.sign_in()
@@ -274,7 +272,6 @@ def test_cleared_meanwhile(bench: Bench, hooks: Hooks) -> None:
 # -- one at a time -----------------------------------------------------------------
 
 
-@pytest.mark.requirement("A0-15")
 def test_refresh_at_once(bench: Bench) -> None:
     """However many refresh at once, the tenant sees the refresh token once."""
     signed_in = bench.sign_in()
@@ -287,7 +284,6 @@ def test_refresh_at_once(bench: Bench) -> None:
     assert refresh(bench, refreshed.session).response.refresh_token
 
 
-@pytest.mark.requirement("A0-15")
 def test_worker_that_died(bench: Bench) -> None:
     """A refresh whose worker died keeps the next one off until its deadline, and no longer."""
     signed_in = bench.sign_in()

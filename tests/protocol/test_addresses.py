@@ -57,7 +57,6 @@ def test_brackets_of_an_ipv6_literal() -> None:
     assert host_of(urlsplit("/path")) == ""
 
 
-@pytest.mark.requirement("A0-2")
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

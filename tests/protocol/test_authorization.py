@@ -76,14 +76,12 @@ def test_further_parameters() -> None:
     assert request.parameters() == {**PARAMETERS, **more, "login_hint": "alice"}
 
 
-@pytest.mark.requirement("client_id")
 def test_additional_parameters_override_nothing() -> None:
     """A parameter of the protocol wins over an additional one of its name (N07)."""
     request = REQUEST.replace(additional={"state": "evil", "code_challenge_method": "plain"})
     assert request.parameters() == PARAMETERS
 
 
-@pytest.mark.requirement("correlation_id")
 def test_request_hides_its_secrets() -> None:
     """A request in a log tells neither state, nonce nor challenge, nor what a host lets through:
     Auth0's ``session_transfer_token`` signs a user in."""
@@ -109,7 +107,6 @@ def test_endpoint_with_a_query() -> None:
     assert parse_qsl(urlsplit(url).query) == [("p", "b2c_1"), *PARAMETERS.items()]
 
 
-@pytest.mark.requirement("limits")
 def test_authorization_url_of_4000_characters() -> None:
     """An address may have 4000 characters, and not one more."""
     empty = build_authorization_url(make_tenant(), REQUEST.replace(additional={"ext-a": "x"}))
@@ -136,7 +133,6 @@ def test_change_by_a_hook() -> None:
     assert validate_changed_request(changed, REQUEST) is changed
 
 
-@pytest.mark.requirement("client_id")
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state", "nonce", "code_challenge"])
 def test_tie_that_a_hook_must_leave(name: str) -> None:
     """A hook must not cut the ties between request and flow."""
@@ -144,7 +140,6 @@ def test_tie_that_a_hook_must_leave(name: str) -> None:
         validate_changed_request(REQUEST.replace(**{name: "other"}), REQUEST)
 
 
-@pytest.mark.requirement("response_mode")
 @pytest.mark.parametrize("mode", ["fragment", "web_message", ""])
 def test_response_mode_without_a_callback(mode: str) -> None:
     """A hook must not choose a mode whose answer never reaches the server (N08)."""
@@ -158,7 +153,6 @@ def test_scope_without_openid() -> None:
         validate_changed_request(REQUEST.replace(scope=("email",)), REQUEST)
 
 
-@pytest.mark.requirement("client_id", "request")
 @pytest.mark.parametrize(
     "name", ["state", "redirect_uri", "response_type", "scope", "request", "request_uri"]
 )
@@ -312,7 +306,6 @@ def test_answer_with_neither_code_nor_error() -> None:
     assert caught.value.error == "server_error"
 
 
-@pytest.mark.requirement("A0-27", "login_required", "account_selection_required", "mfa_required")
 @pytest.mark.parametrize(
     ("error", "cls"),
     [

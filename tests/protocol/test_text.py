@@ -21,7 +21,6 @@ def test_scope_token(text: str) -> None:
     assert is_scope_token(text)
 
 
-@pytest.mark.requirement("IN-3")
 @pytest.mark.parametrize("text", ["", "a b", 'a"b', "a\\b", "a\tb", "openid\n", "é"])
 def test_no_scope_token(text: str) -> None:
     """A space, a quote, a backslash, a control or nothing at all is no scope (N06g)."""
@@ -52,7 +51,6 @@ def test_no_error_code(text: str) -> None:
     assert not is_error_code(text)
 
 
-@pytest.mark.requirement("UP-10")
 @pytest.mark.parametrize(
     "text",
     [
@@ -76,7 +74,6 @@ def test_no_control_characters(text: str) -> None:
     assert not has_control_characters(text)
 
 
-@pytest.mark.requirement("LG-2")
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -93,7 +90,6 @@ def test_one_line(text: str, line: str) -> None:
     assert one_line(text) == line
 
 
-@pytest.mark.requirement("LG-2")
 @given(st.text(st.characters(codec=None, exclude_categories=())))
 def test_one_line_is_one(text: str) -> None:
     """Whatever comes, no control is left, and it can be encoded."""

@@ -44,7 +44,6 @@ SCOPE = ("openid", "email")
 # -- the request -----------------------------------------------------------------
 
 
-@pytest.mark.requirement("A0-10")
 def test_code_request() -> None:
     """A code goes with its redirect URI and verifier, and our credentials (RFC 6749 4.1.3)."""
     assert build_token_form(CODE_REQUEST, CONFIDENTIAL) == {
@@ -149,7 +148,6 @@ def parse(**changes: Any) -> Tokens:
     return parse_token_response(document(**changes), requested_scope=SCOPE)
 
 
-@pytest.mark.requirement("A0-11")
 def test_token_response() -> None:
     """A response is read whole; nothing of it is shown."""
     tokens = parse(mfa_token="ignored")
@@ -170,7 +168,6 @@ def test_case_of_the_token_type(token_type: str) -> None:
     assert parse(token_type=token_type).access_token == "the-access-token"
 
 
-@pytest.mark.requirement("A0-11")
 @pytest.mark.parametrize("token_type", [None, "mac", "DPoP", "Bearer ", "", 5, ["Bearer"]])
 def test_other_token_type(token_type: Any) -> None:
     """A token of a type that we do not understand is not used (N66, N66b)."""
@@ -178,7 +175,6 @@ def test_other_token_type(token_type: Any) -> None:
         parse(token_type=token_type)
 
 
-@pytest.mark.requirement("UP-11")
 @pytest.mark.parametrize(
     ("expires_in", "seconds"),
     [(None, None), (0, 0), (3600, 3600), ("3600", 3600), (315360000, 315360000)],
@@ -188,7 +184,6 @@ def test_expires_in(expires_in: Any, seconds: int | None) -> None:
     assert parse(expires_in=expires_in).expires_in == seconds
 
 
-@pytest.mark.requirement("UP-11")
 @pytest.mark.parametrize(
     "expires_in",
     [-1, True, 3600.0, 1e30, 315360001, "abc", "", "-1", "1" * 12, "3600.5", "٣٦", "²", [3600]],
@@ -199,7 +194,6 @@ def test_bad_expires_in(expires_in: Any) -> None:
         parse(expires_in=expires_in)
 
 
-@pytest.mark.requirement("UP-12")
 @pytest.mark.parametrize("name", ["access_token", "refresh_token", "id_token"])
 @pytest.mark.parametrize(
     "value", ["", "a b", "a\n", "é", 5, True, ["x"], "x" * (128 * 1024 + 1)], ids=repr
@@ -210,7 +204,6 @@ def test_bad_token(name: str, value: Any) -> None:
         parse(**{name: value})
 
 
-@pytest.mark.requirement("UP-12")
 def test_longest_tokens() -> None:
     """64 KiB of access token and 128 KiB of ID token are taken."""
     tokens = parse(access_token="x" * 65536, id_token="x" * 131072)
@@ -219,14 +212,12 @@ def test_longest_tokens() -> None:
         parse(access_token="x" * 65537)
 
 
-@pytest.mark.requirement("UP-12", "A0-11")
 def test_no_access_token() -> None:
     """A response without access token is none."""
     with pytest.raises(TenantError, match="has no access_token"):
         parse(access_token=None)
 
 
-@pytest.mark.requirement("A0-11")
 def test_tokens_that_need_not_be() -> None:
     """Refresh and ID token may be missing."""
     tokens = parse(refresh_token=None, id_token=None)
@@ -294,7 +285,6 @@ def test_request_of_another_kind_is_not_taken() -> None:
 # -- errors ----------------------------------------------------------------------
 
 
-@pytest.mark.requirement("A0-12", "A0-27")
 @pytest.mark.parametrize("status", [400, 401, 403, 429, 500])
 @pytest.mark.parametrize(
     ("error", "cls", "word", "answered"),
@@ -316,7 +306,6 @@ def test_error_whatever_the_status(
     assert (exc.error, exc.status) == (word, answered)
 
 
-@pytest.mark.requirement("A0-12", "A0-13")
 @pytest.mark.parametrize(
     ("error", "cls"),
     [

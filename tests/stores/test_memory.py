@@ -20,13 +20,11 @@ class TestMemoryStore(StoreSuite):
     def make_store(self) -> StoreFactory:
         return MemoryStore
 
-    @pytest.mark.requirement("ST-4")
     def test_one_replaces(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
         """Of many, in threads and processes, who take the same step one succeeds."""
         assert isinstance(store, MemoryStore)
         super().test_one_replaces(store, crowds, keys)
 
-    @pytest.mark.requirement("ST-4")
     def test_one_takes(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
         """Of many who take a value one gets it."""
         super().test_one_takes(store, crowds, keys)

@@ -68,13 +68,11 @@ class TestSQLiteStore(StoreSuite):
     def advance(self, clock: MovableClock) -> Callable[[float], None]:
         return clock.advance
 
-    @pytest.mark.requirement("ST-4")
     def test_one_replaces(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
         """Of many, in threads and processes, who take the same step one succeeds."""
         assert isinstance(store, SQLiteStore)
         super().test_one_replaces(store, crowds, keys)
 
-    @pytest.mark.requirement("ST-4")
     def test_one_takes(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
         """Of many who take a value one gets it."""
         super().test_one_takes(store, crowds, keys)

@@ -59,7 +59,6 @@ ANSWERS: dict[str, tuple[str, str, str]] = {
 }
 
 
-@pytest.mark.requirement("UP-10", "IN-2")
 @pytest.mark.parametrize(("form", "code", "field"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
     """A malformed answer is refused by name, from a program, from a page, and in a query."""
@@ -78,7 +77,6 @@ def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
     assert host.store.contents() == before
 
 
-@pytest.mark.requirement("LG-2")
 @pytest.mark.parametrize(
     "description",
     ["no\r\nERROR forged: a line", "\x1b[31mred\x1b[0m", "\u2028", "x" * 4096, "\x00\x85\x9b"],
@@ -99,7 +97,6 @@ def test_description_in_a_log(
     assert said.isprintable()
 
 
-@pytest.mark.requirement("IN-2")
 def test_raw_bytes_in_a_form(caller: Caller) -> None:
     """A form is ASCII, percent-encoded."""
     body = "state=s&code=é".encode()
@@ -122,7 +119,6 @@ def test_query_too_large(host: Host, browser: Browser) -> None:
     check_page(browser.open(CALLBACK, environ_overrides=environ), "body-too-large", status=413)
 
 
-@pytest.mark.requirement("IN-2")
 @pytest.mark.parametrize("name", ["code", "state", "error", "iss", "ticket"])
 def test_query_beside_a_form(name: str, caller: Caller) -> None:
     """A query that stands beside the form shadows nothing: it is refused."""

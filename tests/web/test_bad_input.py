@@ -46,51 +46,24 @@ def shortened(names: Iterable[str]) -> list[str]:
 # -- SeededPKCE ------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement(
-    "UP-10",
-    "IN-1",
-    "IN-3",
-    "WC-1",
-    "WC-2",
-    "WC-3",
-    "WC-4",
-    "WC-5",
-    "WC-6",
-    "WC-9",
-    "A0-2",
-    "response_type",
-    "response_mode",
-    "audience",
-    "resource",
-    "invitation",
-    "prompt",
-    "screen_hint",
-    "login_hint",
-    "dpop_jkt",
-    "request",
-    "correlation_id",
-)
 @pytest.mark.parametrize(("body", "code", "field"), SEEDS.values(), ids=shortened(SEEDS))
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``SeededPKCE`` that is not what it must be is named, and nothing is started."""
     check_refused(caller, lambda: caller.code(**body), code, field=field or None)
 
 
-@pytest.mark.requirement("limits")
 def test_too_much_for_a_url(caller: Caller) -> None:
     """What would make an address that servers refuse is refused here."""
     extra = {f"ext-{number}": "x" * 450 for number in range(9)}
     check_refused(caller, lambda: caller.code(ADDITIONAL_PARAMETERS=extra), "parameter-invalid")
 
 
-@pytest.mark.requirement("BB-5", "UP-9", "WC-1")
 def test_foreign_domain_contacts_nobody(host: Host, browser: Browser) -> None:
     """Nothing that a caller sends makes the server contact another host, or any at all."""
     check_problem(browser.code(domain="attacker.example"), "parameter-foreign")
     assert host.tenant.requests == ()
 
 
-@pytest.mark.requirement("WC-2")
 def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
     """The refusal does not tell what is configured."""
     response = caller.code(client_id="another-client")
@@ -100,7 +73,6 @@ def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
 # -- TokenizedPKCE ---------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("UP-10", "IN-1", "WC-2", "WC-3")
 @pytest.mark.parametrize(("body", "code", "field"), TOKENS.values(), ids=shortened(TOKENS))
 def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``TokenizedPKCE`` that is not what it must be is named; the tenant is not
@@ -212,7 +184,6 @@ def test_unknown_paths_are_the_hosts(host: Host) -> None:
         assert host.app.test_client().get(path).content_type.startswith("text/html")
 
 
-@pytest.mark.requirement("UP-10")
 @pytest.mark.parametrize(
     "return_to",
     [

@@ -60,7 +60,6 @@ MALFORMED = {
 }
 
 
-@pytest.mark.requirement("IN-1")
 @pytest.mark.parametrize("path", JSON_ROUTES)
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 def test_malformed_json(body: bytes, path: str, caller: Caller) -> None:
@@ -74,7 +73,6 @@ def test_malformed_json(body: bytes, path: str, caller: Caller) -> None:
     assert len(members["detail"]) < 100
 
 
-@pytest.mark.requirement("IN-1")
 @pytest.mark.parametrize("path", JSON_ROUTES)
 def test_eight_deep(path: str, caller: Caller) -> None:
     """What the API does not know may lie eight deep, and is ignored."""
@@ -82,7 +80,6 @@ def test_eight_deep(path: str, caller: Caller) -> None:
     assert caller.send("POST", path, data=body, content_type=JSON).status_code == 200
 
 
-@pytest.mark.requirement("IN-1", "IN-2")
 @pytest.mark.parametrize("path", [*JSON_ROUTES, CALLBACK])
 def test_too_large(path: str, caller: Caller) -> None:
     """A body of more than 16 KiB is refused by its length, before it is read."""
@@ -120,7 +117,6 @@ class Endless(io.BytesIO):
         return b" " * size
 
 
-@pytest.mark.requirement("IN-1", "IN-2")
 @pytest.mark.parametrize("path", [*JSON_ROUTES, CALLBACK])
 def test_too_large_chunked(path: str, caller: Caller) -> None:
     """A chunked body without a length is read up to the limit, and no further."""
@@ -156,7 +152,6 @@ def test_as_large_as_allowed(host: Host, browser: Browser) -> None:
 # -- media types -----------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("BB-4", "IN-1")
 @pytest.mark.parametrize("path", JSON_ROUTES)
 @pytest.mark.parametrize(
     "content_type",
@@ -212,7 +207,6 @@ def test_callback_media_type(content_type: str, caller: Caller) -> None:
         assert caller.host.store.contents() == before
 
 
-@pytest.mark.requirement("IN-1")
 @pytest.mark.parametrize("path", [*JSON_ROUTES, CALLBACK])
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "GZIP", "identity, gzip", "x"])
 def test_compressed(encoding: str, path: str, caller: Caller) -> None:

@@ -57,7 +57,6 @@ def test_code_is_never_in_a_url(host: Host, browser: Browser) -> None:
     assert answer.params["state"] not in location.query
 
 
-@pytest.mark.requirement("ST-3")
 def test_store_keeps_no_ticket(host: Host, browser: Browser) -> None:
     """Of the ticket only a hash is stored."""
     _, url = browser.begin()
@@ -98,7 +97,6 @@ def test_goes_on_elsewhere(make_app: MakeApp) -> None:
     assert response.headers["Location"] == "https://spa.example/done"
 
 
-@pytest.mark.requirement("HO-2")
 def test_goes_on_below_the_prefix(make_app: MakeApp) -> None:
     """A path of this application gets the prefix under which users reach it."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example/shop", PKCE_AUTHENTICATED_URL="/welcome")
@@ -120,7 +118,6 @@ def test_goes_on_below_the_prefix(make_app: MakeApp) -> None:
     assert response.headers["Location"] == "/shop/welcome"
 
 
-@pytest.mark.requirement("CK-8")
 def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     """A ticket is taken once; reloading its page is harmless."""
     _, url = browser.begin()
@@ -130,7 +127,6 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     assert host.engine.sessions.take_answer(ticket_of(kept)) is None
 
 
-@pytest.mark.requirement("AV-2", "AV-3")
 def test_ticket_of_another_browser(host: Host) -> None:
     """Whoever started the flow cannot fetch an answer that somebody else's browser delivered:
     the ticket is in that browser alone, and destroyed when it is used there."""
@@ -143,7 +139,6 @@ def test_ticket_of_another_browser(host: Host) -> None:
     check_problem(attacker.token(), "authorization-pending")
 
 
-@pytest.mark.requirement("CK-8")
 def test_ticket_lives_a_minute(host: Host, browser: Browser) -> None:
     """After 60 seconds a ticket is no more; the flow can still be finished."""
     state, url = browser.begin()
@@ -205,7 +200,6 @@ def test_unknown_ticket(ticket: str, host: Host, browser: Browser) -> None:
     check_page(fetch(browser, ticket), "ticket-spent")
 
 
-@pytest.mark.requirement("ST-2")
 def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Clock) -> None:
     """Whoever posts to the callback cannot fill the store: there is a limit for a minute."""
     mounted = host.app.extensions["pkce"]
@@ -225,7 +219,6 @@ def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Cloc
 # -- the host's own session ----------------------------------------------------------------
 
 
-@pytest.mark.requirement("CK-13")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_host_session_is_untouched(response_mode: str, make_app: MakeApp) -> None:
     """``flask.session`` is neither read nor written, and its cookie not set by the callback."""
@@ -311,7 +304,6 @@ def test_query_again(make_app: MakeApp) -> None:
 # -- errors of the tenant ----------------------------------------------------------------------
 
 
-@pytest.mark.requirement("access_denied")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     """The tenant's error is the answer: told on a page, at a clean address, and by the API."""
@@ -325,9 +317,6 @@ def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     check_problem(browser.token(), "access-denied")
 
 
-@pytest.mark.requirement(
-    "login_required", "account_selection_required", "access_denied", "mfa_required"
-)
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -391,7 +380,6 @@ def test_other_error(host: Host, browser: Browser) -> None:
     assert "(The tenant says: so it is)" in members["detail"]
 
 
-@pytest.mark.requirement("HX-7", "access_denied")
 def test_description_is_escaped(host: Host, browser: Browser) -> None:
     """What a stranger wrote is text on our page, never HTML."""
     state, _ = browser.begin()
@@ -430,7 +418,6 @@ def test_iss_fits(response_mode: str, announcing: LocalTenant, make_app: MakeApp
     assert "Signed in" in browser.arrive(answer).text
 
 
-@pytest.mark.requirement("AV-3")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 @pytest.mark.parametrize("answered", [{"code": "a-code"}, {"error": "access_denied"}])
 @pytest.mark.parametrize("iss", ["https://attacker.example/", "https://tenant.example", None])
@@ -561,7 +548,6 @@ def keeping(make_app: MakeApp) -> Host:
     )
 
 
-@pytest.mark.requirement("CK-11")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_exchange_by_the_callback(response_mode: str, make_app: MakeApp) -> None:
     """The callback's GET exchanges the code itself, renews the pointer, and goes on."""

@@ -23,7 +23,6 @@ def set_cookies(response: TestResponse) -> SimpleCookie:
     return cookies
 
 
-@pytest.mark.requirement("WC-7")
 def test_members(host: Host, browser: Browser) -> None:
     """The answer is the published model: its challenge is the verifier's SHA-256."""
     response = browser.send("GET", "/pkce/challenge")
@@ -38,7 +37,6 @@ def test_members(host: Host, browser: Browser) -> None:
     assert challenge["challenge"] == base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-@pytest.mark.requirement("CK-4", "CK-6")
 def test_first_contact_sets_one_cookie(host: Host) -> None:
     """Over http on loopback the cookie names the port, and is not Secure."""
     response = host.browser().send("GET", "/pkce/challenge", base_url="http://127.0.0.1:5000")
@@ -53,7 +51,6 @@ def test_first_contact_sets_one_cookie(host: Host) -> None:
     assert len(f"pkce-5000={cookie.value}") <= 130
 
 
-@pytest.mark.requirement("BB-2", "CK-1")
 def test_cookie_over_https(make_app: MakeApp) -> None:
     """Over https it is a ``__Host-`` cookie, of at most 130 bytes."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -69,7 +66,6 @@ def test_cookie_over_https(make_app: MakeApp) -> None:
     assert len(f"__Host-pkce={cookie.value}") <= 130
 
 
-@pytest.mark.requirement("HO-2")
 def test_cookie_behind_a_proxy_that_ends_tls(make_app: MakeApp) -> None:
     """The public URL decides, not the scheme in which the proxy speaks to us."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -77,7 +73,6 @@ def test_cookie_behind_a_proxy_that_ends_tls(make_app: MakeApp) -> None:
     assert list(set_cookies(response)) == ["__Host-pkce"]
 
 
-@pytest.mark.requirement("CK-2")
 def test_cookie_stays_small(host: Host, browser: Browser) -> None:
     """The cookie is the same, and of one size, whatever the number of tabs."""
     browser.challenge()
@@ -96,7 +91,6 @@ def test_second_contact_sets_none(host: Host, browser: Browser) -> None:
     assert not set(first.values()) & (set(second.values()) - {"S256"})
 
 
-@pytest.mark.requirement("BB-8")
 def test_tells_nothing_of_the_session(make_app: MakeApp) -> None:
     """Who is signed in gets what a stranger gets: another route tells who that is."""
     for delivery in ("caller", "session"):
@@ -154,7 +148,6 @@ def test_page(host: Host, browser: Browser) -> None:
     assert [entry] == list(host.session_of(browser).value.flows)
 
 
-@pytest.mark.requirement("WC-7")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` verifier and nonce stay on the server: the answer is empty."""
     host = make_app(PKCE_TOKEN_DELIVERY="session")
@@ -181,7 +174,6 @@ def test_forged_cookie(host: Host, browser: Browser, caplog: pytest.LogCaptureFi
     assert forged not in caplog.text
 
 
-@pytest.mark.requirement("CK-8")
 def test_pointer_of_a_session_that_is_gone(host: Host, browser: Browser) -> None:
     """A pointer whose record is gone is never revived: another session gets another pointer."""
     browser.challenge()
@@ -193,7 +185,6 @@ def test_pointer_of_a_session_that_is_gone(host: Host, browser: Browser) -> None
     assert session_id != host.engine.signing.read_pointer(old).session_id
 
 
-@pytest.mark.requirement("CK-10")
 @pytest.mark.parametrize("planted", ["", "nonsense", f"{'A' * 32}.{'A' * 43}"])
 def test_planted_cookie(planted: str, host: Host, browser: Browser) -> None:
     """A second cookie of our name, which another subdomain may plant, does not matter."""
@@ -205,7 +196,6 @@ def test_planted_cookie(planted: str, host: Host, browser: Browser) -> None:
         assert "Set-Cookie" not in response.headers
 
 
-@pytest.mark.requirement("CK-10")
 def test_flood_of_cookies(host: Host, browser: Browser) -> None:
     """Of more than four cookies of our name none is looked at."""
     browser.challenge()
@@ -214,7 +204,6 @@ def test_flood_of_cookies(host: Host, browser: Browser) -> None:
     assert "Set-Cookie" in response.headers
 
 
-@pytest.mark.requirement("CK-14")
 def test_key_rotation(host: Host, browser: Browser, make_app: MakeApp) -> None:
     """A session lives on when its key became a fallback."""
     state = browser.challenge()["state"]

@@ -14,7 +14,6 @@ def sign_in(host: Host, browser: Browser) -> None:
     Prepared(host, browser, own_state=False).put("done")
 
 
-@pytest.mark.requirement("CK-9")
 def test_clear(host: Host, browser: Browser) -> None:
     """Nothing is left, the refresh token is revoked, the cookie deleted as it was set."""
     sign_in(host, browser)
@@ -30,7 +29,6 @@ def test_clear(host: Host, browser: Browser) -> None:
     assert host.revocations == 1
 
 
-@pytest.mark.requirement("CK-9")
 def test_secure_cookie_is_deleted_as_such(make_app: MakeApp) -> None:
     """Over https the deletion is Secure, without which ``__Host-`` is refused."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -88,7 +86,6 @@ def test_tenant_that_does_not_revoke(fault: str, host: Host, browser: Browser) -
     assert host.store.contents() == {}
 
 
-@pytest.mark.requirement("A0-16")
 def test_every_grant_is_revoked(host: Host, browser: Browser) -> None:
     """Each sign-in of the session had a refresh token, and each is revoked."""
     sign_in(host, browser)

@@ -77,7 +77,6 @@ def full_seed(challenge: dict[str, str]) -> dict[str, Any]:
 # -- what arrives at the tenant --------------------------------------------------------
 
 
-@pytest.mark.requirement("V1-1", "response_type", "client_id", "response_mode")
 def test_empty_body(host: Host, browser: Browser) -> None:
     """An empty body is a login button: everything comes from the flow and from the settings."""
     response = browser.code()
@@ -97,7 +96,6 @@ def test_empty_body(host: Host, browser: Browser) -> None:
     }
 
 
-@pytest.mark.requirement("A0-9")
 def test_only_the_browser_goes_to_the_tenant(host: Host, browser: Browser) -> None:
     """Nothing of ours asks the authorization endpoint, or shows a page of the tenant's."""
     browser.code()
@@ -106,7 +104,6 @@ def test_only_the_browser_goes_to_the_tenant(host: Host, browser: Browser) -> No
     assert asked == {("GET", "/.well-known/openid-configuration")}
 
 
-@pytest.mark.requirement("response_mode", "audience", "organization", "invitation", "screen_hint")
 def test_full_body(wide: Host) -> None:
     """Every parameter of ``SeededPKCE`` and ``ADDITIONAL_PARAMETERS`` arrives at the tenant."""
     browser = wide.browser()
@@ -128,7 +125,6 @@ def test_newest_unsent_flow(host: Host, browser: Browser) -> None:
     assert parameters(browser.code())["state"] not in {older, newer}
 
 
-@pytest.mark.requirement("IN-1", "WC-6", "resource", "dpop_jkt", "request")
 @pytest.mark.parametrize(
     "absent",
     [
@@ -159,7 +155,6 @@ def test_absent(absent: dict[str, Any], host: Host, browser: Browser) -> None:
     assert all(sent[name] == plain[name] for name in same)
 
 
-@pytest.mark.requirement("WC-1")
 @pytest.mark.parametrize(
     "domain",
     [
@@ -175,21 +170,18 @@ def test_domain(domain: str, host: Host, browser: Browser) -> None:
     assert browser.code(domain=domain).status_code == 200
 
 
-@pytest.mark.requirement("IN-3")
 def test_scope_leaves_space_separated(host: Host, browser: Browser) -> None:
     """A scope arrives as a list, or as text, and leaves space-separated, each once."""
     assert parameters(browser.code(scope=["openid", "email", "email"]))["scope"] == "openid email"
     assert parameters(browser.code(scope="openid  profile"))["scope"] == "openid profile"
 
 
-@pytest.mark.requirement("prompt")
 @pytest.mark.parametrize("prompt", ["none", "login", "consent", "select_account", "login consent"])
 def test_prompt(prompt: str, host: Host, browser: Browser) -> None:
     """Every prompt of OpenID Connect passes through."""
     assert parameters(browser.code(prompt=prompt))["prompt"] == prompt
 
 
-@pytest.mark.requirement("ext-*")
 def test_ten_extensions(host: Host, browser: Browser) -> None:
     """Ten ``ext-`` parameters pass through."""
     extra = {f"ext-{number}": str(number) for number in range(10)}
@@ -197,7 +189,6 @@ def test_ten_extensions(host: Host, browser: Browser) -> None:
     assert {name: value for name, value in sent.items() if name.startswith("ext-")} == extra
 
 
-@pytest.mark.requirement("WC-4")
 def test_own_state_and_nonce(host: Host, browser: Browser) -> None:
     """A caller's own state and nonce are honoured; the nonce is checked in the ID token."""
     sent = parameters(browser.code(state="my-state", nonce="my-nonce"))
@@ -218,7 +209,6 @@ def test_any_visible_state(state: str, host: Host, browser: Browser) -> None:
     assert parameters(browser.code(state=state))["state"] == state
 
 
-@pytest.mark.requirement("WC-4")
 def test_equal_states_of_two_sessions(host: Host) -> None:
     """Equal states of two sessions never meet."""
     one, other = host.browser(), host.browser()
@@ -231,7 +221,6 @@ def test_equal_states_of_two_sessions(host: Host) -> None:
         assert claims["email"] == f"{user}@example.com"
 
 
-@pytest.mark.requirement("WC-5")
 def test_own_challenge(host: Host, browser: Browser) -> None:
     """With a caller's own challenge only that caller knows the verifier: /token needs it."""
     response = browser.code(state="mine", code_challenge=CHALLENGE, code_challenge_method="S256")
@@ -313,7 +302,6 @@ def test_schema_is_kept_with_the_flow(host: Host, browser: Browser) -> None:
     assert answer["seed"]["schema"] == answer["result"]["schema"] == schema
 
 
-@pytest.mark.requirement("audience")
 def test_configured_audience_and_redirects(make_app: MakeApp) -> None:
     """The tenant's description has the configured audience, and addresses for redirects."""
     host = make_app(
@@ -486,7 +474,6 @@ def test_delivery_session(make_app: MakeApp) -> None:
     assert parameters(browser.code(state="mine"))["nonce"] != "mine"
 
 
-@pytest.mark.requirement("WC-4")
 @pytest.mark.parametrize(
     ("secret", "field"),
     [

@@ -42,7 +42,6 @@ TENANT = (
 )
 
 
-@pytest.mark.requirement("UP-1", "UP-8", "A0-11", "A0-14")
 @pytest.mark.parametrize("flow_of", ["browser", "local"])
 @pytest.mark.parametrize("told", TENANT, ids=lambda told: told.fault)
 def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
@@ -73,7 +72,6 @@ def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
     assert host.token_requests == told.arrived
 
 
-@pytest.mark.requirement("ST-1")
 def test_bound_again_keeps_its_expiry(host: Host, browser: Browser) -> None:
     """A flow that is bound again ends when it would have ended."""
     known = Prepared(host, browser, own_state=False).put("bound")
@@ -87,7 +85,6 @@ def test_bound_again_keeps_its_expiry(host: Host, browser: Browser) -> None:
     check_problem(browser.code(state=known.state), "state-expired")
 
 
-@pytest.mark.requirement("no redirect")
 def test_nobody_comes_back(host: Host, browser: Browser) -> None:
     """Where the tenant shows a page of its own and sends nobody back the flow expires, of which
     nothing is left, and its caller is told so; another sign-in works."""
@@ -100,7 +97,6 @@ def test_nobody_comes_back(host: Host, browser: Browser) -> None:
     assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
 
 
-@pytest.mark.requirement("ST-5")
 @pytest.mark.parametrize("jump", [-3600, -30, 30])
 def test_clock_that_jumps(jump: int, host: Host, browser: Browser) -> None:
     """A clock that is set back or ahead in the midst of a sign-in does not end it; it ends no
@@ -117,7 +113,6 @@ def test_clock_that_jumps(jump: int, host: Host, browser: Browser) -> None:
     check_problem(browser.code(state=late.state), "state-expired")
 
 
-@pytest.mark.requirement("A0-14")
 def test_limit_says_when_to_ask_again(host: Host, browser: Browser) -> None:
     """The tenant's ``x-ratelimit-reset`` becomes a Retry-After in seconds."""
     Prepared(host, browser, own_state=False).put("bound")
@@ -125,7 +120,6 @@ def test_limit_says_when_to_ask_again(host: Host, browser: Browser) -> None:
     assert browser.token().headers["Retry-After"] == "7"
 
 
-@pytest.mark.requirement("A0-16")
 def test_cleared_while_redeeming(host: Host, browser: Browser) -> None:
     """An exchange that a clear overtook stores nothing, and its tokens are revoked."""
     Prepared(host, browser, own_state=False).put("bound")
@@ -140,7 +134,6 @@ def test_cleared_while_redeeming(host: Host, browser: Browser) -> None:
 # -- GET challenge: the cap -----------------------------------------------------------
 
 
-@pytest.mark.requirement("ST-2")
 @pytest.mark.parametrize("busy", ["bound", "redeeming"])
 def test_cap_of_busy_flows(busy: str, host: Host, browser: Browser) -> None:
     """A session whose twenty flows are all bound or being redeemed starts no more."""
@@ -157,7 +150,6 @@ def test_cap_of_busy_flows(busy: str, host: Host, browser: Browser) -> None:
     assert host.store.contents() == before
 
 
-@pytest.mark.requirement("ST-2")
 @pytest.mark.parametrize(
     ("first", "second"),
     [("done", "started"), ("failed", "started"), ("started", "sent"), ("sent", "bound")],
@@ -174,7 +166,6 @@ def test_who_gives_way(first: str, second: str, host: Host, browser: Browser) ->
     assert host.status_of(browser, stays.state) == second
 
 
-@pytest.mark.requirement("ST-2")
 def test_oldest_sent_gives_way(host: Host, browser: Browser) -> None:
     """Of twenty sent flows the oldest gives way."""
     states = [Prepared(host, browser, own_state=False).put("sent").state for _ in range(20)]

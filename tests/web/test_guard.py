@@ -53,7 +53,6 @@ def send(host: Host, route: tuple[str, str], headers: dict[str, str], **options:
 # -- Host --------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("HO-1")
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 @pytest.mark.parametrize(
     "name",
@@ -117,7 +116,6 @@ class UnreadableBody:
     readline = readinto = __iter__ = read
 
 
-@pytest.mark.requirement("HO-1")
 @pytest.mark.parametrize("name", ["localhost", "LOCALHOST:5000", "127.0.0.1:1", "[::1]:65535"])
 def test_loopback_hosts(name: str, host: Host) -> None:
     """Without a public URL it is any of the names of the loopback interface, with any port."""
@@ -126,14 +124,12 @@ def test_loopback_hosts(name: str, host: Host) -> None:
     assert response.status_code == 200
 
 
-@pytest.mark.requirement("HO-1")
 def test_no_host_at_all(host: Host) -> None:
     """A request without a Host is no request to us."""
     arrives_with(host, HTTP_HOST=None)
     check_problem(host.program().send("GET", "/pkce/challenge"), "host-unknown")
 
 
-@pytest.mark.requirement("HO-1")
 def test_public_url(make_app: MakeApp) -> None:
     """With a public URL it is that one host, and no longer localhost."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example/shop")
@@ -143,7 +139,6 @@ def test_public_url(make_app: MakeApp) -> None:
         assert response.status_code == status
 
 
-@pytest.mark.requirement("HO-2")
 def test_server_name(make_app: MakeApp) -> None:
     """Flask's SERVER_NAME stands for a public URL."""
     host = make_app(SERVER_NAME="app.example", PREFERRED_URL_SCHEME="https")
@@ -152,7 +147,6 @@ def test_server_name(make_app: MakeApp) -> None:
     assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
 
 
-@pytest.mark.requirement("HO-2")
 @pytest.mark.parametrize("public_url", ["https://app.example/shop", None])
 @pytest.mark.parametrize(
     "headers",
@@ -187,7 +181,6 @@ def test_forwarded_headers_move_nothing(
 # -- Sec-Fetch-Site and Origin --------------------------------------------------------------
 
 
-@pytest.mark.requirement("BB-4", "AV-3", "CK-3", "FM-1", "WC-7")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "navigate", "websocket"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense", ""])
@@ -204,7 +197,6 @@ def test_other_sites(site: str, mode: str, route: tuple[str, str], keeping: Host
     assert keeping.store.contents() == before
 
 
-@pytest.mark.requirement("FM-1")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 def test_address_bar(route: tuple[str, str], keeping: Host) -> None:
     """What a person types is a GET; a POST that claims to come from nowhere is refused."""
@@ -216,7 +208,6 @@ def test_address_bar(route: tuple[str, str], keeping: Host) -> None:
         check_page(response, "origin-refused")
 
 
-@pytest.mark.requirement("BB-4", "FM-3")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize(
     "origin",
@@ -232,7 +223,6 @@ def test_foreign_origin_without_fetch_metadata(
     assert keeping.store.contents() == {}
 
 
-@pytest.mark.requirement("FM-1", "FM-3")
 def test_own_origin_without_fetch_metadata(host: Host) -> None:
     """Our own origin, and none, are good."""
     for headers in ({}, {"Origin": "http://localhost"}):
@@ -240,7 +230,6 @@ def test_own_origin_without_fetch_metadata(host: Host) -> None:
         assert response.status_code == 200
 
 
-@pytest.mark.requirement("FM-3")
 def test_fetch_metadata_decides(host: Host) -> None:
     """Where there is Sec-Fetch-Site it decides: a proxy may have changed what Origin says."""
     browser = host.browser()
@@ -250,7 +239,6 @@ def test_fetch_metadata_decides(host: Host) -> None:
     check_problem(browser.send("POST", "/pkce/code", headers=headers), "origin-refused")
 
 
-@pytest.mark.requirement("FM-3")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 def test_allowed_origins(route: tuple[str, str], make_app: MakeApp) -> None:
     """The host can allow further origins by name; CORS headers are not ours to send."""
@@ -268,7 +256,6 @@ def test_allowed_origins(route: tuple[str, str], make_app: MakeApp) -> None:
 # -- the callback --------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("FM-2")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin", "none"])
 def test_callback_is_a_navigation(site: str, method: str, host: Host) -> None:
@@ -281,7 +268,6 @@ def test_callback_is_a_navigation(site: str, method: str, host: Host) -> None:
         check_page(send(host, ("GET", f"{CALLBACK}?ticket=x"), headers), "ticket-spent")
 
 
-@pytest.mark.requirement("FM-2")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("dest", ["iframe", "frame", "embed", "object", "fencedframe", ""])
 def test_callback_in_a_frame(dest: str, method: str, host: Host) -> None:
@@ -298,7 +284,6 @@ def test_callback_in_a_frame(dest: str, method: str, host: Host) -> None:
     assert host.store.contents() == before
 
 
-@pytest.mark.requirement("CK-3", "FM-2")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("mode", ["cors", "no-cors", None])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
@@ -316,7 +301,6 @@ def test_callback_by_a_foreign_script(
     assert host.store.contents() == before
 
 
-@pytest.mark.requirement("FM-3")
 def test_callback_by_a_foreign_script_of_an_old_browser(host: Host) -> None:
     """Without Fetch Metadata a JSON caller's Origin must be ours."""
     curl = host.browser()

@@ -76,7 +76,6 @@ def test_newest_sign_in_is_refreshed(host: Host, browser: Browser) -> None:
     assert user() == "auth0|bob"
 
 
-@pytest.mark.requirement("BB-7")
 def test_scope_of_its_own_sign_in(host: Host, browser: Browser) -> None:
     """A refresh never gives the scope of another sign-in of the session: no token is kept here
     that could have more than was asked for."""
@@ -92,7 +91,6 @@ def test_scope_of_its_own_sign_in(host: Host, browser: Browser) -> None:
         assert host.token_requests == asked + 1
 
 
-@pytest.mark.requirement("WC-8")
 def test_refresh_token_of_another_session(host: Host) -> None:
     """Another session's refresh token is not taken, in neither member."""
     owner, other = host.browser(), host.browser()
@@ -115,7 +113,6 @@ def test_empty_body_never_refreshes(host: Host, browser: Browser) -> None:
     assert host.token_requests == asked
 
 
-@pytest.mark.requirement("V1-1", "A0-15")
 def test_rotation_is_stored(host: Host, browser: Browser) -> None:
     """The new refresh token takes the place of the old one, again and again."""
     tokens = [sign_in(host, browser)["auth0"]["oAuth"]["token"]["refresh_token"]]
@@ -129,7 +126,6 @@ def test_rotation_is_stored(host: Host, browser: Browser) -> None:
     check_problem(response, "refresh-token-unknown")
 
 
-@pytest.mark.requirement("BB-6", "A0-15")
 def test_refused_refresh_ends_the_sign_in(host: Host, browser: Browser) -> None:
     """A refresh token that the tenant takes back is ``invalid_grant``, and the sign-in is over."""
     sign_in(host, browser)
@@ -140,7 +136,6 @@ def test_refused_refresh_ends_the_sign_in(host: Host, browser: Browser) -> None:
     check_problem(browser.token(grant_type="refresh_token"), "refresh-token-unknown")
 
 
-@pytest.mark.requirement("BB-6")
 def test_reuse_at_the_tenant(host: Host, browser: Browser) -> None:
     """Used elsewhere, the refresh token is refused by the tenant, and the sign-in is over."""
     token = sign_in(host, browser)["auth0"]["oAuth"]["token"]["refresh_token"]
@@ -222,7 +217,6 @@ def test_cleared_while_refreshing(host: Host, browser: Browser) -> None:
     assert host.store.contents() == {}
 
 
-@pytest.mark.requirement("A0-15")
 def test_two_at_once(host: Host, browser: Browser) -> None:
     """A second request while the first is under way hears 409, and gets tokens afterwards: the
     tenant never sees a refresh token twice."""

@@ -30,7 +30,6 @@ def refresh_of(page: TestResponse) -> str:
     return html.unescape(location)
 
 
-@pytest.mark.requirement("CK-7", "CK-11")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_planted_cookie(response_mode: str, make_app: MakeApp) -> None:
     """Whoever planted the cookie, and with it the flow, does not get at the answer."""

@@ -129,7 +129,6 @@ def errors(host: Host, caller: Caller, secrets: dict[str, str]) -> Iterator[str]
             yield host.program().send("POST", "/pkce/token", headers=tampered).text
 
 
-@pytest.mark.requirement("LG-1")
 @pytest.mark.parametrize("is_local", [False, True])
 def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list[Any]) -> None:
     """A whole sign-in, with every logger at DEBUG, tells no secret: not in a log line, not in an
@@ -148,7 +147,6 @@ def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list
         assert not [value for value in seen if secret in str(value)], name
 
 
-@pytest.mark.requirement("LG-1")
 @pytest.mark.parametrize("fault", ["silent", "unreachable", "token-html", "invalid-sig-rs256"])
 def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
     """Neither do the faults of the tenant, down to the causes of their exceptions."""
@@ -162,7 +160,6 @@ def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
         assert secret not in text
 
 
-@pytest.mark.requirement("LG-1")
 def test_hook_that_fails(secretive: Host, make_app: MakeApp, watch: Watch) -> None:
     """Nor what goes wrong in the host's own code, which Flask logs with its traceback."""
     pkce = PKCEBlueprint()
@@ -181,7 +178,6 @@ def test_hook_that_fails(secretive: Host, make_app: MakeApp, watch: Watch) -> No
         assert not [line for line in watch.lines if secret in line]
 
 
-@pytest.mark.requirement("LG-1")
 def test_reprs(secretive: Host) -> None:
     """What is kept of a sign-in has no secret in its repr."""
     browser = secretive.browser()
@@ -220,7 +216,6 @@ def test_signals(secretive: Host) -> None:
     assert not [name for name, secret in secrets.items() if secret in repr(seen)]
 
 
-@pytest.mark.requirement("BB-3", "ST-3")
 def test_store_is_sealed(secretive: Host) -> None:
     """What the store keeps can be read by nobody who has only the store."""
     secrets = sign_in(secretive, secretive.browser())

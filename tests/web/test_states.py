@@ -266,7 +266,6 @@ def _caller(cell: Cell, host: Host, owner: Caller) -> Caller:
     return caller
 
 
-@pytest.mark.requirement("WC-10")
 @pytest.mark.parametrize("cell", CELLS, ids=_id)
 def test_cell(cell: Cell, make_app: MakeApp) -> None:
     """Each cell answers as the table says; the tenant is asked, and others' flows are touched,

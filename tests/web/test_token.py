@@ -78,7 +78,6 @@ def test_full_body(make_app: MakeApp) -> None:
     assert browser.token(**asked).get_json()["token"] == asked
 
 
-@pytest.mark.requirement("CK-8", "CK-11")
 def test_pointer_is_renewed(host: Host, browser: Browser) -> None:
     """At sign-in a new pointer is issued and the old one dies at once; other flows stay."""
     other, _ = browser.begin()
@@ -134,7 +133,6 @@ def test_wrong_verifier(host: Host, browser: Browser) -> None:
     assert browser.token(code=code, code_verifier=verifier).status_code == 200
 
 
-@pytest.mark.requirement("WC-8")
 def test_wrong_code(host: Host, browser: Browser) -> None:
     """With our own callback the code must be the bound one."""
     _, verifier, _ = bound(host, browser)
@@ -154,7 +152,6 @@ def test_code_that_was_not_bound(host: Host, browser: Browser) -> None:
     assert host.token_requests == 0
 
 
-@pytest.mark.requirement("BB-7", "CK-8")
 def test_once(host: Host, browser: Browser) -> None:
     """A code is redeemed once, however many try at once; tokens are never told again."""
     bound(host, browser)
@@ -212,7 +209,6 @@ def test_userinfo_endpoint_as_audience(host: Host, browser: Browser) -> None:
     assert response.status_code == 200
 
 
-@pytest.mark.requirement("AV-1")
 def test_page(make_app: MakeApp) -> None:
     """A browser that prefers HTML goes on, and sees no token."""
     host = make_app(PKCE_AUTHENTICATED_URL="/in")
@@ -269,7 +265,6 @@ def test_tenant_that_announces_iss(elsewhere: Host, tenant: LocalTenant) -> None
     assert browser.token(code=code, code_verifier=verifier).status_code == 200
 
 
-@pytest.mark.requirement("WC-3")
 def test_other_redirect_uri_than_sent(elsewhere: Host) -> None:
     """The redirect URI is the flow's: another that is allowed is refused too."""
     browser = elsewhere.browser()
@@ -281,7 +276,6 @@ def test_other_redirect_uri_than_sent(elsewhere: Host) -> None:
     assert elsewhere.token_requests == 0
 
 
-@pytest.mark.requirement("WC-8")
 def test_code_of_another_session(elsewhere: Host) -> None:
     """A code that arrived elsewhere is redeemed only with a verifier of the caller's session."""
     owner, other = elsewhere.browser(), elsewhere.browser()
@@ -314,7 +308,6 @@ def test_delivery_session(make_app: MakeApp) -> None:
     assert host.token_requests == 1
 
 
-@pytest.mark.requirement("AV-1")
 def test_delivery_session_tells_no_secret(make_app: MakeApp) -> None:
     """No answer of a whole sign-in has a token, the code or the verifier in it."""
     pkce = PKCEBlueprint()
@@ -344,7 +337,6 @@ def test_delivery_session_tells_no_secret(make_app: MakeApp) -> None:
         assert secret not in told
 
 
-@pytest.mark.requirement("AV-1")
 @pytest.mark.parametrize(
     "secret",
     [
