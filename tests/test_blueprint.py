@@ -249,6 +249,28 @@ def test_weak_key(flag: str, tenant: LocalTenant, caplog: pytest.LogCaptureFixtu
     assert "SECRET_KEY is weak" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("settings", "warns"),
+    [
+        ({}, True),
+        ({"PKCE_CLIENT_SECRET": "the secret"}, False),
+        ({"PKCE_PUBLIC_URL": "http://localhost:5000"}, False),
+        ({"PKCE_PUBLIC_URL": None}, False),
+        ({"PKCE_TOKEN_DELIVERY": "caller"}, False),
+    ],
+)
+def test_backend_without_client_secret(
+    settings: dict[str, Any], warns: bool, tenant: LocalTenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server on the internet that keeps the tokens is told that it needs a client secret."""
+    app = Flask("host")
+    backend = {"PKCE_TOKEN_DELIVERY": "session", "PKCE_PUBLIC_URL": "https://app.example"}
+    app.config.update({**config(tenant), **backend, **settings})
+    with caplog.at_level(logging.WARNING, "flask_pkce"):
+        PKCEBlueprint().init_app(app)
+    assert ("PKCE_CLIENT_SECRET is missing" in caplog.text) is warns
+
+
 def test_prefixed_environment(tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings come from ``FLASK_PKCE_*`` as ``from_prefixed_env`` parses them."""
     for name, value in config(tenant, PKCE_CLIENT_ID="12345", PKCE_LOCAL_SESSION="True").items():

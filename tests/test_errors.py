@@ -62,7 +62,16 @@ def test_what_every_error_carries(cls: type[PKCEError]) -> None:
         (503, {"StoreError", "RecordUnreadable"}),
         (504, {"TenantSilent"}),
         (429, {"TooManyFlows", "TooManyAnswers", "TenantLimit"}),
-        (409, {"AuthorizationPending", "FlowConflict", "AnswerConflict", "RedemptionUnderWay"}),
+        (
+            409,
+            {
+                "AuthorizationPending",
+                "FlowConflict",
+                "AnswerConflict",
+                "RedemptionUnderWay",
+                "RefreshUnderWay",
+            },
+        ),
     ],
 )
 def test_statuses(status: int, names: set[str]) -> None:

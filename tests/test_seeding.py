@@ -199,6 +199,17 @@ def test_value_of_an_additional_parameter(name: str, value: str | int) -> None:
     assert caught.value.field == f"$.ADDITIONAL_PARAMETERS.{name}"
 
 
+@pytest.mark.parametrize(
+    "name", ["correlation_id", "session_transfer_token", "authorization_details"]
+)
+def test_parameter_that_the_host_lets_through(name: str) -> None:
+    """What only some tenants know passes where the host names it, and not by itself."""
+    with pytest.raises(ParameterForeign):
+        check(seed({name: "x"}))
+    built = build(seed({name: "x"}), ADDITIONAL_PARAMETERS=name)
+    assert built.parameters()[name] == "x"
+
+
 def test_number_of_extensions() -> None:
     """At most ten extensions."""
     assert len(build(seed({f"ext-{number}": "x" for number in range(10)})).additional) == 10

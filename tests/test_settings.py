@@ -178,6 +178,7 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("ADDITIONAL_PARAMETERS", 5, "neither a list"),
         ("ADDITIONAL_PARAMETERS", "theme,state", "parameter of the protocol"),
         ("ADDITIONAL_PARAMETERS", "request_uri", "parameter of the protocol"),
+        ("ADDITIONAL_PARAMETERS", "dpop_jkt", "parameter of the protocol"),
         ("ADDITIONAL_PARAMETERS", ["a b"], "no name at all"),
         ("ENDPOINT_HOSTS", "https://keys.example", "hosts alone"),
         ("ENDPOINT_HOSTS", "keys.example/x", "hosts alone"),

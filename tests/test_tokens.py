@@ -14,6 +14,7 @@ from flask_pkce.errors import (
     GrantRefused,
     IDTokenInvalid,
     RefreshTokenUnknown,
+    RefreshUnderWay,
     SignedOutMeanwhile,
     TenantSilent,
     TenantUnreachable,
@@ -23,7 +24,7 @@ from flask_pkce.protocol.token import TokenRequest, TokenResponse
 from flask_pkce.records import Held
 from flask_pkce.session import Grant, Session
 from flask_pkce.tokens import Refreshed
-from tests.support import ISSUER, NOW, Bench, told
+from tests.support import ISSUER, NOW, Bench, at_once, told
 
 
 @pytest.fixture
@@ -225,8 +226,12 @@ def test_refreshed_id_token_of_somebody_else(bench: Bench) -> None:
     signed_in = bench.sign_in()
     grant = grant_of(signed_in.session)
     other = dataclasses.replace(grant, claims={**grant.claims, "sub": "auth0|mallory"})
+    held = bench.sessions.update(
+        signed_in.session, lambda session: session.with_grant(grant, other)
+    )
+    assert held is not None
     with pytest.raises(IDTokenInvalid, match="sub"):
-        bench.engine.refresh.refresh(signed_in.session, other)
+        refresh(bench, held)
 
 
 def test_refreshed_id_token_of_another_sign_in(bench: Bench) -> None:
@@ -274,6 +279,48 @@ def test_cleared_meanwhile(bench: Bench, hooks: Hooks) -> None:
         refresh(bench, signed_in.session)
     assert (bench.revocations, heard) == (1, [])
     assert not bench.store._entries
+
+
+# -- one at a time -----------------------------------------------------------------
+
+
+def test_refresh_at_once(bench: Bench) -> None:
+    """However many refresh at once, the tenant sees the refresh token once."""
+    signed_in = bench.sign_in()
+    asked = bench.token_requests
+    results = at_once(lambda _: refresh(bench, signed_in.session), 8)
+    (refreshed,) = (result for result in results if isinstance(result, Refreshed))
+    assert sum(isinstance(result, RefreshUnderWay) for result in results) == 7
+    assert bench.token_requests == asked + 1
+    assert current(bench, signed_in.session) == refreshed.session.value
+    assert refresh(bench, refreshed.session).response.refresh_token
+
+
+def test_worker_that_died(bench: Bench) -> None:
+    """A refresh whose worker died keeps the next one off until its deadline, and no longer."""
+    signed_in = bench.sign_in()
+    grant = grant_of(signed_in.session)
+    taken = dataclasses.replace(grant, refreshing_until=NOW + 20)
+    held = bench.sessions.update(
+        signed_in.session, lambda session: session.with_grant(grant, taken)
+    )
+    assert held is not None
+    with pytest.raises(RefreshUnderWay) as caught:
+        refresh(bench, held)
+    assert (caught.value.status, caught.value.retry_after) == (409, 1)
+    bench.clock.now += 20
+    refreshed = refresh(bench, held)
+    assert grant_of(refreshed.session).refreshing_until is None
+
+
+def test_cleared_at_that_moment(bench: Bench) -> None:
+    """Where the session is cleared before the tenant is asked, it is not asked."""
+    signed_in = bench.sign_in()
+    asked = bench.token_requests
+    bench.sessions.take(signed_in.session)
+    with pytest.raises(SignedOutMeanwhile):
+        refresh(bench, signed_in.session)
+    assert bench.token_requests == asked
 
 
 def test_hook_that_refuses(bench: Bench, hooks: Hooks) -> None:

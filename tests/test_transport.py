@@ -8,6 +8,7 @@ import itertools
 import socket
 import ssl
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,6 +77,34 @@ def test_post(transport: Transport, mocked: requests_mock.Mocker) -> None:
     assert request.headers["Accept"] == "application/json"
 
 
+def test_what_a_call_tells(transport: Transport) -> None:
+    """A call has no header but those that HTTP needs: nothing of the host or of who calls it."""
+    with RawServer(answering(http())) as server:
+        transport.get(server.address)
+        transport.post(server.address, {"code": "c"})
+    for request in server.requests:
+        lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+        names = {line.partition(":")[0].lower() for line in lines}
+        assert names - {"content-type", "content-length"} == {
+            "host", "user-agent", "accept", "accept-encoding", "connection"
+        }  # fmt: skip
+
+
+def test_times(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection has to stand within three seconds, and all is over with the timeout."""
+    given = []
+    send = transport.session.send
+
+    def note(*args: Any, **options: Any) -> Any:
+        given.append(options["timeout"])
+        return send(*args, **options)
+
+    monkeypatch.setattr(transport.session, "send", note)
+    with RawServer(answering(http())) as server:
+        transport.post(server.address, {})
+    assert (given[0].connect_timeout, given[0].total) == (3.0, 5)
+
+
 def test_calls_can_be_intercepted_by_responses(transport: Transport) -> None:
     """The other library that hosts use for their tests intercepts too."""
     with responses.RequestsMock() as mocker:
@@ -83,14 +112,19 @@ def test_calls_can_be_intercepted_by_responses(transport: Transport) -> None:
         assert transport.get(URL).json() == {"a": 1}
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects(transport: Transport, mocked: requests_mock.Mocker, status: int) -> None:
-    """A redirect is not followed: it would repeat code and secret elsewhere (N62)."""
-    mocked.post(URL, status_code=status, headers={"Location": "https://evil.example/"})
-    mocked.post("https://evil.example/")
-    mocked.get("https://evil.example/")
+def test_redirects(
+    transport: Transport, mocked: requests_mock.Mocker, status: int, method: str
+) -> None:
+    """A redirect is not followed: it would repeat code and secret elsewhere (N62), and documents
+    come from the tenant itself (N82)."""
+    headers = {"Location": "https://evil.example/"}
+    mocked.register_uri(requests_mock.ANY, URL, status_code=status, headers=headers)
+    mocked.register_uri(requests_mock.ANY, "https://evil.example/")
+    calls = {"GET": lambda: transport.get(URL), "POST": lambda: transport.post(URL, {"a": "b"})}
     with pytest.raises(TenantError, match="redirect"):
-        transport.post(URL, {"code": "c"})
+        calls[method]()
     assert [request.url for request in mocked.request_history] == [URL]
 
 
@@ -498,6 +532,33 @@ def test_certificate_that_nobody_vouches_for(
     """A certificate that cannot be trusted is refused before anything is sent (N79)."""
     with RawServer(answering(http()), context) as server:
         with pytest.raises(TenantUnreachable, match="certificate"):
+            transport.post(server.address, {"code": "c"})
+        assert server.requests == []
+
+
+def old_tls(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Have it speak nothing newer than TLS 1.1."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+def test_old_tls(certificate: Path, context: ssl.SSLContext) -> None:
+    """TLS before 1.2 is not spoken: nothing is sent."""
+    transport = Transport(timeout=5, ca_bundle=str(certificate))
+    lenient = old_tls(ssl.create_default_context(cafile=str(certificate)))
+    with RawServer(answering(http()), old_tls(context)) as server:
+        # What an old client does, lest this test prove nothing.
+        address = ("127.0.0.1", int(server.address.rpartition(":")[2]))
+        with (
+            socket.create_connection(address) as raw,
+            lenient.wrap_socket(raw, server_hostname="127.0.0.1") as old,
+        ):
+            assert old.version() == "TLSv1.1"
+        with pytest.raises(TenantError):
             transport.post(server.address, {"code": "c"})
         assert server.requests == []
 

@@ -93,10 +93,12 @@ def test_challenge_whatever_is_announced(announced: list[str] | None) -> None:
 
 
 def test_request_hides_its_secrets() -> None:
-    """A request in a log tells neither state, nonce nor challenge."""
-    shown = repr(REQUEST.replace(invitation="the-invitation"))
+    """A request in a log tells neither state, nonce nor challenge, nor what a host lets through:
+    Auth0's ``session_transfer_token`` signs a user in."""
+    additional = {"session_transfer_token": "the-transfer", "login_hint": "alice"}
+    shown = repr(REQUEST.replace(invitation="the-invitation", additional=additional))
     assert not any(secret in shown for secret in ("the-state", "the-nonce", CHALLENGE))
-    assert "the-invitation" not in shown
+    assert not any(secret in shown for secret in ("the-invitation", "the-transfer", "alice"))
 
 
 def test_authorization_url() -> None:

@@ -357,6 +357,12 @@ def test_c_hash(value: Any) -> None:
     assert verify(sign(id_claims(c_hash=value)), code=None)
 
 
+@pytest.mark.parametrize("updated_at", [1_700_000_000, "2026-11-22T20:00:00.000Z", None, True])
+def test_kind_of_updated_at(updated_at: Any) -> None:
+    """Auth0 tells ``updated_at`` as a text or a number, by the profile of the tenant."""
+    assert verify(sign(id_claims(updated_at=updated_at))).get("updated_at") == updated_at
+
+
 @pytest.mark.parametrize(
     ("asked", "claims"),
     [

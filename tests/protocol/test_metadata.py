@@ -26,6 +26,9 @@ from tests.support import CLIENT_ID, ISSUER, REGISTRATION, make_tenant, metadata
         ),
         pytest.param("https://tenant.example/", "https://tenant.example/", True, id="issuer"),
         pytest.param("https://tenant.example", "https://tenant.example", False, id="no slash"),
+        pytest.param("TENANT.Example", "https://tenant.example/", True, id="upper case"),
+        pytest.param("tenant.example:443", "https://tenant.example/", True, id="default port"),
+        pytest.param("xn--tennt-gra.example", "https://xn--tennt-gra.example/", True, id="IDNA"),
         pytest.param("https://a.example/x/", "https://a.example/x/", True, id="issuer with path"),
         pytest.param("https://a.example/x", "https://a.example/x", False, id="path, no slash"),
         pytest.param("http://127.0.0.1:4000/", "http://127.0.0.1:4000/", True, id="loopback"),
@@ -34,6 +37,28 @@ from tests.support import CLIENT_ID, ISSUER, REGISTRATION, make_tenant, metadata
 def test_domain(text: str, issuer: str, is_exact: bool) -> None:
     """A host is the issuer as Auth0 writes it; a URL is an issuer of any provider."""
     assert parse_domain(text) == (issuer, is_exact)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "tenant.us.auth0.com",
+        "tenant.eu.auth0.com",
+        "tenant.us-3.auth0.com",
+        "tenant.eu-2.auth0.com",
+        "tenant.jp.auth0.com",
+        "travel0.auth0.com",
+        "tenant.a-locality-of-later.auth0.com",
+        "login.shop.example",
+    ],
+)
+def test_domain_of_auth0(host: str) -> None:
+    """A tenant lies wherever the operator says: no locality is known, none is demanded."""
+    issuer, is_exact = parse_domain(host)
+    registration = Registration(issuer, is_exact, CLIENT_ID)
+    assert (registration.issuer, registration.domain) == (f"https://{host}/", host)
+    document = {name: value.replace(ISSUER, issuer) for name, value in metadata().items()}
+    assert parse_metadata(document, registration).issuer == issuer
 
 
 @pytest.mark.parametrize(
@@ -46,6 +71,20 @@ def test_domain(text: str, issuer: str, is_exact: bool) -> None:
         pytest.param("https://tenant.example/#a", "query or a fragment", id="fragment"),
         pytest.param("tenant.example?a", "query or a fragment", id="host and query"),
         pytest.param("me@tenant.example", "user information", id="user"),
+        pytest.param("https://a:b@tenant.example/", "user information", id="password"),
+        pytest.param("tenant.example\\.evil.example", "visible ASCII", id="backslash"),
+        pytest.param("tenant%2eexample", "no host name", id="percent"),
+        pytest.param("tenant.example\n", "visible ASCII", id="newline"),
+        pytest.param("tenant.example\x00", "visible ASCII", id="NUL"),
+        pytest.param("tenänt.example", "visible ASCII", id="no ASCII"),
+        pytest.param("tenant.example.", "no host name", id="dot at the end"),
+        pytest.param("tenant..example", "no host name", id="two dots"),
+        pytest.param("*.example", "no host name", id="any host"),
+        pytest.param("tenant.example:x", "port", id="letter for a port"),
+        pytest.param("tenant.example:65536", "port", id="no such port"),
+        pytest.param("tenant.example/u/login", "write an issuer with a path", id="another path"),
+        pytest.param("ftp://tenant.example/", "https://", id="another scheme"),
+        pytest.param("//tenant.example", "no host name", id="no scheme"),
         pytest.param("", "give the tenant's host", id="nothing"),
     ],
 )

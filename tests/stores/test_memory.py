@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_pkce.stores import MemoryStore
+from flask_pkce.stores import MemoryStore, Store
 from flask_pkce.stores.memory import PURGE_STEP, STALE_EXPIRIES
-from flask_pkce.testing.store_suite import StoreFactory, StoreSuite
+from flask_pkce.testing.store_suite import Crowd, StoreFactory, StoreSuite
 
 
 class TestMemoryStore(StoreSuite):
@@ -19,6 +19,15 @@ class TestMemoryStore(StoreSuite):
     @pytest.fixture
     def make_store(self) -> StoreFactory:
         return MemoryStore
+
+    def test_one_replaces(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
+        """Of many, in threads and processes, who take the same step one succeeds."""
+        assert isinstance(store, MemoryStore)
+        super().test_one_replaces(store, crowds, keys)
+
+    def test_one_takes(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
+        """Of many who take a value one gets it."""
+        super().test_one_takes(store, crowds, keys)
 
 
 class Clock:

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from flask_pkce.errors import StoreError
-from flask_pkce.stores import MemoryStore, SQLiteStore, sqlite
+from flask_pkce.stores import MemoryStore, SQLiteStore, Store, sqlite
 from flask_pkce.stores.sqlite import pool
 from flask_pkce.testing.store_suite import (
     Crowd,
@@ -67,6 +67,15 @@ class TestSQLiteStore(StoreSuite):
     @pytest.fixture
     def advance(self, clock: MovableClock) -> Callable[[float], None]:
         return clock.advance
+
+    def test_one_replaces(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
+        """Of many, in threads and processes, who take the same step one succeeds."""
+        assert isinstance(store, SQLiteStore)
+        super().test_one_replaces(store, crowds, keys)
+
+    def test_one_takes(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
+        """Of many who take a value one gets it."""
+        super().test_one_takes(store, crowds, keys)
 
 
 def rows(path: Path) -> int:

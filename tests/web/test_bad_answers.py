@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -74,6 +75,26 @@ def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
     environ = {"QUERY_STRING": form}
     check_page(Browser(host).open(CALLBACK, environ_overrides=environ), code)
     assert host.store.contents() == before
+
+
+@pytest.mark.parametrize(
+    "description",
+    ["no\r\nERROR forged: a line", "\x1b[31mred\x1b[0m", "\u2028", "x" * 4096, "\x00\x85\x9b"],
+    ids=["lines", "ANSI", "separator", "long", "controls"],
+)
+def test_description_in_a_log(
+    description: str, caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a stranger says of an error is one line of a log, without controls, and short (N31)."""
+    state, _ = caller.begin()
+    with caplog.at_level(logging.INFO, "flask_pkce"):
+        answer = {"state": state, "error": "weird", "error_description": description}
+        assert caller.respond(**answer).status_code == 400
+    (record,) = caplog.records
+    said = record.getMessage()
+    assert said.startswith("tenant-refused: ")
+    assert len(said) <= len("tenant-refused: ") + 256
+    assert said.isprintable()
 
 
 def test_raw_bytes_in_a_form(caller: Caller) -> None:

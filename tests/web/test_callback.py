@@ -376,6 +376,44 @@ def test_errors_of_their_own(error: str, code: str, host: Host, browser: Browser
     check_problem(browser.respond(state=state, error=error), code)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param("unauthorized", marks=pytest.mark.requirement("unauthorized")),
+        pytest.param("invalid_request", marks=pytest.mark.requirement("invalid_request")),
+        *(
+            pytest.param(error, marks=pytest.mark.requirement("unauthorized_client"))
+            for error in (
+                "unauthorized_client",
+                "unsupported_response_type",
+                "invalid_scope",
+                "server_error",
+                "temporarily_unavailable",
+            )
+        ),
+    ],
+)
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_errors_of_auth0(error: str, response_mode: str, make_app: MakeApp) -> None:
+    """An error that a person cannot treat differently keeps the tenant's word, ends the flow, and
+    is shown on a page with a way on."""
+    host = make_app(PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    state, _ = browser.begin()
+    answer = {"state": state, "error": error, "error_description": "user is blocked"}
+    if response_mode == "query":
+        response = browser.open(f"{CALLBACK}?{urlencode(answer)}", site="cross-site")
+        page = check_page(browser.follow(response), "tenant-refused", status=400)
+    else:
+        page = check_page(browser.arrive(answer), "tenant-refused", status=400)
+    assert "user is blocked" in page
+    assert "Start again" in page
+    for heard in (browser.code(state=state), browser.token()):
+        check_problem(heard, "tenant-refused", error=error, status=400)
+    assert host.status_of(browser, state) == "failed"
+    assert host.token_requests == 0
+
+
 def test_other_error(host: Host, browser: Browser) -> None:
     """Any other error of the tenant is told by the tenant's own word."""
     state, _ = browser.begin()

@@ -91,6 +91,23 @@ def test_second_contact_sets_none(host: Host, browser: Browser) -> None:
     assert not set(first.values()) & (set(second.values()) - {"S256"})
 
 
+def test_tells_nothing_of_the_session(make_app: MakeApp) -> None:
+    """Who is signed in gets what a stranger gets: another route tells who that is."""
+    for delivery in ("caller", "session"):
+        host = make_app(PKCE_TOKEN_DELIVERY=delivery)
+        browser = host.browser()
+        stranger = browser.send("GET", "/pkce/challenge")
+        url = browser.code().get_json()["authorization_url"]
+        browser.arrive(host.tenant.sign_in(url))
+        if delivery == "caller":
+            browser.token()
+        known = browser.send("GET", "/pkce/challenge")
+        assert known.status_code == stranger.status_code == 200
+        assert known.get_json().keys() == stranger.get_json().keys()
+        pages = [who.open("/pkce/challenge").text for who in (browser, host.browser())]
+        assert len({re.sub('nonce="[^"]*', "", page) for page in pages}) == 1
+
+
 def test_program_with_a_cookie_jar(host: Host) -> None:
     """Anything that keeps cookies is a browser to us."""
     curl = Curl(host)

@@ -96,6 +96,14 @@ def test_empty_body(host: Host, browser: Browser) -> None:
     }
 
 
+def test_only_the_browser_goes_to_the_tenant(host: Host, browser: Browser) -> None:
+    """Nothing of ours asks the authorization endpoint, or shows a page of the tenant's."""
+    browser.code()
+    browser.submit("/pkce/code")
+    asked = {(request.method, request.path) for request in host.tenant.requests}
+    assert asked == {("GET", "/.well-known/openid-configuration")}
+
+
 def test_full_body(wide: Host) -> None:
     """Every parameter of ``SeededPKCE`` and ``ADDITIONAL_PARAMETERS`` arrives at the tenant."""
     browser = wide.browser()
@@ -133,6 +141,8 @@ def test_newest_unsent_flow(host: Host, browser: Browser) -> None:
         {"ADDITIONAL_PARAMETERS": {"connection": "", "login_hint": None}},
         {"state": None, "nonce": None, "scope": None, "schema": None, "prompt": None},
         {"a_member": "that the API does not know", "request_uri": "https://attacker.example"},
+        {"request": "e.y.J", "resource": "https://attacker.example", "dpop_jkt": "x"},
+        {"correlation_id": "x", "session_transfer_token": "x", "authorization_details": "[]"},
     ],
 )
 def test_absent(absent: dict[str, Any], host: Host, browser: Browser) -> None:

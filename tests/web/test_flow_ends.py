@@ -85,6 +85,34 @@ def test_bound_again_keeps_its_expiry(host: Host, browser: Browser) -> None:
     check_problem(browser.code(state=known.state), "state-expired")
 
 
+def test_nobody_comes_back(host: Host, browser: Browser) -> None:
+    """Where the tenant shows a page of its own and sends nobody back the flow expires, of which
+    nothing is left, and its caller is told so; another sign-in works."""
+    state, _ = browser.begin()
+    check_problem(browser.token(), "authorization-pending")
+    host.clock.advance(600)
+    assert host.store.contents() == {}
+    check_problem(browser.code(state=state), "state-expired")
+    _, url = browser.begin()
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
+
+
+@pytest.mark.parametrize("jump", [-3600, -30, 30])
+def test_clock_that_jumps(jump: int, host: Host, browser: Browser) -> None:
+    """A clock that is set back or ahead in the midst of a sign-in does not end it; it ends no
+    later than its lifetime by the clock as it was."""
+    known = Prepared(host, browser, own_state=False).put("sent")
+    ends = host.flow_of(browser, known.state).value.expires_at
+    url = browser.code(state=known.state).get_json()["authorization_url"]
+    host.clock.advance(jump)
+    browser.arrive(host.tenant.sign_in(url))
+    assert host.flow_of(browser, known.state).value.expires_at == ends
+    assert browser.token().status_code == 200
+    late = Prepared(host, browser, own_state=False).put("sent")
+    host.clock.advance(600)
+    check_problem(browser.code(state=late.state), "state-expired")
+
+
 def test_limit_says_when_to_ask_again(host: Host, browser: Browser) -> None:
     """The tenant's ``x-ratelimit-reset`` becomes a Retry-After in seconds."""
     Prepared(host, browser, own_state=False).put("bound")

@@ -147,23 +147,6 @@ def test_server_name(make_app: MakeApp) -> None:
     assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
 
 
-@pytest.mark.parametrize("public_url", [None, "https://app.example/shop"])
-def test_forwarded_address(public_url: str | None, make_app: MakeApp) -> None:
-    """Nobody chooses the redirect URI by what proxies add."""
-    host = make_app(PKCE_PUBLIC_URL=public_url)
-    headers = {
-        "Forwarded": "host=evil.example;proto=http",
-        "X-Forwarded-Host": "evil.example",
-        "X-Forwarded-Proto": "ftp",
-        "X-Forwarded-Port": "81",
-        "X-Forwarded-Prefix": "/evil",
-        "X-Original-URL": "/evil",
-    }
-    base_url = {"base_url": "https://app.example"} if public_url else {}
-    response = host.program().send("POST", "/pkce/code", headers=headers, **base_url)
-    assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
-
-
 def test_forwarded_address_that_the_host_trusts(make_app: MakeApp) -> None:
     """With ``ProxyFix`` it is the public URL still, and a strange host is refused."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -174,6 +157,37 @@ def test_forwarded_address_that_the_host_trusts(make_app: MakeApp) -> None:
     assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
     headers["X-Forwarded-Host"] = "evil.example"
     check_problem(host.program().send("POST", "/pkce/code", headers=headers), "host-unknown")
+
+
+@pytest.mark.parametrize("public_url", ["https://app.example/shop", None])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-Host": "evil.example", "X-Forwarded-Port": "444"},
+        {"X-Forwarded-Proto": "http", "X-Forwarded-Prefix": "/evil"},
+        {"Forwarded": "host=evil.example;proto=http"},
+        {"X-Original-Host": "evil.example", "X-Host": "evil.example"},
+    ],
+    ids=lambda headers: " ".join(headers),
+)
+def test_forwarded_headers_move_nothing(
+    headers: dict[str, str], public_url: str | None, make_app: MakeApp
+) -> None:
+    """Redirect URI, cookie and where a browser goes are made of the settings, or of a Host that
+    is ours: no header that a stranger can send changes them."""
+    host = make_app(PKCE_PUBLIC_URL=public_url, PKCE_AUTHENTICATED_URL="/in")
+    base_url = "https://app.example:8443" if public_url else "http://localhost"
+    browser = host.browser()
+    answer = browser.post("/pkce/code", headers=headers, base_url=base_url).get_json()
+    address = public_url or "http://localhost"
+    assert answer["seed"]["redirect_uri"] == f"{address}{CALLBACK}"
+    assert answer["auth0"]["redirects"]["authenticated"] == f"{address}/in"
+    (name,) = browser.cookies
+    assert name == ("__Host-pkce" if public_url else "pkce-80")
+    form = {"state": "s", "code": "c"}
+    sent = {**NAVIGATION, **headers}
+    kept = send(host, ("POST", CALLBACK), sent, data=form, base_url=base_url)
+    assert kept.headers["Location"].startswith(f"{public_url or ''}{CALLBACK}?ticket=")
 
 
 # -- Sec-Fetch-Site and Origin --------------------------------------------------------------

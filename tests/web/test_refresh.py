@@ -76,6 +76,21 @@ def test_newest_sign_in_is_refreshed(host: Host, browser: Browser) -> None:
     assert user() == "auth0|bob"
 
 
+def test_scope_of_its_own_sign_in(host: Host, browser: Browser) -> None:
+    """A refresh never gives the scope of another sign-in of the session: no token is kept here
+    that could have more than was asked for."""
+    narrow = sign_in(host, browser, scope=["openid", "offline_access"])
+    wide = sign_in(host, browser)
+    for answer, scope in ((narrow, "openid offline_access"), (wide, "openid profile email")):
+        token = answer["auth0"]["oAuth"]["token"]
+        assert token["scope"].startswith(scope)
+        body = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
+        asked = host.token_requests
+        again = browser.token(**body).get_json()["auth0"]["oAuth"]["token"]
+        assert again["scope"] == token["scope"]
+        assert host.token_requests == asked + 1
+
+
 def test_refresh_token_of_another_session(host: Host) -> None:
     """Another session's refresh token is not taken, in neither member."""
     owner, other = host.browser(), host.browser()
@@ -142,10 +157,10 @@ def test_reuse_at_the_tenant(host: Host, browser: Browser) -> None:
 def test_refresh_that_fails(fault: str, code: str, host: Host, browser: Browser) -> None:
     """A tenant that only fails takes nothing back: the sign-in stays."""
     sign_in(host, browser)
-    before = host.store.contents()
+    before = host.session_of(browser).value
     host.tenant.faults.add(fault)
     check_problem(browser.token(grant_type="refresh_token"), code)
-    assert host.store.contents() == before
+    assert host.session_of(browser).value == before
 
 
 @pytest.mark.parametrize("fault", ["invalid-iss", "missing-sub", "invalid-sig-rs256"])
@@ -200,6 +215,26 @@ def test_cleared_while_refreshing(host: Host, browser: Browser) -> None:
     check_problem(browser.token(grant_type="refresh_token"), "signed-out-meanwhile")
     assert host.revocations == 2
     assert host.store.contents() == {}
+
+
+def test_two_at_once(host: Host, browser: Browser) -> None:
+    """A second request while the first is under way hears 409, and gets tokens afterwards: the
+    tenant never sees a refresh token twice."""
+    sign_in(host, browser)
+    rival = host.browser()
+    rival.client.set_cookie("pkce-80", browser.cookie)
+    heard = []
+    host.while_tokens_are_made(lambda: heard.append(rival.token(grant_type="refresh_token")))
+    asked = host.token_requests
+    first = browser.token(grant_type="refresh_token")
+    check_problem(heard[0], "refresh-under-way")
+    assert heard[0].headers["Retry-After"] == "1"
+    assert host.token_requests == asked + 1
+    second = rival.token(grant_type="refresh_token")
+    tokens = [
+        answer.get_json()["auth0"]["oAuth"]["token"]["refresh_token"] for answer in (first, second)
+    ]
+    assert tokens[0] != tokens[1]
 
 
 def test_nothing_to_refresh(make_app: MakeApp) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flask_pkce import PKCEBlueprint, TokenRequest, TokenResponse
 from flask_pkce.testing import LocalTenant
 from tests.conftest import MakeApp
 from tests.web.host import PAGE, Browser, Caller, Host, check_page, check_problem
@@ -305,6 +306,35 @@ def test_delivery_session(make_app: MakeApp) -> None:
     assert host.token_requests == 1
     assert browser.token(grant_type="refresh_token").get_json() == answer
     assert host.token_requests == 1
+
+
+def test_delivery_session_tells_no_secret(make_app: MakeApp) -> None:
+    """No answer of a whole sign-in has a token, the code or the verifier in it."""
+    pkce = PKCEBlueprint()
+    responses: list[TokenResponse] = []
+    requests: list[TokenRequest] = []
+    pkce.after_token(responses.append)
+    pkce.before_token(requests.append)
+    host = make_app(
+        blueprint=pkce,
+        PKCE_TOKEN_DELIVERY="session",
+        PKCE_SCOPE="openid profile email offline_access",
+    )
+    browser = host.browser()
+    answers = [browser.send("GET", "/pkce/challenge"), browser.code()]
+    answer = host.tenant.sign_in(answers[-1].get_json()["authorization_url"])
+    answers.append(browser.deliver(answer))
+    answers += [browser.follow(answers[-1]), browser.token()]
+    answers += [browser.token(grant_type="refresh_token"), browser.send("GET", "/pkce/user")]
+    answers += [browser.open("/pkce/user"), browser.open("/pkce/challenge"), browser.clear()]
+    (response,), (request,) = responses, requests
+    secrets = [response.access_token, response.refresh_token, response.id_token]
+    secrets += [request.code, request.code_verifier]
+    told = "".join(f"{answer.headers}{answer.text}" for answer in answers)
+    assert len(answers) == 10
+    for secret in secrets:
+        assert secret
+        assert secret not in told
 
 
 @pytest.mark.parametrize(
