@@ -270,6 +270,18 @@ def test_renewal_alone(desk: Desk) -> None:
     assert saved.value.flows == held.value.flows
 
 
+def test_whether_it_was_renewed(desk: Desk) -> None:
+    """Whether a session was renewed since it was read can be told, not whether it was cleared."""
+    held, _ = desk.new()
+    desk.another(held)
+    assert not desk.sessions.was_renewed(held)
+    saved, _ = desk.sessions.renew(held)
+    assert desk.sessions.was_renewed(held)
+    assert not desk.sessions.was_renewed(saved)
+    desk.sessions.take(saved)
+    assert not desk.sessions.was_renewed(held)
+
+
 def test_renewal_of_the_local_session(desk: Desk) -> None:
     """The local session has no pointer to renew."""
     held, _ = desk.new(local=True)
