@@ -81,6 +81,21 @@ def test_document_that_is_not_there(mocked: requests_mock.Mocker, status: int) -
         API.fetch_keys(TENANT)
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_document_that_moved(mocked: requests_mock.Mocker, status: int) -> None:
+    """A document is had where it has to lie: nobody else is asked (N82)."""
+    elsewhere = mocked.get("https://evil.example/", json=metadata(), headers=JSON)
+    mocked.get(
+        REGISTRATION.discovery_url,
+        status_code=status,
+        headers={**JSON, "Location": "https://evil.example/"},
+        json=metadata(),
+    )
+    with pytest.raises(TenantError, match="redirect"):
+        API.discover(REGISTRATION)
+    assert elsewhere.call_count == 0
+
+
 def test_document_that_is_a_page(mocked: requests_mock.Mocker) -> None:
     """A captive portal's page is not the metadata."""
     mocked.get(REGISTRATION.discovery_url, text="<html>", headers={"Content-Type": "text/html"})

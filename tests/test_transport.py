@@ -454,9 +454,11 @@ def test_proxy_that_refuses() -> None:
 # -- certificates ------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1, signed by itself, with its key."""
+def make_certificate(folder: Path, *, days: int) -> Path:
+    """A certificate for 127.0.0.1, signed by itself, with its key.
+
+    :param days: how many are left of it.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
@@ -467,13 +469,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - datetime.timedelta(days=9))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([address]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    path = tmp_path_factory.mktemp("certificate") / "certificate.pem"
+    path = folder / "certificate.pem"
     path.write_bytes(
         made.public_bytes(serialization.Encoding.PEM)
         + key.private_bytes(
@@ -485,11 +487,21 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def context(certificate: Path) -> ssl.SSLContext:
+def serving(certificate: Path) -> ssl.SSLContext:
+    """How a server shows a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("certificate"), days=1)
+
+
+@pytest.fixture
+def context(certificate: Path) -> ssl.SSLContext:
+    return serving(certificate)
 
 
 def test_certificate_that_nobody_vouches_for(
@@ -508,6 +520,16 @@ def test_certificate_of_another_host(certificate: Path, context: ssl.SSLContext)
     with RawServer(answering(http()), context) as server:
         with pytest.raises(TenantUnreachable, match="certificate"):
             transport.post(server.address.replace("127.0.0.1", "localhost"), {"code": "c"})
+        assert server.requests == []
+
+
+def test_certificate_that_expired(tmp_path: Path) -> None:
+    """A certificate whose time is over is refused, whoever vouched for it (N79)."""
+    expired = make_certificate(tmp_path, days=-1)
+    transport = Transport(timeout=5, ca_bundle=str(expired))
+    with RawServer(answering(http()), serving(expired)) as server:
+        with pytest.raises(TenantUnreachable, match="certificate"):
+            transport.post(server.address, {"code": "c"})
         assert server.requests == []
 
 

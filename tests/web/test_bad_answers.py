@@ -14,6 +14,7 @@ from tests.web.host import (
     CrossSitePost,
     Host,
     check_page,
+    check_problem,
     check_refused,
 )
 
@@ -76,6 +77,19 @@ def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
     assert host.store.contents() == before
 
 
+@pytest.mark.parametrize("spoilt", [{}, {"code": "a b"}, {"error": '"'}], ids=repr)
+def test_malformed_answer_of_a_flow_under_way(
+    spoilt: dict[str, str], host: Host, browser: Browser
+) -> None:
+    """A malformed answer with a good state leaves the flow as it is: the real one can come."""
+    state, url = browser.begin()
+    before = host.store.contents()
+    check_problem(browser.respond(state=state, **spoilt), "parameter-invalid")
+    check_page(browser.deliver({"state": state, **spoilt}), "parameter-invalid")
+    assert host.store.contents() == before
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
+
+
 def test_raw_bytes_in_a_form(caller: Caller) -> None:
     """A form is ASCII, percent-encoded."""
     body = "state=s&code=é".encode()
@@ -129,10 +143,12 @@ STATES = {
 }
 
 
+@pytest.mark.parametrize("answered", [{"code": "c"}, {"error": "access_denied"}], ids=repr)
 @pytest.mark.parametrize(("state", "code"), STATES.values(), ids=STATES.keys())
-def test_state(state: str, code: str, caller: Caller) -> None:
-    """A state that is unknown, and one that nobody signed, are told apart."""
-    check_refused(caller, lambda: caller.respond(state=state, code="c"), code)
+def test_state(state: str, code: str, answered: dict[str, str], caller: Caller) -> None:
+    """A state that is unknown, and one that nobody signed, are told apart; an error that comes
+    with either fails no flow."""
+    check_refused(caller, lambda: caller.respond(state=state, **answered), code)
 
 
 @pytest.mark.parametrize("position", [0, 20, 50, 88])

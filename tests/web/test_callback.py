@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -14,6 +15,7 @@ from flask_pkce.protocol.authorization import parse_answer
 from flask_pkce.testing import LocalTenant
 from flask_pkce.web.tickets import AnswerLimit
 from tests.conftest import MakeApp
+from tests.support import at_once
 from tests.web.host import CALLBACK, NAVIGATION, Browser, Clock, Host, check_page, check_problem
 
 RESPONSE_MODES = ["form_post", "query"]
@@ -76,6 +78,31 @@ def test_bound_with_ticket(host: Host, browser: Browser) -> None:
     flow = host.flow_of(browser, state).value
     assert flow.status == "bound"
     assert flow.code == answer.params["code"]
+
+
+@pytest.mark.parametrize("delivery", ["caller", "session"])
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_pages_tell_no_secret(response_mode: str, delivery: str, make_app: MakeApp) -> None:
+    """Neither page nor header of a sign-in that succeeds has a code, state, verifier or token."""
+    host = make_app(
+        PKCE_RESPONSE_MODE=response_mode,
+        PKCE_TOKEN_DELIVERY=delivery,
+        PKCE_SCOPE="openid profile email offline_access",
+    )
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    answer = host.tenant.sign_in(url)
+    (flow,) = [held.value for held in host.engine.sessions.flows(host.session_of(browser))]
+    pages = [kept := browser.deliver(answer), browser.follow(kept), browser.follow(kept)]
+    if delivery == "caller":
+        pages.append(browser.open("/pkce/token", method="POST", site="same-origin"))
+    pages.append(browser.follow(kept))
+    secrets = [answer.params["code"], flow.state, flow.nonce, flow.code_verifier or ""]
+    secrets += [grant.refresh_token or "" for grant in host.session_of(browser).value.grants]
+    assert all(secrets)
+    assert len(secrets) == 5
+    for page in pages:
+        assert not [secret for secret in secrets if secret in f"{page.headers}{page.text}"]
 
 
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
@@ -334,6 +361,20 @@ def test_errors_of_their_own(error: str, code: str, host: Host, browser: Browser
     check_problem(browser.respond(state=state, error=error), code)
 
 
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_login_required(response_mode: str, make_app: MakeApp) -> None:
+    """Where ``prompt=none`` needs somebody to sign in, the flow failed and says so."""
+    host = make_app(PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    state, url = browser.begin(prompt="none")
+    answer = host.tenant.sign_in(url)
+    assert answer.params["error"] == "login_required"
+    check_page(browser.arrive(answer), "login-required")
+    assert host.status_of(browser, state) == "failed"
+    check_problem(browser.token(), "login-required", status=400)
+    assert host.token_requests == 0
+
+
 def test_other_error(host: Host, browser: Browser) -> None:
     """Any other error of the tenant is told by the tenant's own word."""
     state, _ = browser.begin()
@@ -352,11 +393,30 @@ def test_description_is_escaped(host: Host, browser: Browser) -> None:
     assert "&lt;script&gt;" in page
 
 
-def test_code_and_error(host: Host, browser: Browser) -> None:
-    """An answer with both a code and an error is an error."""
+def test_description_in_the_log(
+    host: Host, browser: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the log it is part of one short line, without controls."""
     state, _ = browser.begin()
-    response = browser.respond(state=state, code="a-code", error="access_denied")
+    text = "so\r\nERROR:root:forged \x1b[31m" + "x" * 4096
+    answer = {"state": state, "error": "access_denied", "error_description": text}
+    with caplog.at_level(logging.INFO, "flask_pkce"):
+        browser.arrive(answer)
+    (line,) = [record.message for record in caplog.records if "access-denied" in record.message]
+    assert "so ERROR:root:forged [31mxxx" in line
+    assert line.isprintable()
+    assert len(line) <= len("access-denied: ") + 256
+
+
+def test_code_and_error(host: Host, browser: Browser) -> None:
+    """An answer with both a code and an error is an error; the code goes nowhere."""
+    state, url = browser.begin()
+    code = host.tenant.sign_in(url).params["code"]
+    response = browser.respond(state=state, code=code, error="access_denied")
     check_problem(response, "access-denied")
+    assert host.status_of(browser, state) == "failed"
+    check_problem(browser.token(), "access-denied")
+    assert host.token_requests == 0
 
 
 # -- iss (RFC 9207) ----------------------------------------------------------------------------
@@ -532,6 +592,35 @@ def test_exchange_once(keeping: Host) -> None:
     pages = [browser.follow(kept) for _ in range(3)]
     assert [page.headers["Location"] for page in pages] == ["/account"] * 3
     assert keeping.token_requests == 1
+
+
+def test_hundred_at_once(keeping: Host) -> None:
+    """However often an answer comes at the same moment, its code is exchanged once."""
+    browser = keeping.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    answer = keeping.tenant.sign_in(url)
+    keeping.engine.tenants.keys()
+    cookie = browser.cookie
+    copies = [keeping.browser() for _ in range(100)]
+    for copy in copies:
+        copy.client.set_cookie("pkce-80", cookie)
+    responses = at_once(lambda number: copies[number].arrive(answer), len(copies))
+    assert not [response for response in responses if isinstance(response, Exception)]
+    assert keeping.token_requests == 1
+    (winner,) = (copy for copy in copies if copy.cookie != cookie)
+    assert winner.send("GET", "/pkce/user").get_json()["sub"] == "auth0|alice"
+
+
+def test_nonce_that_the_user_changed(keeping: Host) -> None:
+    """With a nonce of its own the server takes no ID token that has the state for one."""
+    browser = keeping.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    sent = dict(parse_qsl(urlsplit(url).query))
+    assert sent["nonce"] != sent["state"]
+    changed = url.replace(urlencode({"nonce": sent["nonce"]}), f"nonce={sent['state']}")
+    check_page(browser.arrive(keeping.tenant.sign_in(changed)), "id-token-invalid")
+    check_problem(browser.send("GET", "/pkce/user"), "not-signed-in")
+    assert (keeping.token_requests, keeping.revocations) == (1, 1)
 
 
 def test_unreachable_tenant(keeping: Host) -> None:

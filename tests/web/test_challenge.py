@@ -12,7 +12,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.conftest import SECRET_KEY, MakeApp
-from tests.web.host import Browser, Curl, Host
+from tests.web.host import Browser, Curl, Host, check_page, check_problem
 
 
 def set_cookies(response: TestResponse) -> SimpleCookie:
@@ -64,6 +64,24 @@ def test_cookie_over_https(make_app: MakeApp) -> None:
     assert cookie["samesite"] == "Lax"
     assert not cookie["domain"]
     assert len(f"__Host-pkce={cookie.value}") <= 130
+
+
+def test_cookie_is_not_the_hosts(make_app: MakeApp) -> None:
+    """What the host sets for its own session cookie changes nothing of ours."""
+    host = make_app(
+        PKCE_PUBLIC_URL="https://app.example",
+        SESSION_COOKIE_NAME="pkce",
+        SESSION_COOKIE_DOMAIN="example",
+        SESSION_COOKIE_PATH="/elsewhere",
+        SESSION_COOKIE_SAMESITE="None",
+        SESSION_COOKIE_SECURE=False,
+        SESSION_COOKIE_HTTPONLY=False,
+        SESSION_COOKIE_PARTITIONED=True,
+    )
+    (line,) = host.browser().send("GET", "/pkce/challenge").headers.getlist("Set-Cookie")
+    named, *attributes = line.split("; ")
+    assert named.startswith("__Host-pkce=")
+    assert sorted(attributes) == ["HttpOnly", "Path=/", "SameSite=Lax", "Secure"]
 
 
 def test_cookie_behind_a_proxy_that_ends_tls(make_app: MakeApp) -> None:
@@ -179,6 +197,21 @@ def test_planted_cookie(planted: str, host: Host, browser: Browser) -> None:
         assert "Set-Cookie" not in response.headers
 
 
+def test_two_good_cookies(host: Host) -> None:
+    """Of two cookies that open two sessions one was planted: neither is used."""
+    victim, attacker = host.browser(), host.browser()
+    states = [caller.begin()[0] for caller in (victim, attacker)]
+    before = host.store.contents()
+    for pair in ([victim.cookie, attacker.cookie], [attacker.cookie, victim.cookie]):
+        headers = {"Cookie": "; ".join(f"pkce-80={value}" for value in pair)}
+        program = host.program()
+        for state in states:
+            body = {"state": state}
+            check_problem(program.post("/pkce/code", body, headers=headers), "cookie-missing")
+        check_problem(program.post("/pkce/token", headers=headers), "session-mismatch")
+    assert host.store.contents() == before
+
+
 def test_flood_of_cookies(host: Host, browser: Browser) -> None:
     """Of more than four cookies of our name none is looked at."""
     browser.challenge()
@@ -198,6 +231,21 @@ def test_key_rotation(host: Host, browser: Browser, make_app: MakeApp) -> None:
     cookie = {"Cookie": f"pkce-80={browser.cookie}"}
     response = rotated.program().post("/pkce/code", {"state": state}, headers=cookie)
     assert response.status_code == 200
+
+
+def test_key_that_was_rotated_out(host: Host, browser: Browser, make_app: MakeApp) -> None:
+    """Cookie and state of a key that is no fallback any more are nobody's; the flow stays as it
+    is."""
+    _, url = browser.begin()
+    rotated = make_app(
+        SECRET_KEY="another key, at least as long as the first", PKCE_STORE_URL=host.store
+    )
+    late = rotated.browser()
+    late.client.set_cookie("pkce-80", browser.cookie)
+    check_problem(late.token(), "cookie-forged")
+    before = host.store.contents()
+    check_page(late.arrive(host.tenant.sign_in(url)), "state-forged")
+    assert host.store.contents() == before
 
 
 def test_no_cors(host: Host, browser: Browser) -> None:

@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from tests.conftest import MakeApp
-from tests.web.host import Browser, Caller, Host, check_problem
+from tests.web.host import Browser, Caller, Host, check_page, check_problem
 from tests.web.prepared import Prepared
 
 # -- POST token: what the tenant does -------------------------------------------------
@@ -145,6 +145,19 @@ def test_oldest_sent_gives_way(host: Host, browser: Browser) -> None:
     session = host.session_of(browser)
     kept = [state for state in states if host.engine.sessions.flow(session, state) is not None]
     assert kept == states[1:]
+
+
+def test_two_hundred_sign_ins(host: Host, browser: Browser) -> None:
+    """Two hundred sign-ins that nobody finished leave one small cookie, and the newest works."""
+    urls = [browser.submit("/pkce/code").headers["Location"] for _ in range(200)]
+    assert list(browser.cookies) == ["pkce-80"]
+    assert len(f"pkce-80={browser.cookie}") <= 130
+    assert len(host.session_of(browser).value.flows) == 20
+    # The flows and their session.
+    assert len(host.store.contents()) == 21
+    check_page(browser.arrive(host.tenant.sign_in(urls[0])), "state-cleared")
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(urls[-1])).text
+    assert browser.token().status_code == 200
 
 
 # -- POST clear: waiters --------------------------------------------------------------
