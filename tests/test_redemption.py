@@ -123,6 +123,7 @@ def test_code_with_the_verifier_of_another(bench: Bench) -> None:
     assert find(bench, session, code_verifier=VERIFIER, code=str(flow.value.code)) == flow
 
 
+@pytest.mark.requirement("N99")
 def test_verifier_with_the_code_of_another(bench: Bench) -> None:
     """Our verifier beside a foreign code is no grant (N99)."""
     session, flow = bench.bound()
@@ -133,6 +134,7 @@ def test_verifier_with_the_code_of_another(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("member", ["code", "code_verifier"])
+@pytest.mark.requirement("N99")
 def test_what_no_flow_has(bench: Bench, member: str) -> None:
     """A code or verifier of no flow is no grant, and nothing is sent (N99)."""
     session, _ = bench.bound()
@@ -293,6 +295,7 @@ def test_redeem_what_was_not_sent(bench: Bench) -> None:
 # -- the verifier ------------------------------------------------------------------
 
 
+@pytest.mark.requirement("N60")
 def test_verifier_that_does_not_fit(bench: Bench) -> None:
     """A wrong verifier is caught before the tenant is asked, and uses nothing up (N60)."""
     session, flow = bench.bound()
@@ -321,6 +324,7 @@ def test_verifier_that_only_the_caller_knows(bench: Bench) -> None:
 # -- once --------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("N36")
 def test_redeem_twice(bench: Bench) -> None:
     """Tokens are never answered a second time (N36)."""
     session, flow = bench.bound()
@@ -334,6 +338,7 @@ def test_redeem_twice(bench: Bench) -> None:
     assert bench.token_requests == 1
 
 
+@pytest.mark.requirement("N37")
 def test_redeem_at_once(bench: Bench) -> None:
     """However many redeem a code at once, one does; the tenant is asked once (N37)."""
     session, flow = bench.bound()
@@ -448,6 +453,7 @@ def test_put_back_after_the_session_was_cleared(bench: Bench, hooks: Hooks) -> N
         ("token-redirect-307", TenantError, "tenant-nonsense"),
     ],
 )
+@pytest.mark.requirement("N61")
 def test_failed(bench: Bench, fault: str, error: type[PKCEError], code: str) -> None:
     """Where the code may have been used, the flow failed, and says why from then on (N61-N65e)."""
     session, flow, _ = fail(bench, fault, error)
@@ -478,6 +484,7 @@ def test_failed(bench: Bench, fault: str, error: type[PKCEError], code: str) -> 
         "no-id-token",
     ],
 )
+@pytest.mark.requirement("N50b", "N67", "N68", "N69", "N70", "N70a", "N70b", "N70f", "N70g", "N71")
 def test_id_token_that_does_not_verify(bench: Bench, hooks: Hooks, fault: str) -> None:
     """Nothing is stored, no hook runs, and the refresh token is revoked (N67-N72)."""
     seen: list[TokenResponse] = []
@@ -558,6 +565,7 @@ def test_tenant_that_changed(bench: Bench) -> None:
     ],
 )
 @pytest.mark.parametrize("tampered", [True, False])
+@pytest.mark.requirement("N70d", "N70e")
 def test_fresh_authentication(bench: Bench, asked: dict[str, Any], tampered: bool) -> None:
     """A user who takes the wish for a fresh sign-in out of the URL is not signed in."""
     browser = bench.tenant.browser()
@@ -579,6 +587,7 @@ def test_fresh_authentication(bench: Bench, asked: dict[str, Any], tampered: boo
 @pytest.mark.parametrize(
     ("asked", "got"), [("org_1", "org_1"), ("org_1", "org_2"), ("Acme", "acme")]
 )
+@pytest.mark.requirement("N70i", "N70k")
 def test_organization(bench: Bench, asked: str, got: str) -> None:
     """A user who changes the organization in the URL is not signed in (N70i)."""
     sent = bench.send(organization=asked)

@@ -598,6 +598,7 @@ def test_cap_holds_at_once(desk: Desk) -> None:
 # -- flows -------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("N37")
 def test_save_once(desk: Desk) -> None:
     """Of many who take the same step one succeeds (N37)."""
     _, flow = desk.new()
@@ -703,6 +704,7 @@ def test_missing_flow_of_this_caller(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("cleared", [True, False])
+@pytest.mark.requirement("N54")
 def test_missing_flow_of_another_caller(desk: Desk, cleared: bool) -> None:
     """Nobody learns whether another session has a flow."""
     held, flow = desk.new()
@@ -720,6 +722,7 @@ def test_missing_flow_of_the_local_session(desk: Desk) -> None:
     assert type(desk.sessions.missing(["local"], flow.value.state)) is FlowGone
 
 
+@pytest.mark.requirement("N35")
 def test_unknown_state(desk: Desk) -> None:
     """A state that we did not make is unknown to a session, and says nothing without one."""
     assert type(desk.sessions.missing(["owner"], "x" * 43)) is FlowError

@@ -200,6 +200,7 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("ALGORITHMS", [], "not one of RS256"),
     ],
 )
+@pytest.mark.requirement("N03", "N07")
 def test_bad_value(name: str, given: Any, fault: str) -> None:
     """Whatever else is refused, with the name of the setting and what is wrong."""
     with pytest.raises(ConfigurationError) as caught:
@@ -225,7 +226,7 @@ def test_every_setting_is_tested() -> None:
     """The two tables have each setting, good and bad."""
     names = {setting.metadata["name"] for setting in fields(Settings)}
     for test in (test_good_value, test_bad_value):
-        (mark,) = test.__dict__["pytestmark"]
+        (mark,) = (mark for mark in test.__dict__["pytestmark"] if mark.name == "parametrize")
         assert {case[0] for case in mark.args[1]} == names
 
 
@@ -307,6 +308,7 @@ def test_server_name() -> None:
     assert settings.public_url == "https://other.example"
 
 
+@pytest.mark.requirement("N03")
 def test_server_name_over_http() -> None:
     """A SERVER_NAME that users reach over plain http stops the start."""
     with pytest.raises(ConfigurationError, match="PKCE_PUBLIC_URL is missing, and made of"):
@@ -424,6 +426,7 @@ def test_no_fallbacks(fallbacks: Any) -> None:
 
 @pytest.mark.parametrize("lenient", [True, False])
 @pytest.mark.parametrize("key", [None, "", b""])
+@pytest.mark.requirement("N02")
 def test_no_secret_key(key: Any, lenient: bool) -> None:
     """Without a key nothing starts, not even a test (N02)."""
     with pytest.raises(ConfigurationError, match=r"^SECRET_KEY is missing"):
@@ -433,6 +436,7 @@ def test_no_secret_key(key: Any, lenient: bool) -> None:
 
 
 @pytest.mark.parametrize("key", ["dev", "x" * 15, b"\xff" * 15, "changeme", "your-secret-key"])
+@pytest.mark.requirement("N02")
 def test_weak_secret_key(key: Any) -> None:
     """A short or well-known key stops the start, and only warns while debugging (N02)."""
     with pytest.raises(ConfigurationError, match=r"SECRET_KEY, or one of .* is weak"):

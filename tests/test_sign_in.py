@@ -496,6 +496,7 @@ def test_find(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("cleared", [True, False])
+@pytest.mark.requirement("N38")
 def test_find_what_is_another_sessions(bench: Bench, cleared: bool) -> None:
     """Another session's answer is refused, and its flow stays usable (N38)."""
     sent, other = bench.send(), bench.send()
@@ -508,6 +509,7 @@ def test_find_what_is_another_sessions(bench: Bench, cleared: bool) -> None:
         assert bench.now(sent.flow) == sent.flow.value
 
 
+@pytest.mark.requirement("N39")
 def test_find_what_is_gone(bench: Bench) -> None:
     """A flow of this browser that is over says so (N39)."""
     sent = bench.send()
@@ -565,6 +567,7 @@ def test_bind_an_error(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("error", [None, "access_denied"])
+@pytest.mark.requirement("N48", "N51")
 def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> None:
     """An answer of another issuer leaves the flow untouched (N48, N51)."""
     sent = bench.send()

@@ -136,6 +136,7 @@ def test_every_algorithm(alg: str) -> None:
         pytest.param(5, id="number"),
     ],
 )
+@pytest.mark.requirement("N50b", "N68", "N68b")
 def test_issuer(iss: Any) -> None:
     """The issuer is the tenant's to the byte (CVE-2024-53861)."""
     refused_claims("iss", id_claims(iss=iss))
@@ -162,11 +163,13 @@ def test_audience(aud: Any) -> None:
         pytest.param(5, id="number"),
     ],
 )
+@pytest.mark.requirement("N69")
 def test_bad_audience(aud: Any) -> None:
     """A token for somebody else, or for somebody else too, is refused."""
     refused_claims("aud", id_claims(aud=aud))
 
 
+@pytest.mark.requirement("N69b")
 def test_authorized_party() -> None:
     """An ``azp``, where there is one, is us (N69b)."""
     assert verify(sign(id_claims(azp=CLIENT_ID)))
@@ -196,6 +199,7 @@ def test_expiry(exp: int) -> None:
         pytest.param([NOW + 3600], id="list"),
     ],
 )
+@pytest.mark.requirement("N70b")
 def test_bad_expiry(exp: Any) -> None:
     """A token that expired, or whose expiry is no whole number of seconds, is refused."""
     refused_claims("exp", id_claims(exp=exp))
@@ -218,11 +222,13 @@ def test_time_of_issue(iat: int) -> None:
         pytest.param(str(NOW), id="text"),
     ],
 )
+@pytest.mark.requirement("N70c")
 def test_bad_time_of_issue(iat: Any) -> None:
     """A token that is old, or from the future, is refused."""
     refused_claims("iat", id_claims(iat=iat))
 
 
+@pytest.mark.requirement("N70c")
 def test_not_before() -> None:
     """``nbf`` is honoured where there is one (N70c)."""
     assert verify(sign(id_claims(nbf=NOW + 60)))
@@ -247,6 +253,7 @@ def test_time_of_authentication(auth_time: int) -> None:
 
 
 @pytest.mark.parametrize("auth_time", [NOW - 361, NOW - 86400])
+@pytest.mark.requirement("N70d", "N70e")
 def test_authentication_too_long_ago(auth_time: int) -> None:
     """An authentication of before is refused, though the URL was changed (N70d, N70e)."""
     token = sign(id_claims(auth_time=auth_time))
@@ -255,6 +262,7 @@ def test_authentication_too_long_ago(auth_time: int) -> None:
 
 
 @pytest.mark.parametrize("auth_time", [None, str(NOW), float(NOW), True])
+@pytest.mark.requirement("N70d", "N70e")
 def test_no_time_of_authentication(auth_time: Any) -> None:
     """Where it was asked for, the time of authentication must be there (N70d)."""
     refused_claims("auth_time", id_claims(auth_time=auth_time), authenticated_since=NOW - 300)
@@ -276,6 +284,7 @@ def test_no_time_of_authentication(auth_time: Any) -> None:
         pytest.param(5, id="number"),
     ],
 )
+@pytest.mark.requirement("N70", "N70a")
 def test_nonce(nonce: Any) -> None:
     """The nonce is the one that was sent."""
     refused_claims("nonce", id_claims(nonce=nonce))
@@ -304,11 +313,13 @@ def test_subject(sub: str) -> None:
         pytest.param("jürgen", id="beyond ASCII"),
     ],
 )
+@pytest.mark.requirement("N70f")
 def test_bad_subject(sub: Any) -> None:
     """Without a proper subject nobody signed in."""
     refused_claims("sub", id_claims(sub=sub))
 
 
+@pytest.mark.requirement("N85")
 def test_subject_of_the_sign_in() -> None:
     """A refreshed ID token keeps the subject, its case included."""
     assert verify(sign(id_claims()), subject="auth0|alice")
@@ -329,6 +340,7 @@ def test_subject_of_the_sign_in() -> None:
         pytest.param([at_hash(ACCESS_TOKEN)], id="list"),
     ],
 )
+@pytest.mark.requirement("N70g")
 def test_hash_of_another_access_token(value: Any) -> None:
     """An ``at_hash``, where there is one, is that of the access token that came along."""
     refused(sign(id_claims(at_hash=value)), "at_hash")
@@ -345,6 +357,7 @@ def test_hash_of_another_access_token(value: Any) -> None:
         ),
     ],
 )
+@pytest.mark.requirement("N70k")
 def test_organization(asked: str, claims: dict[str, Any]) -> None:
     """The organization is the one that was asked for: an id exactly, a name as people read it."""
     assert verify(sign(id_claims(**claims)), organization=asked)
@@ -363,6 +376,7 @@ def test_organization(asked: str, claims: dict[str, Any]) -> None:
         pytest.param("acme", "org_name", {"org_name": 5}, id="N70j number"),
     ],
 )
+@pytest.mark.requirement("N70i", "N70j")
 def test_other_organization(asked: str, claim: str, claims: dict[str, Any]) -> None:
     """A sign-in to another organization, or to none, is refused."""
     refused_claims(claim, id_claims(**claims), organization=asked)
@@ -392,6 +406,7 @@ def _flipped(token: str) -> str:
         ),
     ],
 )
+@pytest.mark.requirement("N71")
 def test_signature(spoil: Any) -> None:
     """A signature that does not verify is refused, whatever the claims say."""
     refused(spoil(sign(id_claims())), "signature of the ID token does not verify")
@@ -404,6 +419,7 @@ def test_signature_of_another_key() -> None:
 
 @pytest.mark.parametrize("alg", ["none", "nOnE", "NONE", ""])
 @pytest.mark.parametrize("allowed", [("RS256",), ("none", "nOnE", "NONE", "")])
+@pytest.mark.requirement("N72")
 def test_no_signature(alg: str, allowed: tuple[str, ...]) -> None:
     """A token without a signature is refused, even if somebody allowed it (N72)."""
     head, payload = ({"alg": alg}, id_claims())
@@ -420,6 +436,7 @@ def test_no_signature(alg: str, allowed: tuple[str, ...]) -> None:
     ],
 )
 @pytest.mark.parametrize("allowed", [("RS256",), ("HS256",)])
+@pytest.mark.requirement("N72b", "N72c")
 def test_symmetric_signature(secret: bytes, allowed: tuple[str, ...]) -> None:
     """A MAC with whatever a stranger may know is refused, even if somebody allowed it."""
     # By hand, for joserfc would not do this.
@@ -430,6 +447,7 @@ def test_symmetric_signature(secret: bytes, allowed: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("alg", ["RS384", "PS256"])
+@pytest.mark.requirement("N72d")
 def test_algorithm_that_is_not_allowed(alg: str) -> None:
     """A good algorithm that the operator does not allow is refused (N72d)."""
     refused(sign(id_claims(), alg=alg), "algorithm that is not allowed")
@@ -633,6 +651,7 @@ GOOD = jwk(rsa_key(), kid="first")
         pytest.param({**jwk(ec_key()), "x": "AAAA"}, id="not on the curve"),
     ],
 )
+@pytest.mark.requirement("N77")
 def test_member_that_is_no_key(member: Any) -> None:
     """One bad member is left out; the others serve (CVE-2026-102274)."""
     assert key_set(member) == ()

@@ -66,6 +66,7 @@ def test_cookie_over_https(make_app: MakeApp) -> None:
     assert len(f"__Host-pkce={cookie.value}") <= 130
 
 
+@pytest.mark.requirement("N04")
 def test_cookie_is_not_the_hosts(make_app: MakeApp) -> None:
     """What the host sets for its own session cookie changes nothing of ours."""
     host = make_app(
@@ -91,6 +92,7 @@ def test_cookie_behind_a_proxy_that_ends_tls(make_app: MakeApp) -> None:
     assert list(set_cookies(response)) == ["__Host-pkce"]
 
 
+@pytest.mark.requirement("N93")
 def test_cookie_stays_small(host: Host, browser: Browser) -> None:
     """The cookie is the same, and of one size, whatever the number of tabs."""
     browser.challenge()
@@ -149,6 +151,7 @@ def test_page(host: Host, browser: Browser) -> None:
     assert [entry] == list(host.session_of(browser).value.flows)
 
 
+@pytest.mark.requirement("N18b")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` verifier and nonce stay on the server: the answer is empty."""
     host = make_app(PKCE_TOKEN_DELIVERY="session")
@@ -220,6 +223,7 @@ def test_flood_of_cookies(host: Host, browser: Browser) -> None:
     assert "Set-Cookie" in response.headers
 
 
+@pytest.mark.requirement("N40b")
 def test_key_rotation(host: Host, browser: Browser, make_app: MakeApp) -> None:
     """A session lives on when its key became a fallback."""
     state = browser.challenge()["state"]
@@ -233,6 +237,7 @@ def test_key_rotation(host: Host, browser: Browser, make_app: MakeApp) -> None:
     assert response.status_code == 200
 
 
+@pytest.mark.requirement("N40b")
 def test_key_that_was_rotated_out(host: Host, browser: Browser, make_app: MakeApp) -> None:
     """Cookie and state of a key that is no fallback any more are nobody's; the flow stays as it
     is."""

@@ -113,6 +113,7 @@ def test_at_the_same_moment(
 
 
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+@pytest.mark.requirement("N37")
 def test_same_answer_at_the_same_moment(
     response_mode: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

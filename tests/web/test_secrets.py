@@ -130,6 +130,7 @@ def errors(host: Host, caller: Caller, secrets: dict[str, str]) -> Iterator[str]
 
 
 @pytest.mark.parametrize("is_local", [False, True])
+@pytest.mark.requirement("N98")
 def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list[Any]) -> None:
     """A whole sign-in, with every logger at DEBUG, tells no secret: not in a log line, not in an
     error, not in the repr of anything that a hook is given."""
@@ -148,6 +149,7 @@ def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list
 
 
 @pytest.mark.parametrize("fault", ["silent", "unreachable", "token-html", "invalid-sig-rs256"])
+@pytest.mark.requirement("N98")
 def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
     """Neither do the faults of the tenant, down to the causes of their exceptions."""
     browser = secretive.browser()
@@ -160,6 +162,7 @@ def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
         assert secret not in text
 
 
+@pytest.mark.requirement("N98")
 def test_hook_that_fails(secretive: Host, make_app: MakeApp, watch: Watch) -> None:
     """Nor what goes wrong in the host's own code, which Flask logs with its traceback."""
     pkce = PKCEBlueprint()
@@ -178,6 +181,7 @@ def test_hook_that_fails(secretive: Host, make_app: MakeApp, watch: Watch) -> No
         assert not [line for line in watch.lines if secret in line]
 
 
+@pytest.mark.requirement("N98")
 def test_reprs(secretive: Host) -> None:
     """What is kept of a sign-in has no secret in its repr."""
     browser = secretive.browser()
@@ -199,6 +203,7 @@ def test_reprs(secretive: Host) -> None:
             assert secret not in repr(value), type(value)
 
 
+@pytest.mark.requirement("N98")
 def test_signals(secretive: Host) -> None:
     """What observers are given has no secret in its repr either."""
     seen: list[Any] = []

@@ -118,6 +118,7 @@ def test_which_flow(named_by: str, host: Host, browser: Browser) -> None:
     assert redeemed == (newer if named_by == "neither" else older)[2]
 
 
+@pytest.mark.requirement("N60")
 def test_wrong_verifier(host: Host, browser: Browser) -> None:
     """A verifier that does not fit is told before the tenant is asked, and uses nothing up."""
     _, verifier, code = bound(host, browser)
@@ -132,6 +133,7 @@ def test_wrong_verifier(host: Host, browser: Browser) -> None:
     assert browser.token(code=code, code_verifier=verifier).status_code == 200
 
 
+@pytest.mark.requirement("N99")
 def test_wrong_code(host: Host, browser: Browser) -> None:
     """With our own callback the code must be the bound one."""
     _, verifier, _ = bound(host, browser)
@@ -141,6 +143,7 @@ def test_wrong_code(host: Host, browser: Browser) -> None:
     assert host.token_requests == 0
 
 
+@pytest.mark.requirement("N99")
 def test_code_that_was_not_bound(host: Host, browser: Browser) -> None:
     """A code in the body is not redeemed where our callback should have brought it."""
     challenge = browser.challenge()
@@ -151,6 +154,7 @@ def test_code_that_was_not_bound(host: Host, browser: Browser) -> None:
     assert host.token_requests == 0
 
 
+@pytest.mark.requirement("N37")
 def test_once(host: Host, browser: Browser) -> None:
     """A code is redeemed once, however many try at once; tokens are never told again."""
     bound(host, browser)
@@ -264,6 +268,7 @@ def test_tenant_that_announces_iss(elsewhere: Host, tenant: LocalTenant) -> None
     assert browser.token(code=code, code_verifier=verifier).status_code == 200
 
 
+@pytest.mark.requirement("N03b")
 def test_other_redirect_uri_than_sent(elsewhere: Host) -> None:
     """The redirect URI is the flow's: another that is allowed is refused too."""
     browser = elsewhere.browser()
