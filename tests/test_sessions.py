@@ -156,6 +156,7 @@ def test_flow_that_is_on_the_list_alone(desk: Desk) -> None:
     assert list(desk.sessions.flows(held)) == [first]
 
 
+@pytest.mark.requirement("T28")
 def test_store_holds_no_secrets(desk: Desk) -> None:
     """Neither a value nor a key of the store shows state, verifier or pointer."""
     held, flow, pointer = desk.sessions.start(None)
@@ -165,6 +166,7 @@ def test_store_holds_no_secrets(desk: Desk) -> None:
     assert not any(str(secret) in shown for secret in secrets)
 
 
+@pytest.mark.requirement("T26")
 def test_two_blueprints(desk: Desk) -> None:
     """Two blueprints on one store have nothing in common."""
     _, flow, pointer = desk.sessions.start(None)
@@ -249,6 +251,7 @@ def test_what_a_pointer_is_to(desk: Desk) -> None:
     assert desk.sessions.at(pointer) is None
 
 
+@pytest.mark.requirement("T8")
 def test_renewal(desk: Desk) -> None:
     """A new pointer opens the session from the moment on at which the old one dies."""
     held, flow, old = desk.sessions.start(None)

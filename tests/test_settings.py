@@ -200,7 +200,7 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("ALGORITHMS", [], "not one of RS256"),
     ],
 )
-@pytest.mark.requirement("N03", "N07")
+@pytest.mark.requirement("N03", "N07", "T10")
 def test_bad_value(name: str, given: Any, fault: str) -> None:
     """Whatever else is refused, with the name of the setting and what is wrong."""
     with pytest.raises(ConfigurationError) as caught:
@@ -325,6 +325,7 @@ def test_local_session_on_loopback(public_url: str | None) -> None:
 
 
 @pytest.mark.parametrize("name", ["app.example", "localhost.app.example", "10.0.0.1"])
+@pytest.mark.requirement("T2")
 def test_local_session_on_a_public_address(name: str) -> None:
     """On a public server it would be everybody's session, and stops the start."""
     with pytest.raises(ConfigurationError, match="PKCE_LOCAL_SESSION is on while PKCE_PUBLIC_URL"):

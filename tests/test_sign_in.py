@@ -292,6 +292,7 @@ def test_state_that_was_cleared(bench: Bench) -> None:
         bench.send(sent.session, state=sent.flow.value.state)
 
 
+@pytest.mark.requirement("T32")
 def test_state_of_another_session(bench: Bench) -> None:
     """Another session's state is refused, whether its flow exists or not."""
     sent, other = bench.send(), bench.send()
@@ -300,6 +301,7 @@ def test_state_of_another_session(bench: Bench) -> None:
     assert bench.now(sent.flow) == sent.flow.value
 
 
+@pytest.mark.requirement("T32")
 def test_state_without_a_cookie(bench: Bench) -> None:
     """Our state without its cookie names the setting for programs without cookies."""
     sent = bench.send()
@@ -496,7 +498,7 @@ def test_find(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("cleared", [True, False])
-@pytest.mark.requirement("N38")
+@pytest.mark.requirement("N38", "T1")
 def test_find_what_is_another_sessions(bench: Bench, cleared: bool) -> None:
     """Another session's answer is refused, and its flow stays usable (N38)."""
     sent, other = bench.send(), bench.send()
@@ -580,6 +582,7 @@ def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> N
 
 
 @pytest.mark.parametrize("status", [Status.SENT, Status.BOUND])
+@pytest.mark.requirement("T4", "T26")
 def test_bind_after_the_tenant_changed(bench: Bench, status: Status) -> None:
     """A flow that was sent to another tenant gets no answer of this one."""
     sent = bench.send()

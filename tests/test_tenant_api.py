@@ -83,7 +83,7 @@ def test_document_that_is_not_there(mocked: requests_mock.Mocker, status: int) -
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-@pytest.mark.requirement("N82")
+@pytest.mark.requirement("N82", "T12")
 def test_document_that_moved(mocked: requests_mock.Mocker, status: int) -> None:
     """A document is had where it has to lie: nobody else is asked (N82)."""
     elsewhere = mocked.get("https://evil.example/", json=metadata(), headers=JSON)

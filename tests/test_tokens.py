@@ -245,6 +245,7 @@ def test_tenant_that_cannot_be_reached(bench: Bench, fault: str, error: type[Exc
     assert current(bench, signed_in.session) == signed_in.session.value
 
 
+@pytest.mark.requirement("T26")
 def test_sign_in_at_another_tenant(bench: Bench) -> None:
     """A refresh token of another tenant does not go to this one."""
     signed_in = bench.sign_in()

@@ -84,7 +84,7 @@ def test_calls_can_be_intercepted_by_responses(transport: Transport) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.requirement("N62")
+@pytest.mark.requirement("N62", "T12", "T24")
 def test_redirects(transport: Transport, mocked: requests_mock.Mocker, status: int) -> None:
     """A redirect is not followed: it would repeat code and secret elsewhere (N62)."""
     mocked.post(URL, status_code=status, headers={"Location": "https://evil.example/"})
@@ -96,7 +96,7 @@ def test_redirects(transport: Transport, mocked: requests_mock.Mocker, status: i
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
-@pytest.mark.requirement("N65b")
+@pytest.mark.requirement("N65b", "T24")
 def test_compressed_answer(
     transport: Transport, mocked: requests_mock.Mocker, encoding: str
 ) -> None:
@@ -184,6 +184,7 @@ def test_no_media_type() -> None:
     ],
     ids=["nothing", "list", "cut off", "duplicate", "NaN", "very deep", "deep"],
 )
+@pytest.mark.requirement("T24")
 def test_unusable_json(body: bytes, fault: str) -> None:
     """JSON that could be read in two ways, or not at all, is refused and not quoted (N65c)."""
     with pytest.raises(TenantError, match=fault) as caught:
@@ -283,7 +284,7 @@ def say_nonsense(server: RawServer, connection: socket.socket) -> None:
 @pytest.mark.parametrize(
     "script", [hang_up, hang_up_in_the_body, hang_up_in_a_chunk, say_nonsense]
 )
-@pytest.mark.requirement("N65e")
+@pytest.mark.requirement("N65e", "T25")
 def test_connection_that_drops(
     transport: Transport, script: Callable[[RawServer, socket.socket], None]
 ) -> None:
@@ -327,7 +328,7 @@ SLOW: dict[str, Callable[[RawServer, socket.socket], None]] = {
 
 
 @pytest.mark.parametrize("name", SLOW)
-@pytest.mark.requirement("N65")
+@pytest.mark.requirement("N65", "T24")
 def test_deadline(name: str) -> None:
     """The whole answer has to arrive in time: a byte now and then does not help (N65)."""
     transport = Transport(timeout=0.3)
@@ -347,7 +348,7 @@ def test_deadline_between_two_reads(transport: Transport, monkeypatch: pytest.Mo
         transport.get(server.address)
 
 
-@pytest.mark.requirement("N65b")
+@pytest.mark.requirement("N65b", "T24")
 def test_endless_answer(transport: Transport) -> None:
     """An answer without an end is cut off at the largest that is read (N65b)."""
 

@@ -240,7 +240,7 @@ def test_bad_token_body(body: dict[str, Any], field: str) -> None:
 
 
 @pytest.mark.parametrize("grant_type", ["password", "client_credentials", "urn:x", "CODE"])
-@pytest.mark.requirement("N56")
+@pytest.mark.requirement("N56", "T13")
 def test_other_grant(grant_type: str) -> None:
     """No other grant: we do not lend our credentials (N56)."""
     with pytest.raises(GrantTypeUnsupported) as caught:

@@ -58,6 +58,7 @@ PARAMETERS = {
 # -- the request -----------------------------------------------------------------
 
 
+@pytest.mark.requirement("T6")
 def test_parameters() -> None:
     """A request is sent with these parameters, and none that is empty."""
     assert REQUEST.parameters() == PARAMETERS
@@ -133,6 +134,7 @@ def test_change_by_a_hook() -> None:
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state", "nonce", "code_challenge"])
+@pytest.mark.requirement("T6")
 def test_tie_that_a_hook_must_leave(name: str) -> None:
     """A hook must not cut the ties between request and flow."""
     with pytest.raises(ValueError, match=f"must not change {name}"):

@@ -98,7 +98,7 @@ def test_domain_of_this_tenant(domain: str) -> None:
         pytest.param("", id="nothing"),
     ],
 )
-@pytest.mark.requirement("N80c")
+@pytest.mark.requirement("N80c", "T12")
 def test_domain_of_no_tenant(domain: str) -> None:
     """Whatever else a caller names is not the tenant (T12)."""
     assert not REGISTRATION.names(domain)
@@ -201,7 +201,7 @@ def test_missing_member(name: str) -> None:
         pytest.param("/oauth/token", "https://", id="relative"),
     ],
 )
-@pytest.mark.requirement("N80", "N81")
+@pytest.mark.requirement("N80", "N81", "T12")
 def test_endpoint_where_it_must_not_be(name: str, value: Any, fault: str) -> None:
     """Every endpoint lies on the issuer's host, over https, without a fragment."""
     with pytest.raises(TenantMisconfigured, match=f"{name} in the tenant's metadata.*{fault}"):

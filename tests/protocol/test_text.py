@@ -87,7 +87,7 @@ def test_no_control_characters(text: str) -> None:
         pytest.param("", "", id="nothing"),
     ],
 )
-@pytest.mark.requirement("N31")
+@pytest.mark.requirement("N31", "T18")
 def test_one_line(text: str, line: str) -> None:
     """A stranger's text becomes one line of at most 256 characters (N31)."""
     assert one_line(text) == line

@@ -60,7 +60,7 @@ ANSWERS: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("form", "code", "field"), ANSWERS.values(), ids=ANSWERS.keys())
-@pytest.mark.requirement("N06d", "N20", "N21", "N22", "N23", "N24", "N25", "N26", "N28")
+@pytest.mark.requirement("N06d", "N20", "N21", "N22", "N23", "N24", "N25", "N26", "N28", "T17")
 def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
     """A malformed answer is refused by name, from a program, from a page, and in a query."""
     check_refused(
@@ -173,7 +173,7 @@ def test_state_of_another_key(caller: Caller, make_app: MakeApp) -> None:
     assert "SECRET_KEY" in members["hint"]
 
 
-@pytest.mark.requirement("N54")
+@pytest.mark.requirement("N54", "T32")
 def test_state_of_another_session(caller: Caller) -> None:
     """A state of another session is refused, at every route, in no other words than for one
     that does not exist any more."""

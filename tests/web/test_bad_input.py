@@ -61,6 +61,9 @@ def shortened(names: Iterable[str]) -> list[str]:
     "N11",
     "N80c",
     "N88b",
+    "T11",
+    "T12",
+    "T18",
 )
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``SeededPKCE`` that is not what it must be is named, and nothing is started."""
@@ -74,7 +77,7 @@ def test_too_much_for_a_url(caller: Caller) -> None:
     check_refused(caller, lambda: caller.code(ADDITIONAL_PARAMETERS=extra), "parameter-invalid")
 
 
-@pytest.mark.requirement("N80c")
+@pytest.mark.requirement("N80c", "T12")
 def test_foreign_domain_contacts_nobody(host: Host, browser: Browser) -> None:
     """Nothing that a caller sends makes the server contact another host, or any at all."""
     check_problem(browser.code(domain="attacker.example"), "parameter-foreign")
@@ -92,7 +95,7 @@ def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize(("body", "code", "field"), TOKENS.values(), ids=shortened(TOKENS))
-@pytest.mark.requirement("N03b", "N06", "N06b", "N06h", "N12", "N13", "N14", "N56", "N99")
+@pytest.mark.requirement("N03b", "N06", "N06b", "N06h", "N12", "N13", "N14", "N56", "N99", "T18")
 def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``TokenizedPKCE`` that is not what it must be is named; the tenant is not
     asked, and the code stays good."""
@@ -156,7 +159,7 @@ def test_options(path: str, make_app: MakeApp) -> None:
         ("Purpose", "Prerender"),
     ],
 )
-@pytest.mark.requirement("N18")
+@pytest.mark.requirement("N18", "T9")
 def test_prefetch(
     name: str, value: str, path: str, methods: tuple[str, ...], make_app: MakeApp
 ) -> None:
@@ -232,7 +235,7 @@ def test_unknown_paths_are_the_hosts(host: Host) -> None:
         "/" + "a" * 2048,
     ],
 )
-@pytest.mark.requirement("N42", "N43", "N44", "N45", "N46", "N47")
+@pytest.mark.requirement("N42", "N43", "N44", "N45", "N46", "N47", "T10", "T18")
 def test_return_to(return_to: str, make_app: MakeApp) -> None:
     """A browser is sent back only to a path of this application."""
     host = make_app(PKCE_TOKEN_DELIVERY="session")

@@ -170,7 +170,7 @@ def test_as_large_as_allowed(host: Host, browser: Browser) -> None:
         "",
     ],
 )
-@pytest.mark.requirement("N59")
+@pytest.mark.requirement("N59", "T15")
 def test_wrong_media_type(content_type: str, path: str, caller: Caller) -> None:
     """JSON is ``application/json``; anything else could come from a form of another site."""
     check_refused(

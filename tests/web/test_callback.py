@@ -48,6 +48,7 @@ def test_post_touches_nothing(host: Host, browser: Browser) -> None:
     assert host.status_of(browser, state) == "sent"
 
 
+@pytest.mark.requirement("T19")
 def test_code_is_never_in_a_url(host: Host, browser: Browser) -> None:
     """The browser is sent on with the ticket alone, on the same path."""
     _, url = browser.begin()
@@ -59,6 +60,7 @@ def test_code_is_never_in_a_url(host: Host, browser: Browser) -> None:
     assert answer.params["state"] not in location.query
 
 
+@pytest.mark.requirement("T28")
 def test_store_keeps_no_ticket(host: Host, browser: Browser) -> None:
     """Of the ticket only a hash is stored."""
     _, url = browser.begin()
@@ -82,7 +84,7 @@ def test_bound_with_ticket(host: Host, browser: Browser) -> None:
 
 @pytest.mark.parametrize("delivery", ["caller", "session"])
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
-@pytest.mark.requirement("N53")
+@pytest.mark.requirement("N53", "T34")
 def test_pages_tell_no_secret(response_mode: str, delivery: str, make_app: MakeApp) -> None:
     """Neither page nor header of a sign-in that succeeds has a code, state, verifier or token."""
     host = make_app(
@@ -156,7 +158,7 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     assert host.engine.sessions.take_answer(ticket_of(kept)) is None
 
 
-@pytest.mark.requirement("N38", "N52")
+@pytest.mark.requirement("N38", "N52", "T1", "T2", "T32")
 def test_ticket_of_another_browser(host: Host) -> None:
     """Whoever started the flow cannot fetch an answer that somebody else's browser delivered:
     the ticket is in that browser alone, and destroyed when it is used there."""
@@ -230,6 +232,7 @@ def test_unknown_ticket(ticket: str, host: Host, browser: Browser) -> None:
     check_page(fetch(browser, ticket), "ticket-spent")
 
 
+@pytest.mark.requirement("T9")
 def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Clock) -> None:
     """Whoever posts to the callback cannot fill the store: there is a limit for a minute."""
     mounted = host.app.extensions["pkce"]
@@ -250,7 +253,7 @@ def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Cloc
 
 
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
-@pytest.mark.requirement("N95")
+@pytest.mark.requirement("N95", "T33")
 def test_host_session_is_untouched(response_mode: str, make_app: MakeApp) -> None:
     """``flask.session`` is neither read nor written, and its cookie not set by the callback."""
     app = Flask("host")
@@ -298,6 +301,7 @@ def test_strict_cookies(response_mode: str, make_app: MakeApp) -> None:
 # -- query -----------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("T19")
 def test_query_ends_at_a_clean_url(make_app: MakeApp) -> None:
     """A GET with ``code`` binds at once, and the browser goes on to an address without it."""
     host = make_app(PKCE_RESPONSE_MODE="query")
@@ -391,7 +395,7 @@ def test_other_error(host: Host, browser: Browser) -> None:
     assert "(The tenant says: so it is)" in members["detail"]
 
 
-@pytest.mark.requirement("N28")
+@pytest.mark.requirement("N28", "T17")
 def test_description_is_escaped(host: Host, browser: Browser) -> None:
     """What a stranger wrote is text on our page, never HTML."""
     state, _ = browser.begin()
@@ -402,7 +406,7 @@ def test_description_is_escaped(host: Host, browser: Browser) -> None:
     assert "&lt;script&gt;" in page
 
 
-@pytest.mark.requirement("N31")
+@pytest.mark.requirement("N31", "T18")
 def test_description_in_the_log(
     host: Host, browser: Browser, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -454,7 +458,7 @@ def test_iss_fits(response_mode: str, announcing: LocalTenant, make_app: MakeApp
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 @pytest.mark.parametrize("answered", [{"code": "a-code"}, {"error": "access_denied"}])
 @pytest.mark.parametrize("iss", ["https://attacker.example/", "https://tenant.example", None])
-@pytest.mark.requirement("N48", "N49", "N51")
+@pytest.mark.requirement("N48", "N49", "N51", "T4")
 def test_iss_does_not_fit(
     iss: str | None,
     answered: dict[str, str],
@@ -598,7 +602,7 @@ def test_exchange_by_the_callback(response_mode: str, make_app: MakeApp) -> None
     assert browser.send("GET", "/pkce/user").get_json()["sub"] == "auth0|alice"
 
 
-@pytest.mark.requirement("N36")
+@pytest.mark.requirement("N36", "T7")
 def test_exchange_once(keeping: Host) -> None:
     """Reloading the callback exchanges nothing again, and ends where the first did."""
     browser = keeping.browser()
@@ -609,7 +613,7 @@ def test_exchange_once(keeping: Host) -> None:
     assert keeping.token_requests == 1
 
 
-@pytest.mark.requirement("N37")
+@pytest.mark.requirement("N37", "T7")
 def test_hundred_at_once(keeping: Host) -> None:
     """However often an answer comes at the same moment, its code is exchanged once."""
     browser = keeping.browser()

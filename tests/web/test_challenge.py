@@ -51,6 +51,7 @@ def test_first_contact_sets_one_cookie(host: Host) -> None:
     assert len(f"pkce-5000={cookie.value}") <= 130
 
 
+@pytest.mark.requirement("T16")
 def test_cookie_over_https(make_app: MakeApp) -> None:
     """Over https it is a ``__Host-`` cookie, of at most 130 bytes."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -92,7 +93,7 @@ def test_cookie_behind_a_proxy_that_ends_tls(make_app: MakeApp) -> None:
     assert list(set_cookies(response)) == ["__Host-pkce"]
 
 
-@pytest.mark.requirement("N93")
+@pytest.mark.requirement("N93", "T9")
 def test_cookie_stays_small(host: Host, browser: Browser) -> None:
     """The cookie is the same, and of one size, whatever the number of tabs."""
     browser.challenge()
@@ -151,7 +152,7 @@ def test_page(host: Host, browser: Browser) -> None:
     assert [entry] == list(host.session_of(browser).value.flows)
 
 
-@pytest.mark.requirement("N18b")
+@pytest.mark.requirement("N18b", "T34")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` verifier and nonce stay on the server: the answer is empty."""
     host = make_app(PKCE_TOKEN_DELIVERY="session")
@@ -190,6 +191,7 @@ def test_pointer_of_a_session_that_is_gone(host: Host, browser: Browser) -> None
 
 
 @pytest.mark.parametrize("planted", ["", "nonsense", f"{'A' * 32}.{'A' * 43}"])
+@pytest.mark.requirement("T16")
 def test_planted_cookie(planted: str, host: Host, browser: Browser) -> None:
     """A second cookie of our name, which another subdomain may plant, does not matter."""
     browser.challenge()
@@ -200,6 +202,7 @@ def test_planted_cookie(planted: str, host: Host, browser: Browser) -> None:
         assert "Set-Cookie" not in response.headers
 
 
+@pytest.mark.requirement("T16")
 def test_two_good_cookies(host: Host) -> None:
     """Of two cookies that open two sessions one was planted: neither is used."""
     victim, attacker = host.browser(), host.browser()
@@ -215,6 +218,7 @@ def test_two_good_cookies(host: Host) -> None:
     assert host.store.contents() == before
 
 
+@pytest.mark.requirement("T16")
 def test_flood_of_cookies(host: Host, browser: Browser) -> None:
     """Of more than four cookies of our name none is looked at."""
     browser.challenge()

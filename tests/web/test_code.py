@@ -443,7 +443,7 @@ def test_return_to(make_app: MakeApp) -> None:
     assert (response.status_code, response.headers["Location"]) == (303, "/account?tab=1")
 
 
-@pytest.mark.requirement("N07c")
+@pytest.mark.requirement("N07c", "T11")
 def test_return_to_is_no_parameter(host: Host, browser: Browser) -> None:
     """What stands in ``return_to`` is not taken for parameters of the authorization URL."""
     fields = {"return_to": "/x?audience=evil&scope=admin"}
@@ -456,7 +456,7 @@ def test_return_to_is_no_parameter(host: Host, browser: Browser) -> None:
 # -- delivery session -------------------------------------------------------------------
 
 
-@pytest.mark.requirement("N06i")
+@pytest.mark.requirement("N06i", "T34")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` the answer has neither seed nor result, and a nonce of its own
     goes to the tenant."""
@@ -487,7 +487,7 @@ def test_delivery_session_refuses_secrets(
     assert host.store.contents() == {}
 
 
-@pytest.mark.requirement("N52", "N54")
+@pytest.mark.requirement("N52", "N54", "T2")
 def test_program_without_cookies(host: Host) -> None:
     """Without cookies and local session a flow can be started, and not gone on with; the hint
     names the setting."""

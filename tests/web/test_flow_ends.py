@@ -108,6 +108,7 @@ def test_cleared_while_redeeming(host: Host, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("busy", ["bound", "redeeming"])
+@pytest.mark.requirement("T9")
 def test_cap_of_busy_flows(busy: str, host: Host, browser: Browser) -> None:
     """A session whose twenty flows are all bound or being redeemed starts no more."""
     for _ in range(20):
@@ -149,7 +150,7 @@ def test_oldest_sent_gives_way(host: Host, browser: Browser) -> None:
     assert kept == states[1:]
 
 
-@pytest.mark.requirement("N93")
+@pytest.mark.requirement("N93", "T9")
 def test_two_hundred_sign_ins(host: Host, browser: Browser) -> None:
     """Two hundred sign-ins that nobody finished leave one small cookie, and the newest works."""
     urls = [browser.submit("/pkce/code").headers["Location"] for _ in range(200)]

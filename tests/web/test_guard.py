@@ -76,7 +76,7 @@ def send(host: Host, route: tuple[str, str], headers: dict[str, str], **options:
         "",
     ],
 )
-@pytest.mark.requirement("N01", "N01b")
+@pytest.mark.requirement("N01", "N01b", "T14")
 def test_foreign_host(name: str, route: tuple[str, str], keeping: Host) -> None:
     """A request for another host is refused before anything of it is read (DNS rebinding)."""
     arrives_with(keeping, HTTP_HOST=name)
@@ -155,7 +155,7 @@ def test_server_name(make_app: MakeApp) -> None:
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "navigate", "websocket"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense", ""])
-@pytest.mark.requirement("N57", "N59b")
+@pytest.mark.requirement("N57", "N59b", "T9", "T14", "T15", "T16", "T29")
 def test_other_sites(site: str, mode: str, route: tuple[str, str], keeping: Host) -> None:
     """Pages of other sites call nothing but the callback, not even pages of the same site."""
     caller = keeping.browser()
@@ -185,7 +185,7 @@ def test_address_bar(route: tuple[str, str], keeping: Host) -> None:
     "origin",
     ["https://evil.example", "null", "http://localhost:81", "https://localhost", "", "x"],
 )
-@pytest.mark.requirement("N57", "N59", "N59d")
+@pytest.mark.requirement("N57", "N59", "N59d", "T15", "T29")
 def test_foreign_origin_without_fetch_metadata(
     origin: str, route: tuple[str, str], keeping: Host
 ) -> None:
@@ -244,7 +244,7 @@ def test_callback_is_a_navigation(site: str, method: str, host: Host) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("dest", ["iframe", "frame", "embed", "object", "fencedframe", ""])
-@pytest.mark.requirement("N59c")
+@pytest.mark.requirement("N59c", "T21")
 def test_callback_in_a_frame(dest: str, method: str, host: Host) -> None:
     """In a frame the callback keeps and binds nothing."""
     state, _ = (browser := host.browser()).begin()
@@ -422,6 +422,7 @@ def test_switched_off(host: Host) -> None:
     assert not is_local(host.program().send("GET", "/pkce/challenge"))
 
 
+@pytest.mark.requirement("T14")
 def test_foreign_page_reaches_no_local_session(local: Host) -> None:
     """A page of another site, in a browser without Fetch Metadata, is told by its Origin."""
     headers = {"Origin": "https://evil.example"}
@@ -436,7 +437,7 @@ def test_foreign_page_reaches_no_local_session(local: Host) -> None:
     ],
     ids=["forwarded", "peer"],
 )
-@pytest.mark.requirement("N52")
+@pytest.mark.requirement("N52", "T2")
 def test_browser_elsewhere_finishes_no_local_flow(elsewhere: Any, local: Host) -> None:
     """Only a browser on loopback may finish a flow of the local session."""
     program = local.program()

@@ -214,7 +214,7 @@ GOOD = {"access_token": "a", "token_type": "Bearer"}
     ],
     ids=lambda response: f"{response.status[:3]} {response.get_data()[:60]!r}",
 )
-@pytest.mark.requirement("N65b", "N65d", "N66", "N66c", "N66d")
+@pytest.mark.requirement("N65b", "N65d", "N66", "N66c", "N66d", "T24")
 def test_nonsense(nonsense: Response, known: Any, host: Host, browser: Browser) -> None:
     """Nonsense is 502, quotes nothing of what came, and the code is not tried again."""
     token_endpoint_answers(host, nonsense)

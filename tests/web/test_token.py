@@ -77,6 +77,7 @@ def test_full_body(make_app: MakeApp) -> None:
     assert browser.token(**asked).get_json()["token"] == asked
 
 
+@pytest.mark.requirement("T8")
 def test_pointer_is_renewed(host: Host, browser: Browser) -> None:
     """At sign-in a new pointer is issued and the old one dies at once; other flows stay."""
     other, _ = browser.begin()
@@ -143,7 +144,7 @@ def test_wrong_code(host: Host, browser: Browser) -> None:
     assert host.token_requests == 0
 
 
-@pytest.mark.requirement("N99")
+@pytest.mark.requirement("N99", "T13")
 def test_code_that_was_not_bound(host: Host, browser: Browser) -> None:
     """A code in the body is not redeemed where our callback should have brought it."""
     challenge = browser.challenge()
@@ -294,6 +295,7 @@ def test_code_of_another_session(elsewhere: Host) -> None:
 # -- delivery session ---------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("T34")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` nothing is exchanged here; the answer is who signed in."""
     host = make_app(
