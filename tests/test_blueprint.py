@@ -115,7 +115,6 @@ def test_nesting(tenant: LocalTenant) -> None:
         assert flask.url_for("shop.pkce.challenge") == "/shop/auth/pkce/challenge"
 
 
-@pytest.mark.requirement("N50", "T4")
 def test_several_blueprints(make_app: MakeApp, tenant: LocalTenant) -> None:
     """Several blueprints in one application have settings, cookies and sessions of their own."""
     users, staff = PKCEBlueprint(), PKCEBlueprint("staff", config_prefix="STAFF_PKCE_")
@@ -217,7 +216,6 @@ class SansIOApp(App):
         ),
     ],
 )
-@pytest.mark.requirement("N02", "N03")
 def test_bad_settings(settings: dict[str, Any], named: list[str], tenant: LocalTenant) -> None:
     """A bad setting stops the start; every one is named at once."""
     app = Flask("host")
@@ -397,7 +395,6 @@ def test_template_of_the_host(make_app: MakeApp, tmp_path: Path) -> None:
     assert browser.arrive(host.tenant.sign_in(url)).text == "Welcome to the shop"
 
 
-@pytest.mark.requirement("N95", "T33")
 def test_session_of_the_host_written_at_the_callback(make_app: MakeApp) -> None:
     """A host that writes its session at every request does not lose the user's real one: the
     callback's POST, which came without it, sets no cookie."""

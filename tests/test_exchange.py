@@ -78,7 +78,6 @@ def test_revoke_nothing(exchange: Exchange) -> None:
         pytest.param({"revocation_endpoint": "https://tenant.example/gone"}, None, id="404"),
     ],
 )
-@pytest.mark.requirement("N89")
 def test_revoke_in_vain(
     bench: Bench,
     exchange: Exchange,

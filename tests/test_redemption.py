@@ -123,7 +123,6 @@ def test_code_with_the_verifier_of_another(bench: Bench) -> None:
     assert find(bench, session, code_verifier=VERIFIER, code=str(flow.value.code)) == flow
 
 
-@pytest.mark.requirement("N99")
 def test_verifier_with_the_code_of_another(bench: Bench) -> None:
     """Our verifier beside a foreign code is no grant (N99)."""
     session, flow = bench.bound()
@@ -134,7 +133,6 @@ def test_verifier_with_the_code_of_another(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("member", ["code", "code_verifier"])
-@pytest.mark.requirement("N99", "T13")
 def test_what_no_flow_has(bench: Bench, member: str) -> None:
     """A code or verifier of no flow is no grant, and nothing is sent (N99)."""
     session, _ = bench.bound()
@@ -295,7 +293,6 @@ def test_redeem_what_was_not_sent(bench: Bench) -> None:
 # -- the verifier ------------------------------------------------------------------
 
 
-@pytest.mark.requirement("N60")
 def test_verifier_that_does_not_fit(bench: Bench) -> None:
     """A wrong verifier is caught before the tenant is asked, and uses nothing up (N60)."""
     session, flow = bench.bound()
@@ -324,7 +321,6 @@ def test_verifier_that_only_the_caller_knows(bench: Bench) -> None:
 # -- once --------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("N36", "T7")
 def test_redeem_twice(bench: Bench) -> None:
     """Tokens are never answered a second time (N36)."""
     session, flow = bench.bound()
@@ -338,7 +334,6 @@ def test_redeem_twice(bench: Bench) -> None:
     assert bench.token_requests == 1
 
 
-@pytest.mark.requirement("N37", "T7")
 def test_redeem_at_once(bench: Bench) -> None:
     """However many redeem a code at once, one does; the tenant is asked once (N37)."""
     session, flow = bench.bound()
@@ -453,7 +448,6 @@ def test_put_back_after_the_session_was_cleared(bench: Bench, hooks: Hooks) -> N
         ("token-redirect-307", TenantError, "tenant-nonsense"),
     ],
 )
-@pytest.mark.requirement("N61")
 def test_failed(bench: Bench, fault: str, error: type[PKCEError], code: str) -> None:
     """Where the code may have been used, the flow failed, and says why from then on (N61-N65e)."""
     session, flow, _ = fail(bench, fault, error)
@@ -483,9 +477,6 @@ def test_failed(bench: Bench, fault: str, error: type[PKCEError], code: str) -> 
         "idtoken-sig-none",
         "no-id-token",
     ],
-)
-@pytest.mark.requirement(
-    "N50b", "N67", "N68", "N69", "N70", "N70a", "N70b", "N70f", "N70g", "N71", "T3", "T6"
 )
 def test_id_token_that_does_not_verify(bench: Bench, hooks: Hooks, fault: str) -> None:
     """Nothing is stored, no hook runs, and the refresh token is revoked (N67-N72)."""
@@ -544,7 +535,6 @@ def test_malformed_key_among_the_tenants(bench: Bench) -> None:
     assert bench.sign_in().response.claims
 
 
-@pytest.mark.requirement("T4")
 def test_tenant_that_changed(bench: Bench) -> None:
     """The code of another tenant does not go to this one."""
     session, flow = bench.bound()
@@ -568,7 +558,6 @@ def test_tenant_that_changed(bench: Bench) -> None:
     ],
 )
 @pytest.mark.parametrize("tampered", [True, False])
-@pytest.mark.requirement("N70d", "N70e", "T31")
 def test_fresh_authentication(bench: Bench, asked: dict[str, Any], tampered: bool) -> None:
     """A user who takes the wish for a fresh sign-in out of the URL is not signed in."""
     browser = bench.tenant.browser()
@@ -590,7 +579,6 @@ def test_fresh_authentication(bench: Bench, asked: dict[str, Any], tampered: boo
 @pytest.mark.parametrize(
     ("asked", "got"), [("org_1", "org_1"), ("org_1", "org_2"), ("Acme", "acme")]
 )
-@pytest.mark.requirement("N70i", "N70k", "T26", "T31")
 def test_organization(bench: Bench, asked: str, got: str) -> None:
     """A user who changes the organization in the URL is not signed in (N70i)."""
     sent = bench.send(organization=asked)
@@ -603,7 +591,6 @@ def test_organization(bench: Bench, asked: str, got: str) -> None:
             bench.redeem(sent.session, flow)
 
 
-@pytest.mark.requirement("T3")
 def test_code_of_another_sign_in(bench: Bench) -> None:
     """A code that was injected into another flow does not fit its verifier (N61, T3)."""
     stolen = bench.answer(bench.send()).code

@@ -23,7 +23,6 @@ def test_there_and_back(sealing: Sealing, value: bytes) -> None:
     assert Sealing([KEY]).unseal(sealed, key="place") == value
 
 
-@pytest.mark.requirement("T28")
 def test_nothing_shows(sealing: Sealing) -> None:
     """The store sees nothing of a value, and never the same bytes twice."""
     sealed = sealing.seal(b"a secret value", key="place")

@@ -143,7 +143,6 @@ def test_userinfo_endpoint_for_an_audience() -> None:
         ),
     ],
 )
-@pytest.mark.requirement("N03b", "N06h", "N07", "N07b")
 def test_foreign(asked: SeededPKCE, field: str) -> None:
     """What is not configured here is refused, by its field; the settings are not told."""
     with pytest.raises(ParameterForeign) as caught:
@@ -193,7 +192,6 @@ def test_additional_parameter(name: str, value: str | int) -> None:
         ("acr_values", "é"),
     ],
 )
-@pytest.mark.requirement("N06")
 def test_value_of_an_additional_parameter(name: str, value: str | int) -> None:
     """A value that a parameter may not have is refused (N06)."""
     with pytest.raises(ParameterInvalid) as caught:
@@ -201,7 +199,6 @@ def test_value_of_an_additional_parameter(name: str, value: str | int) -> None:
     assert caught.value.field == f"$.ADDITIONAL_PARAMETERS.{name}"
 
 
-@pytest.mark.requirement("N88b")
 def test_number_of_extensions() -> None:
     """At most ten extensions."""
     assert len(build(seed({f"ext-{number}": "x" for number in range(10)})).additional) == 10
@@ -236,7 +233,6 @@ def test_delivery_to_the_session(asked: SeededPKCE, field: str) -> None:
         pytest.param({"additional": {"ext-a": "x" * 2500}}, False, id="additional"),
     ],
 )
-@pytest.mark.requirement("N88b")
 def test_room_in_the_address(members: dict[str, Any], fits: bool) -> None:
     """What a caller asks for has to fit in the address, before a flow is begun for nothing."""
     allowed = {"ALLOWED_AUDIENCES": ["x" * 500, "x" * 501], "ALLOWED_SCOPES": ["x" * 100]}

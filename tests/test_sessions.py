@@ -156,7 +156,6 @@ def test_flow_that_is_on_the_list_alone(desk: Desk) -> None:
     assert list(desk.sessions.flows(held)) == [first]
 
 
-@pytest.mark.requirement("T28")
 def test_store_holds_no_secrets(desk: Desk) -> None:
     """Neither a value nor a key of the store shows state, verifier or pointer."""
     held, flow, pointer = desk.sessions.start(None)
@@ -166,7 +165,6 @@ def test_store_holds_no_secrets(desk: Desk) -> None:
     assert not any(str(secret) in shown for secret in secrets)
 
 
-@pytest.mark.requirement("T26")
 def test_two_blueprints(desk: Desk) -> None:
     """Two blueprints on one store have nothing in common."""
     _, flow, pointer = desk.sessions.start(None)
@@ -251,7 +249,6 @@ def test_what_a_pointer_is_to(desk: Desk) -> None:
     assert desk.sessions.at(pointer) is None
 
 
-@pytest.mark.requirement("T8")
 def test_renewal(desk: Desk) -> None:
     """A new pointer opens the session from the moment on at which the old one dies."""
     held, flow, old = desk.sessions.start(None)
@@ -601,7 +598,6 @@ def test_cap_holds_at_once(desk: Desk) -> None:
 # -- flows -------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("N37")
 def test_save_once(desk: Desk) -> None:
     """Of many who take the same step one succeeds (N37)."""
     _, flow = desk.new()
@@ -707,7 +703,6 @@ def test_missing_flow_of_this_caller(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("cleared", [True, False])
-@pytest.mark.requirement("N54")
 def test_missing_flow_of_another_caller(desk: Desk, cleared: bool) -> None:
     """Nobody learns whether another session has a flow."""
     held, flow = desk.new()
@@ -725,7 +720,6 @@ def test_missing_flow_of_the_local_session(desk: Desk) -> None:
     assert type(desk.sessions.missing(["local"], flow.value.state)) is FlowGone
 
 
-@pytest.mark.requirement("N35")
 def test_unknown_state(desk: Desk) -> None:
     """A state that we did not make is unknown to a session, and says nothing without one."""
     assert type(desk.sessions.missing(["owner"], "x" * 43)) is FlowError

@@ -200,7 +200,6 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("ALGORITHMS", [], "not one of RS256"),
     ],
 )
-@pytest.mark.requirement("N03", "N07", "T10")
 def test_bad_value(name: str, given: Any, fault: str) -> None:
     """Whatever else is refused, with the name of the setting and what is wrong."""
     with pytest.raises(ConfigurationError) as caught:
@@ -308,7 +307,6 @@ def test_server_name() -> None:
     assert settings.public_url == "https://other.example"
 
 
-@pytest.mark.requirement("N03")
 def test_server_name_over_http() -> None:
     """A SERVER_NAME that users reach over plain http stops the start."""
     with pytest.raises(ConfigurationError, match="PKCE_PUBLIC_URL is missing, and made of"):
@@ -325,7 +323,6 @@ def test_local_session_on_loopback(public_url: str | None) -> None:
 
 
 @pytest.mark.parametrize("name", ["app.example", "localhost.app.example", "10.0.0.1"])
-@pytest.mark.requirement("T2")
 def test_local_session_on_a_public_address(name: str) -> None:
     """On a public server it would be everybody's session, and stops the start."""
     with pytest.raises(ConfigurationError, match="PKCE_LOCAL_SESSION is on while PKCE_PUBLIC_URL"):
@@ -427,7 +424,6 @@ def test_no_fallbacks(fallbacks: Any) -> None:
 
 @pytest.mark.parametrize("lenient", [True, False])
 @pytest.mark.parametrize("key", [None, "", b""])
-@pytest.mark.requirement("N02")
 def test_no_secret_key(key: Any, lenient: bool) -> None:
     """Without a key nothing starts, not even a test (N02)."""
     with pytest.raises(ConfigurationError, match=r"^SECRET_KEY is missing"):
@@ -437,7 +433,6 @@ def test_no_secret_key(key: Any, lenient: bool) -> None:
 
 
 @pytest.mark.parametrize("key", ["dev", "x" * 15, b"\xff" * 15, "changeme", "your-secret-key"])
-@pytest.mark.requirement("N02")
 def test_weak_secret_key(key: Any) -> None:
     """A short or well-known key stops the start, and only warns while debugging (N02)."""
     with pytest.raises(ConfigurationError, match=r"SECRET_KEY, or one of .* is weak"):

@@ -292,7 +292,6 @@ def test_state_that_was_cleared(bench: Bench) -> None:
         bench.send(sent.session, state=sent.flow.value.state)
 
 
-@pytest.mark.requirement("T32")
 def test_state_of_another_session(bench: Bench) -> None:
     """Another session's state is refused, whether its flow exists or not."""
     sent, other = bench.send(), bench.send()
@@ -301,7 +300,6 @@ def test_state_of_another_session(bench: Bench) -> None:
     assert bench.now(sent.flow) == sent.flow.value
 
 
-@pytest.mark.requirement("T32")
 def test_state_without_a_cookie(bench: Bench) -> None:
     """Our state without its cookie names the setting for programs without cookies."""
     sent = bench.send()
@@ -498,7 +496,6 @@ def test_find(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("cleared", [True, False])
-@pytest.mark.requirement("N38", "T1")
 def test_find_what_is_another_sessions(bench: Bench, cleared: bool) -> None:
     """Another session's answer is refused, and its flow stays usable (N38)."""
     sent, other = bench.send(), bench.send()
@@ -511,7 +508,6 @@ def test_find_what_is_another_sessions(bench: Bench, cleared: bool) -> None:
         assert bench.now(sent.flow) == sent.flow.value
 
 
-@pytest.mark.requirement("N39")
 def test_find_what_is_gone(bench: Bench) -> None:
     """A flow of this browser that is over says so (N39)."""
     sent = bench.send()
@@ -569,7 +565,6 @@ def test_bind_an_error(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("error", [None, "access_denied"])
-@pytest.mark.requirement("N48", "N51")
 def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> None:
     """An answer of another issuer leaves the flow untouched (N48, N51)."""
     sent = bench.send()
@@ -582,7 +577,6 @@ def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> N
 
 
 @pytest.mark.parametrize("status", [Status.SENT, Status.BOUND])
-@pytest.mark.requirement("T4", "T26")
 def test_bind_after_the_tenant_changed(bench: Bench, status: Status) -> None:
     """A flow that was sent to another tenant gets no answer of this one."""
     sent = bench.send()

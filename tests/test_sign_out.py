@@ -37,7 +37,6 @@ def test_clear(bench: Bench) -> None:
     assert answer.json()["error"] == "invalid_grant"
 
 
-@pytest.mark.requirement("N58")
 def test_clear_all_flows(bench: Bench) -> None:
     """Flows and answers under way go too; those of others stay."""
     other = bench.send()
@@ -82,7 +81,6 @@ def test_clear_a_sign_in_without_refresh_token(tenant_keys: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["unreachable", "silent"])
-@pytest.mark.requirement("N89")
 def test_clear_while_the_tenant_is_down(
     bench: Bench, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:

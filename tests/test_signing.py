@@ -102,7 +102,6 @@ def test_state_of_another_key(signing: Signing) -> None:
     assert "do all workers share SECRET_KEY?" in caught.value.hint
 
 
-@pytest.mark.requirement("N50")
 def test_state_of_another_blueprint(signing: Signing) -> None:
     """One blueprint does not take the other's states."""
     with pytest.raises(StateForged):
@@ -157,14 +156,12 @@ def test_pointer_opens_its_session() -> None:
         pytest.param(lambda _: "é.é", id="beyond ASCII"),
     ],
 )
-@pytest.mark.requirement("N40")
 def test_forged_pointer(signing: Signing, forge: Callable[[str], str]) -> None:
     """A cookie that was changed, or made by somebody else, is forged."""
     with pytest.raises(CookieForged):
         signing.read_pointer(forge(signing.sign_pointer(POINTER)))
 
 
-@pytest.mark.requirement("N40b")
 def test_rotation_of_the_key() -> None:
     """Values of a fallback key are taken; new ones are signed with the first (N40b)."""
     old = Signing([OLD_KEY], namespace="pkce")

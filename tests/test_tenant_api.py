@@ -49,7 +49,6 @@ def test_discover(mocked: requests_mock.Mocker) -> None:
     assert API.discover(REGISTRATION) == TENANT
 
 
-@pytest.mark.requirement("N78")
 def test_discover_another_issuer(mocked: requests_mock.Mocker) -> None:
     """Metadata of another issuer is the operator's mistake, and nothing is sent there (N78)."""
     mocked.get(
@@ -83,7 +82,6 @@ def test_document_that_is_not_there(mocked: requests_mock.Mocker, status: int) -
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-@pytest.mark.requirement("N82", "T12")
 def test_document_that_moved(mocked: requests_mock.Mocker, status: int) -> None:
     """A document is had where it has to lie: nobody else is asked (N82)."""
     elsewhere = mocked.get("https://evil.example/", json=metadata(), headers=JSON)
@@ -98,7 +96,6 @@ def test_document_that_moved(mocked: requests_mock.Mocker, status: int) -> None:
     assert elsewhere.call_count == 0
 
 
-@pytest.mark.requirement("N81")
 def test_document_that_is_a_page(mocked: requests_mock.Mocker) -> None:
     """A captive portal's page is not the metadata."""
     mocked.get(REGISTRATION.discovery_url, text="<html>", headers={"Content-Type": "text/html"})
@@ -145,7 +142,6 @@ def test_request_token_in_vain(
 @pytest.mark.parametrize(
     ("status", "media_type"), [(200, "text/html"), (500, "text/html"), (502, "")]
 )
-@pytest.mark.requirement("N65d")
 def test_page_in_place_of_tokens(
     mocked: requests_mock.Mocker, status: int, media_type: str
 ) -> None:
@@ -183,7 +179,6 @@ def test_page_in_place_of_tokens(
         pytest.param({}, 30, id="nothing"),
     ],
 )
-@pytest.mark.requirement("N63")
 def test_too_many_requests(
     mocked: requests_mock.Mocker, headers: dict[str, str], seconds: int
 ) -> None:
@@ -213,7 +208,6 @@ def test_too_many_requests_without_the_status(mocked: requests_mock.Mocker) -> N
 
 
 @pytest.mark.parametrize(("status", "revoked"), [(200, True), (400, False), (503, False)])
-@pytest.mark.requirement("N89")
 def test_revoke(mocked: requests_mock.Mocker, status: int, revoked: bool) -> None:
     """A refresh token is revoked where the tenant says 200 (RFC 7009 2.2)."""
     mocked.post(str(TENANT.revocation_endpoint), status_code=status)

@@ -111,7 +111,6 @@ def test_refreshed(source: Source) -> None:
 @pytest.mark.parametrize(
     "error", [TenantUnreachable(), TenantError(), TenantLimit(), TenantMisconfigured("x")]
 )
-@pytest.mark.requirement("N77")
 def test_stale_while_fetching_fails(
     source: Source, error: PKCEError, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -131,7 +130,6 @@ def test_stale_while_fetching_fails(
         source.cached.get()
 
 
-@pytest.mark.requirement("T23")
 def test_cooldown_after_a_failure(source: Source) -> None:
     """A tenant that fails is asked every half minute, not by every caller."""
     source.cached.get()
@@ -233,7 +231,6 @@ def test_renew_what_somebody_renewed(source: Source) -> None:
     assert source.fetches == 2
 
 
-@pytest.mark.requirement("N73", "T23")
 def test_renew_at_once(source: Source) -> None:
     """However many find a document wanting, one fetches, and all get it (N73)."""
     first = source.cached.get()
@@ -311,7 +308,6 @@ def test_tenant_that_a_caller_names(world: World, domain: str) -> None:
 
 
 @pytest.mark.parametrize("domain", ["evil.example", "http://169.254.169.254/", ""])
-@pytest.mark.requirement("N80c", "T12")
 def test_tenant_that_is_not_configured(world: World, domain: str) -> None:
     """Nothing that a caller names makes the server contact another host (T12)."""
     with pytest.raises(ParameterForeign) as caught:
@@ -327,7 +323,6 @@ def test_verify(world: World) -> None:
     assert world.keys.call_count == 1
 
 
-@pytest.mark.requirement("N74")
 def test_key_that_is_new(world: World) -> None:
     """A token of a key that is new is verified after one more fetch (N74)."""
     world.verify(sign(id_claims()))
@@ -338,7 +333,6 @@ def test_key_that_is_new(world: World) -> None:
     assert world.keys.call_count == 1
 
 
-@pytest.mark.requirement("N73", "T23")
 def test_storm_of_unknown_keys(world: World) -> None:
     """Tokens with made-up keys make us ask once in half a minute (N73)."""
     world.verify(sign(id_claims()))
@@ -360,7 +354,6 @@ def test_token_that_does_not_verify(world: World) -> None:
     assert world.keys.call_count == 1
 
 
-@pytest.mark.requirement("N77", "T23")
 def test_keys_that_cannot_be_had(world: World) -> None:
     """Known keys serve while the tenant's are down; without any, that is the error (N77)."""
     world.verify(sign(id_claims()))

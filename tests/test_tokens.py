@@ -89,7 +89,6 @@ def test_newest_sign_in(bench: Bench, session: Session, code: str | None) -> Non
     assert find(bench, session, code=code).subject == "bob"
 
 
-@pytest.mark.requirement("N56")
 def test_refresh_token_of_another_session(bench: Bench, session: Session) -> None:
     """A refresh token that was not issued to this session is not taken (N56)."""
     with pytest.raises(RefreshTokenUnknown) as caught:
@@ -200,7 +199,6 @@ def test_refresh_without_a_scope(bench: Bench, hooks: Hooks) -> None:
     assert refresh(bench, signed_in.session).response.scope == signed_in.response.scope
 
 
-@pytest.mark.requirement("N64")
 def test_refresh_token_that_the_tenant_took_back(bench: Bench) -> None:
     """A refresh token that the tenant does not take ends the sign-in (N64)."""
     signed_in = bench.sign_in()
@@ -212,7 +210,6 @@ def test_refresh_token_that_the_tenant_took_back(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("fault", ["invalid-iss", "invalid-sig-rs256", "expired"])
-@pytest.mark.requirement("N84")
 def test_refreshed_id_token_that_does_not_verify(bench: Bench, fault: str) -> None:
     """An ID token that does not verify ends the sign-in, and the new token is revoked."""
     signed_in = bench.sign_in()
@@ -223,7 +220,6 @@ def test_refreshed_id_token_that_does_not_verify(bench: Bench, fault: str) -> No
     assert bench.revocations == 1
 
 
-@pytest.mark.requirement("N85")
 def test_refreshed_id_token_of_somebody_else(bench: Bench) -> None:
     """A refreshed ID token keeps its subject (OpenID Connect Core 12.2)."""
     signed_in = bench.sign_in()
@@ -245,7 +241,6 @@ def test_tenant_that_cannot_be_reached(bench: Bench, fault: str, error: type[Exc
     assert current(bench, signed_in.session) == signed_in.session.value
 
 
-@pytest.mark.requirement("T26")
 def test_sign_in_at_another_tenant(bench: Bench) -> None:
     """A refresh token of another tenant does not go to this one."""
     signed_in = bench.sign_in()

@@ -84,7 +84,6 @@ def test_calls_can_be_intercepted_by_responses(transport: Transport) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.requirement("N62", "T12", "T24")
 def test_redirects(transport: Transport, mocked: requests_mock.Mocker, status: int) -> None:
     """A redirect is not followed: it would repeat code and secret elsewhere (N62)."""
     mocked.post(URL, status_code=status, headers={"Location": "https://evil.example/"})
@@ -96,7 +95,6 @@ def test_redirects(transport: Transport, mocked: requests_mock.Mocker, status: i
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
-@pytest.mark.requirement("N65b", "T24")
 def test_compressed_answer(
     transport: Transport, mocked: requests_mock.Mocker, encoding: str
 ) -> None:
@@ -116,7 +114,6 @@ def test_answer_that_is_not_compressed(
 
 
 @pytest.mark.parametrize(("extra", "fits"), [(0, True), (1, False)])
-@pytest.mark.requirement("N65b", "N81")
 def test_largest_answer(
     transport: Transport, mocked: requests_mock.Mocker, extra: int, fits: bool
 ) -> None:
@@ -184,7 +181,6 @@ def test_no_media_type() -> None:
     ],
     ids=["nothing", "list", "cut off", "duplicate", "NaN", "very deep", "deep"],
 )
-@pytest.mark.requirement("T24")
 def test_unusable_json(body: bytes, fault: str) -> None:
     """JSON that could be read in two ways, or not at all, is refused and not quoted (N65c)."""
     with pytest.raises(TenantError, match=fault) as caught:
@@ -284,7 +280,6 @@ def say_nonsense(server: RawServer, connection: socket.socket) -> None:
 @pytest.mark.parametrize(
     "script", [hang_up, hang_up_in_the_body, hang_up_in_a_chunk, say_nonsense]
 )
-@pytest.mark.requirement("N65e", "T25")
 def test_connection_that_drops(
     transport: Transport, script: Callable[[RawServer, socket.socket], None]
 ) -> None:
@@ -328,7 +323,6 @@ SLOW: dict[str, Callable[[RawServer, socket.socket], None]] = {
 
 
 @pytest.mark.parametrize("name", SLOW)
-@pytest.mark.requirement("N65", "T24")
 def test_deadline(name: str) -> None:
     """The whole answer has to arrive in time: a byte now and then does not help (N65)."""
     transport = Transport(timeout=0.3)
@@ -348,7 +342,6 @@ def test_deadline_between_two_reads(transport: Transport, monkeypatch: pytest.Mo
         transport.get(server.address)
 
 
-@pytest.mark.requirement("N65b", "T24")
 def test_endless_answer(transport: Transport) -> None:
     """An answer without an end is cut off at the largest that is read (N65b)."""
 
@@ -511,7 +504,6 @@ def context(certificate: Path) -> ssl.SSLContext:
     return serving(certificate)
 
 
-@pytest.mark.requirement("N79")
 def test_certificate_that_nobody_vouches_for(
     transport: Transport, context: ssl.SSLContext
 ) -> None:
@@ -522,7 +514,6 @@ def test_certificate_that_nobody_vouches_for(
         assert server.requests == []
 
 
-@pytest.mark.requirement("N79")
 def test_certificate_of_another_host(certificate: Path, context: ssl.SSLContext) -> None:
     """A certificate for another host is refused (N79)."""
     transport = Transport(timeout=5, ca_bundle=str(certificate))
@@ -532,7 +523,6 @@ def test_certificate_of_another_host(certificate: Path, context: ssl.SSLContext)
         assert server.requests == []
 
 
-@pytest.mark.requirement("N79")
 def test_certificate_that_expired(tmp_path: Path) -> None:
     """A certificate whose time is over is refused, whoever vouched for it (N79)."""
     expired = make_certificate(tmp_path, days=-1)

@@ -148,7 +148,6 @@ def test_prompt(prompt: str) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else str(value)[:60],
 )
-@pytest.mark.requirement("N06", "N09", "N11")
 def test_bad_seed(body: dict[str, Any], field: str) -> None:
     """A member that is not what it must be is named, and its value never told (N06, N09-N11)."""
     with pytest.raises(ParameterInvalid) as caught:
@@ -165,7 +164,6 @@ def test_message_of_a_wrong_type() -> None:
 
 
 @pytest.mark.parametrize("response_type", ["token", "id_token", "code id_token", "CODE"])
-@pytest.mark.requirement("N08")
 def test_implicit_grant(response_type: str) -> None:
     """No response type but ``code`` (N08)."""
     with pytest.raises(ResponseTypeUnsupported) as caught:
@@ -231,7 +229,6 @@ def test_dummies_of_a_refresh() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else str(value)[:60],
 )
-@pytest.mark.requirement("N12", "N13", "N14")
 def test_bad_token_body(body: dict[str, Any], field: str) -> None:
     """A member that is not what it must be is named (N12-N14)."""
     with pytest.raises(ParameterInvalid) as caught:
@@ -240,7 +237,6 @@ def test_bad_token_body(body: dict[str, Any], field: str) -> None:
 
 
 @pytest.mark.parametrize("grant_type", ["password", "client_credentials", "urn:x", "CODE"])
-@pytest.mark.requirement("N56", "T13")
 def test_other_grant(grant_type: str) -> None:
     """No other grant: we do not lend our credentials (N56)."""
     with pytest.raises(GrantTypeUnsupported) as caught:

@@ -136,7 +136,6 @@ def test_every_algorithm(alg: str) -> None:
         pytest.param(5, id="number"),
     ],
 )
-@pytest.mark.requirement("N50b", "N68", "N68b")
 def test_issuer(iss: Any) -> None:
     """The issuer is the tenant's to the byte (CVE-2024-53861)."""
     refused_claims("iss", id_claims(iss=iss))
@@ -163,13 +162,11 @@ def test_audience(aud: Any) -> None:
         pytest.param(5, id="number"),
     ],
 )
-@pytest.mark.requirement("N69")
 def test_bad_audience(aud: Any) -> None:
     """A token for somebody else, or for somebody else too, is refused."""
     refused_claims("aud", id_claims(aud=aud))
 
 
-@pytest.mark.requirement("N69b")
 def test_authorized_party() -> None:
     """An ``azp``, where there is one, is us (N69b)."""
     assert verify(sign(id_claims(azp=CLIENT_ID)))
@@ -199,7 +196,6 @@ def test_expiry(exp: int) -> None:
         pytest.param([NOW + 3600], id="list"),
     ],
 )
-@pytest.mark.requirement("N70b")
 def test_bad_expiry(exp: Any) -> None:
     """A token that expired, or whose expiry is no whole number of seconds, is refused."""
     refused_claims("exp", id_claims(exp=exp))
@@ -222,13 +218,11 @@ def test_time_of_issue(iat: int) -> None:
         pytest.param(str(NOW), id="text"),
     ],
 )
-@pytest.mark.requirement("N70c")
 def test_bad_time_of_issue(iat: Any) -> None:
     """A token that is old, or from the future, is refused."""
     refused_claims("iat", id_claims(iat=iat))
 
 
-@pytest.mark.requirement("N70c")
 def test_not_before() -> None:
     """``nbf`` is honoured where there is one (N70c)."""
     assert verify(sign(id_claims(nbf=NOW + 60)))
@@ -253,7 +247,6 @@ def test_time_of_authentication(auth_time: int) -> None:
 
 
 @pytest.mark.parametrize("auth_time", [NOW - 361, NOW - 86400])
-@pytest.mark.requirement("N70d", "N70e", "T31")
 def test_authentication_too_long_ago(auth_time: int) -> None:
     """An authentication of before is refused, though the URL was changed (N70d, N70e)."""
     token = sign(id_claims(auth_time=auth_time))
@@ -262,7 +255,6 @@ def test_authentication_too_long_ago(auth_time: int) -> None:
 
 
 @pytest.mark.parametrize("auth_time", [None, str(NOW), float(NOW), True])
-@pytest.mark.requirement("N70d", "N70e")
 def test_no_time_of_authentication(auth_time: Any) -> None:
     """Where it was asked for, the time of authentication must be there (N70d)."""
     refused_claims("auth_time", id_claims(auth_time=auth_time), authenticated_since=NOW - 300)
@@ -284,7 +276,6 @@ def test_no_time_of_authentication(auth_time: Any) -> None:
         pytest.param(5, id="number"),
     ],
 )
-@pytest.mark.requirement("N70", "N70a", "T3", "T6")
 def test_nonce(nonce: Any) -> None:
     """The nonce is the one that was sent."""
     refused_claims("nonce", id_claims(nonce=nonce))
@@ -313,13 +304,11 @@ def test_subject(sub: str) -> None:
         pytest.param("jürgen", id="beyond ASCII"),
     ],
 )
-@pytest.mark.requirement("N70f")
 def test_bad_subject(sub: Any) -> None:
     """Without a proper subject nobody signed in."""
     refused_claims("sub", id_claims(sub=sub))
 
 
-@pytest.mark.requirement("N85")
 def test_subject_of_the_sign_in() -> None:
     """A refreshed ID token keeps the subject, its case included."""
     assert verify(sign(id_claims()), subject="auth0|alice")
@@ -340,7 +329,6 @@ def test_subject_of_the_sign_in() -> None:
         pytest.param([at_hash(ACCESS_TOKEN)], id="list"),
     ],
 )
-@pytest.mark.requirement("N70g")
 def test_hash_of_another_access_token(value: Any) -> None:
     """An ``at_hash``, where there is one, is that of the access token that came along."""
     refused(sign(id_claims(at_hash=value)), "at_hash")
@@ -357,7 +345,6 @@ def test_hash_of_another_access_token(value: Any) -> None:
         ),
     ],
 )
-@pytest.mark.requirement("N70k")
 def test_organization(asked: str, claims: dict[str, Any]) -> None:
     """The organization is the one that was asked for: an id exactly, a name as people read it."""
     assert verify(sign(id_claims(**claims)), organization=asked)
@@ -376,7 +363,6 @@ def test_organization(asked: str, claims: dict[str, Any]) -> None:
         pytest.param("acme", "org_name", {"org_name": 5}, id="N70j number"),
     ],
 )
-@pytest.mark.requirement("N70i", "N70j", "T26", "T31")
 def test_other_organization(asked: str, claim: str, claims: dict[str, Any]) -> None:
     """A sign-in to another organization, or to none, is refused."""
     refused_claims(claim, id_claims(**claims), organization=asked)
@@ -406,13 +392,11 @@ def _flipped(token: str) -> str:
         ),
     ],
 )
-@pytest.mark.requirement("N71")
 def test_signature(spoil: Any) -> None:
     """A signature that does not verify is refused, whatever the claims say."""
     refused(spoil(sign(id_claims())), "signature of the ID token does not verify")
 
 
-@pytest.mark.requirement("T22")
 def test_signature_of_another_key() -> None:
     """A key of somebody else is not taken, though it is called like ours (T22)."""
     refused(sign(id_claims(), rsa_key("another")), "does not verify")
@@ -420,7 +404,6 @@ def test_signature_of_another_key() -> None:
 
 @pytest.mark.parametrize("alg", ["none", "nOnE", "NONE", ""])
 @pytest.mark.parametrize("allowed", [("RS256",), ("none", "nOnE", "NONE", "")])
-@pytest.mark.requirement("N72", "T22")
 def test_no_signature(alg: str, allowed: tuple[str, ...]) -> None:
     """A token without a signature is refused, even if somebody allowed it (N72)."""
     head, payload = ({"alg": alg}, id_claims())
@@ -437,7 +420,6 @@ def test_no_signature(alg: str, allowed: tuple[str, ...]) -> None:
     ],
 )
 @pytest.mark.parametrize("allowed", [("RS256",), ("HS256",)])
-@pytest.mark.requirement("N72b", "N72c", "T22")
 def test_symmetric_signature(secret: bytes, allowed: tuple[str, ...]) -> None:
     """A MAC with whatever a stranger may know is refused, even if somebody allowed it."""
     # By hand, for joserfc would not do this.
@@ -448,7 +430,6 @@ def test_symmetric_signature(secret: bytes, allowed: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("alg", ["RS384", "PS256"])
-@pytest.mark.requirement("N72d", "T22")
 def test_algorithm_that_is_not_allowed(alg: str) -> None:
     """A good algorithm that the operator does not allow is refused (N72d)."""
     refused(sign(id_claims(), alg=alg), "algorithm that is not allowed")
@@ -472,14 +453,12 @@ def test_algorithm_of_another_kind(alg: Any) -> None:
         pytest.param({"b64": 1}, id="b64 of another kind"),
     ],
 )
-@pytest.mark.requirement("T22")
 def test_critical_header(header: dict[str, Any]) -> None:
     """A header that asks for something we do not do is refused (CVE-2025-59420)."""
     refused(sign(id_claims(), **header), "critical header")
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "logout+jwt", "", 5, ["JWT"]])
-@pytest.mark.requirement("T22")
 def test_token_of_another_type(typ: Any) -> None:
     """An access or logout token of the same tenant is no ID token (N74c)."""
     refused(sign(id_claims(), typ=typ), "token of another type")
@@ -503,7 +482,6 @@ def test_longest_token() -> None:
     assert verify(sign(id_claims(roles="x" * 95_000)))
 
 
-@pytest.mark.requirement("T12", "T22")
 def test_keys_in_the_header() -> None:
     """Keys that a token brings along are not looked at (N75)."""
     mine = rsa_key("another")
@@ -553,13 +531,11 @@ def test_header_that_is_too_long() -> None:
         pytest.param(json.dumps(id_claims())[:-1] + ', "x": "\\ud800"}', id="half a character"),
     ],
 )
-@pytest.mark.requirement("T22")
 def test_signed_nonsense(payload: str) -> None:
     """JSON that could be read in two ways is refused, though it is signed."""
     refused(sign(payload.encode()), "is no signed JWT")
 
 
-@pytest.mark.requirement("T22")
 def test_duplicate_header() -> None:
     """A header parameter must not occur twice (N75b)."""
     header = b'{"alg":"none","alg":"RS256","kid":"first"}'
@@ -597,7 +573,6 @@ def test_key_without_an_id() -> None:
         verify(sign(id_claims()), keys=keys)
 
 
-@pytest.mark.requirement("T22")
 def test_decoys() -> None:
     """Keys with the same ``kid`` and another kind or algorithm do not confuse (N76)."""
     decoys = [
@@ -658,7 +633,6 @@ GOOD = jwk(rsa_key(), kid="first")
         pytest.param({**jwk(ec_key()), "x": "AAAA"}, id="not on the curve"),
     ],
 )
-@pytest.mark.requirement("N77")
 def test_member_that_is_no_key(member: Any) -> None:
     """One bad member is left out; the others serve (CVE-2026-102274)."""
     assert key_set(member) == ()

@@ -98,7 +98,6 @@ def test_domain_of_this_tenant(domain: str) -> None:
         pytest.param("", id="nothing"),
     ],
 )
-@pytest.mark.requirement("N80c", "T12")
 def test_domain_of_no_tenant(domain: str) -> None:
     """Whatever else a caller names is not the tenant (T12)."""
     assert not REGISTRATION.names(domain)
@@ -149,7 +148,6 @@ def test_announcement_of_iss(said: Any, announced: bool) -> None:
         pytest.param(["https://tenant.example/"], id="a list"),
     ],
 )
-@pytest.mark.requirement("N78")
 def test_issuer_to_the_letter(issuer: Any) -> None:
     """The metadata names exactly the issuer of the settings (RFC 8414 3.3)."""
     with pytest.raises(TenantMisconfigured, match="another issuer than PKCE_DOMAIN"):
@@ -166,7 +164,6 @@ def test_issuer_without_its_slash(issuer: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
-@pytest.mark.requirement("N81")
 def test_missing_member(name: str) -> None:
     """Without these members there is no sign-in."""
     document = metadata()
@@ -201,7 +198,6 @@ def test_missing_member(name: str) -> None:
         pytest.param("/oauth/token", "https://", id="relative"),
     ],
 )
-@pytest.mark.requirement("N80", "N81", "T12")
 def test_endpoint_where_it_must_not_be(name: str, value: Any, fault: str) -> None:
     """Every endpoint lies on the issuer's host, over https, without a fragment."""
     with pytest.raises(TenantMisconfigured, match=f"{name} in the tenant's metadata.*{fault}"):

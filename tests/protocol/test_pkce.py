@@ -103,7 +103,6 @@ def test_code_verifier(text: str) -> None:
         pytest.param("٣" * 43, id="digits of another script"),
     ],
 )
-@pytest.mark.requirement("N12", "N13", "N14")
 def test_not_a_code_verifier(text: str) -> None:
     """Another length or alphabet is no verifier, and no challenge is derived of it."""
     assert not is_code_verifier(text)
@@ -125,7 +124,6 @@ def test_not_a_code_verifier(text: str) -> None:
         pytest.param(CHALLENGE + "\n", id="line break at the end"),
     ],
 )
-@pytest.mark.requirement("N10")
 def test_not_a_code_challenge(text: str) -> None:
     """A challenge is canonical base64url of 32 bytes."""
     assert is_code_challenge(CHALLENGE)

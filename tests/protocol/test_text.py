@@ -22,7 +22,6 @@ def test_scope_token(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a b", 'a"b', "a\\b", "a\tb", "openid\n", "é"])
-@pytest.mark.requirement("N06g")
 def test_no_scope_token(text: str) -> None:
     """A space, a quote, a backslash, a control or nothing at all is no scope (N06g)."""
     assert not is_scope_token(text)
@@ -64,7 +63,6 @@ def test_no_error_code(text: str) -> None:
         pytest.param("a\ud800", id="half a surrogate pair"),
     ],
 )
-@pytest.mark.requirement("N06b")
 def test_control_characters(text: str) -> None:
     """Controls, separators and halves of pairs are found (N06b)."""
     assert has_control_characters(text)
@@ -87,14 +85,12 @@ def test_no_control_characters(text: str) -> None:
         pytest.param("", "", id="nothing"),
     ],
 )
-@pytest.mark.requirement("N31", "T18")
 def test_one_line(text: str, line: str) -> None:
     """A stranger's text becomes one line of at most 256 characters (N31)."""
     assert one_line(text) == line
 
 
 @given(st.text(st.characters(codec=None, exclude_categories=())))
-@pytest.mark.requirement("N31")
 def test_one_line_is_one(text: str) -> None:
     """Whatever comes, no control is left, and it can be encoded."""
     line = one_line(text)

@@ -60,7 +60,6 @@ ANSWERS: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("form", "code", "field"), ANSWERS.values(), ids=ANSWERS.keys())
-@pytest.mark.requirement("N06d", "N20", "N21", "N22", "N23", "N24", "N25", "N26", "N28", "T17")
 def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
     """A malformed answer is refused by name, from a program, from a page, and in a query."""
     check_refused(
@@ -79,7 +78,6 @@ def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("spoilt", [{}, {"code": "a b"}, {"error": '"'}], ids=repr)
-@pytest.mark.requirement("N21")
 def test_malformed_answer_of_a_flow_under_way(
     spoilt: dict[str, str], host: Host, browser: Browser
 ) -> None:
@@ -115,7 +113,6 @@ def test_query_too_large(host: Host, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("name", ["code", "state", "error", "iss", "ticket"])
-@pytest.mark.requirement("N16")
 def test_query_beside_a_form(name: str, caller: Caller) -> None:
     """A query that stands beside the form shadows nothing: it is refused."""
     form = {"state": "s", "code": "c"}
@@ -148,7 +145,6 @@ STATES = {
 
 @pytest.mark.parametrize("answered", [{"code": "c"}, {"error": "access_denied"}], ids=repr)
 @pytest.mark.parametrize(("state", "code"), STATES.values(), ids=STATES.keys())
-@pytest.mark.requirement("N32", "N35")
 def test_state(state: str, code: str, answered: dict[str, str], caller: Caller) -> None:
     """A state that is unknown, and one that nobody signed, are told apart; an error that comes
     with either fails no flow."""
@@ -173,7 +169,6 @@ def test_state_of_another_key(caller: Caller, make_app: MakeApp) -> None:
     assert "SECRET_KEY" in members["hint"]
 
 
-@pytest.mark.requirement("N54", "T32")
 def test_state_of_another_session(caller: Caller) -> None:
     """A state of another session is refused, at every route, in no other words than for one
     that does not exist any more."""

@@ -47,44 +47,23 @@ def shortened(names: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(("body", "code", "field"), SEEDS.values(), ids=shortened(SEEDS))
-@pytest.mark.requirement(
-    "N03b",
-    "N06",
-    "N06b",
-    "N06g",
-    "N06h",
-    "N07",
-    "N07b",
-    "N08",
-    "N09",
-    "N10",
-    "N11",
-    "N80c",
-    "N88b",
-    "T11",
-    "T12",
-    "T18",
-)
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``SeededPKCE`` that is not what it must be is named, and nothing is started."""
     check_refused(caller, lambda: caller.code(**body), code, field=field or None)
 
 
-@pytest.mark.requirement("N88b")
 def test_too_much_for_a_url(caller: Caller) -> None:
     """What would make an address that servers refuse is refused here."""
     extra = {f"ext-{number}": "x" * 450 for number in range(9)}
     check_refused(caller, lambda: caller.code(ADDITIONAL_PARAMETERS=extra), "parameter-invalid")
 
 
-@pytest.mark.requirement("N80c", "T12")
 def test_foreign_domain_contacts_nobody(host: Host, browser: Browser) -> None:
     """Nothing that a caller sends makes the server contact another host, or any at all."""
     check_problem(browser.code(domain="attacker.example"), "parameter-foreign")
     assert host.tenant.requests == ()
 
 
-@pytest.mark.requirement("N06h")
 def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
     """The refusal does not tell what is configured."""
     response = caller.code(client_id="another-client")
@@ -95,7 +74,6 @@ def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize(("body", "code", "field"), TOKENS.values(), ids=shortened(TOKENS))
-@pytest.mark.requirement("N03b", "N06", "N06b", "N06h", "N12", "N13", "N14", "N56", "N99", "T18")
 def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``TokenizedPKCE`` that is not what it must be is named; the tenant is not
     asked, and the code stays good."""
@@ -103,7 +81,6 @@ def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) 
     assert caller.token().status_code == 200
 
 
-@pytest.mark.requirement("N60")
 def test_wrong_verifier(caller: Caller) -> None:
     """A wrong verifier for the right code is told before the tenant is asked."""
     (flow,) = caller.host.engine.sessions.flows(caller.host.session_of(caller))
@@ -159,7 +136,6 @@ def test_options(path: str, make_app: MakeApp) -> None:
         ("Purpose", "Prerender"),
     ],
 )
-@pytest.mark.requirement("N18", "T9")
 def test_prefetch(
     name: str, value: str, path: str, methods: tuple[str, ...], make_app: MakeApp
 ) -> None:
@@ -235,7 +211,6 @@ def test_unknown_paths_are_the_hosts(host: Host) -> None:
         "/" + "a" * 2048,
     ],
 )
-@pytest.mark.requirement("N42", "N43", "N44", "N45", "N46", "N47", "T10", "T18")
 def test_return_to(return_to: str, make_app: MakeApp) -> None:
     """A browser is sent back only to a path of this application."""
     host = make_app(PKCE_TOKEN_DELIVERY="session")
@@ -257,7 +232,6 @@ def test_repeated_field_of_a_login_form(host: Host, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "x", "é", "a" * 5000, "a.b.c", "\x7f", '"quoted"'])
-@pytest.mark.requirement("N40")
 def test_cookie(value: str, host: Host) -> None:
     """A cookie that makes no sense is a cookie that nobody signed."""
     headers = {"Cookie": f"pkce-80={value}"}

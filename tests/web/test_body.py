@@ -62,7 +62,6 @@ MALFORMED = {
 
 @pytest.mark.parametrize("path", JSON_ROUTES)
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-@pytest.mark.requirement("N06c", "N06d", "N06e", "N06f")
 def test_malformed_json(body: bytes, path: str, caller: Caller) -> None:
     """What is not one JSON object, spelled as it must be, is refused."""
     members = check_refused(
@@ -82,7 +81,6 @@ def test_eight_deep(path: str, caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("path", [*JSON_ROUTES, CALLBACK])
-@pytest.mark.requirement("N06c", "N06f")
 def test_too_large(path: str, caller: Caller) -> None:
     """A body of more than 16 KiB is refused by its length, before it is read."""
     content_type = FORM if path == CALLBACK else JSON
@@ -120,7 +118,6 @@ class Endless(io.BytesIO):
 
 
 @pytest.mark.parametrize("path", [*JSON_ROUTES, CALLBACK])
-@pytest.mark.requirement("N06f")
 def test_too_large_chunked(path: str, caller: Caller) -> None:
     """A chunked body without a length is read up to the limit, and no further."""
     content_type = FORM if path == CALLBACK else JSON
@@ -170,7 +167,6 @@ def test_as_large_as_allowed(host: Host, browser: Browser) -> None:
         "",
     ],
 )
-@pytest.mark.requirement("N59", "T15")
 def test_wrong_media_type(content_type: str, path: str, caller: Caller) -> None:
     """JSON is ``application/json``; anything else could come from a form of another site."""
     check_refused(
@@ -191,7 +187,6 @@ def test_json_media_type(content_type: str, host: Host, browser: Browser) -> Non
 
 
 @pytest.mark.parametrize("content_type", [JSON, FORM, "text/plain", None])
-@pytest.mark.requirement("N06f")
 def test_empty_body_has_no_type(content_type: str | None, host: Host, browser: Browser) -> None:
     """An empty body is no body, whatever its type."""
     response = browser.send("POST", "/pkce/code", data=b"", content_type=content_type)
@@ -202,7 +197,6 @@ def test_empty_body_has_no_type(content_type: str | None, host: Host, browser: B
     "content_type",
     [JSON, "text/plain", "multipart/form-data; boundary=x", "application/octet-stream", ""],
 )
-@pytest.mark.requirement("N15")
 def test_callback_media_type(content_type: str, caller: Caller) -> None:
     """The callback takes a form alone, from a page and from a program."""
     body = b'{"code": "c", "state": "s"}'
@@ -215,7 +209,6 @@ def test_callback_media_type(content_type: str, caller: Caller) -> None:
 
 @pytest.mark.parametrize("path", [*JSON_ROUTES, CALLBACK])
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "GZIP", "identity, gzip", "x"])
-@pytest.mark.requirement("N06f")
 def test_compressed(encoding: str, path: str, caller: Caller) -> None:
     """A compressed body, which could grow when it is read, is not read."""
     content_type = FORM if path == CALLBACK else JSON

@@ -48,7 +48,6 @@ def test_post_touches_nothing(host: Host, browser: Browser) -> None:
     assert host.status_of(browser, state) == "sent"
 
 
-@pytest.mark.requirement("T19")
 def test_code_is_never_in_a_url(host: Host, browser: Browser) -> None:
     """The browser is sent on with the ticket alone, on the same path."""
     _, url = browser.begin()
@@ -60,7 +59,6 @@ def test_code_is_never_in_a_url(host: Host, browser: Browser) -> None:
     assert answer.params["state"] not in location.query
 
 
-@pytest.mark.requirement("T28")
 def test_store_keeps_no_ticket(host: Host, browser: Browser) -> None:
     """Of the ticket only a hash is stored."""
     _, url = browser.begin()
@@ -84,7 +82,6 @@ def test_bound_with_ticket(host: Host, browser: Browser) -> None:
 
 @pytest.mark.parametrize("delivery", ["caller", "session"])
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
-@pytest.mark.requirement("N53", "T34")
 def test_pages_tell_no_secret(response_mode: str, delivery: str, make_app: MakeApp) -> None:
     """Neither page nor header of a sign-in that succeeds has a code, state, verifier or token."""
     host = make_app(
@@ -148,7 +145,6 @@ def test_goes_on_below_the_prefix(make_app: MakeApp) -> None:
     assert response.headers["Location"] == "/shop/welcome"
 
 
-@pytest.mark.requirement("N36")
 def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     """A ticket is taken once; reloading its page is harmless."""
     _, url = browser.begin()
@@ -158,7 +154,6 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     assert host.engine.sessions.take_answer(ticket_of(kept)) is None
 
 
-@pytest.mark.requirement("N38", "N52", "T1", "T2", "T32")
 def test_ticket_of_another_browser(host: Host) -> None:
     """Whoever started the flow cannot fetch an answer that somebody else's browser delivered:
     the ticket is in that browser alone, and destroyed when it is used there."""
@@ -232,7 +227,6 @@ def test_unknown_ticket(ticket: str, host: Host, browser: Browser) -> None:
     check_page(fetch(browser, ticket), "ticket-spent")
 
 
-@pytest.mark.requirement("T9")
 def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Clock) -> None:
     """Whoever posts to the callback cannot fill the store: there is a limit for a minute."""
     mounted = host.app.extensions["pkce"]
@@ -253,7 +247,6 @@ def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Cloc
 
 
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
-@pytest.mark.requirement("N95", "T33")
 def test_host_session_is_untouched(response_mode: str, make_app: MakeApp) -> None:
     """``flask.session`` is neither read nor written, and its cookie not set by the callback."""
     app = Flask("host")
@@ -301,7 +294,6 @@ def test_strict_cookies(response_mode: str, make_app: MakeApp) -> None:
 # -- query -----------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("T19")
 def test_query_ends_at_a_clean_url(make_app: MakeApp) -> None:
     """A GET with ``code`` binds at once, and the browser goes on to an address without it."""
     host = make_app(PKCE_RESPONSE_MODE="query")
@@ -324,7 +316,6 @@ def test_tenant_that_ignores_form_post(host: Host, browser: Browser) -> None:
     assert host.status_of(browser, state) == "bound"
 
 
-@pytest.mark.requirement("N36")
 def test_query_again(make_app: MakeApp) -> None:
     """Going back to the address with the code is harmless."""
     host = make_app(PKCE_RESPONSE_MODE="query")
@@ -364,7 +355,6 @@ def test_cancel(response_mode: str, make_app: MakeApp) -> None:
         ("mfa_required", "mfa-required"),
     ],
 )
-@pytest.mark.requirement("N29")
 def test_errors_of_their_own(error: str, code: str, host: Host, browser: Browser) -> None:
     """Errors that a person would treat differently are told apart."""
     state, _ = browser.begin()
@@ -372,7 +362,6 @@ def test_errors_of_their_own(error: str, code: str, host: Host, browser: Browser
 
 
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
-@pytest.mark.requirement("N29")
 def test_login_required(response_mode: str, make_app: MakeApp) -> None:
     """Where ``prompt=none`` needs somebody to sign in, the flow failed and says so."""
     host = make_app(PKCE_RESPONSE_MODE=response_mode)
@@ -386,7 +375,6 @@ def test_login_required(response_mode: str, make_app: MakeApp) -> None:
     assert host.token_requests == 0
 
 
-@pytest.mark.requirement("N33")
 def test_other_error(host: Host, browser: Browser) -> None:
     """Any other error of the tenant is told by the tenant's own word."""
     state, _ = browser.begin()
@@ -395,7 +383,6 @@ def test_other_error(host: Host, browser: Browser) -> None:
     assert "(The tenant says: so it is)" in members["detail"]
 
 
-@pytest.mark.requirement("N28", "T17")
 def test_description_is_escaped(host: Host, browser: Browser) -> None:
     """What a stranger wrote is text on our page, never HTML."""
     state, _ = browser.begin()
@@ -406,7 +393,6 @@ def test_description_is_escaped(host: Host, browser: Browser) -> None:
     assert "&lt;script&gt;" in page
 
 
-@pytest.mark.requirement("N31", "T18")
 def test_description_in_the_log(
     host: Host, browser: Browser, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -422,7 +408,6 @@ def test_description_in_the_log(
     assert len(line) <= len("access-denied: ") + 256
 
 
-@pytest.mark.requirement("N30")
 def test_code_and_error(host: Host, browser: Browser) -> None:
     """An answer with both a code and an error is an error; the code goes nowhere."""
     state, url = browser.begin()
@@ -458,7 +443,6 @@ def test_iss_fits(response_mode: str, announcing: LocalTenant, make_app: MakeApp
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 @pytest.mark.parametrize("answered", [{"code": "a-code"}, {"error": "access_denied"}])
 @pytest.mark.parametrize("iss", ["https://attacker.example/", "https://tenant.example", None])
-@pytest.mark.requirement("N48", "N49", "N51", "T4")
 def test_iss_does_not_fit(
     iss: str | None,
     answered: dict[str, str],
@@ -479,7 +463,6 @@ def test_iss_does_not_fit(
     assert host.status_of(browser, state) == "sent"
 
 
-@pytest.mark.requirement("N48")
 def test_iss_of_a_tenant_that_announces_none(host: Host, browser: Browser) -> None:
     """An ``iss`` that nobody announced must fit all the same."""
     state, _ = browser.begin()
@@ -565,7 +548,6 @@ def test_delivery_session_takes_no_codes(make_app: MakeApp) -> None:
     check_problem(browser.respond(**answer.params), "delivery-refused", field="code")
 
 
-@pytest.mark.requirement("N40")
 def test_forged_cookie(host: Host, browser: Browser) -> None:
     """A cookie of another key is told as such: do all workers share SECRET_KEY?"""
     state, url = browser.begin()
@@ -602,7 +584,6 @@ def test_exchange_by_the_callback(response_mode: str, make_app: MakeApp) -> None
     assert browser.send("GET", "/pkce/user").get_json()["sub"] == "auth0|alice"
 
 
-@pytest.mark.requirement("N36", "T7")
 def test_exchange_once(keeping: Host) -> None:
     """Reloading the callback exchanges nothing again, and ends where the first did."""
     browser = keeping.browser()
@@ -613,7 +594,6 @@ def test_exchange_once(keeping: Host) -> None:
     assert keeping.token_requests == 1
 
 
-@pytest.mark.requirement("N37", "T7")
 def test_hundred_at_once(keeping: Host) -> None:
     """However often an answer comes at the same moment, its code is exchanged once."""
     browser = keeping.browser()
@@ -631,7 +611,6 @@ def test_hundred_at_once(keeping: Host) -> None:
     assert winner.send("GET", "/pkce/user").get_json()["sub"] == "auth0|alice"
 
 
-@pytest.mark.requirement("N70a")
 def test_nonce_that_the_user_changed(keeping: Host) -> None:
     """With a nonce of its own the server takes no ID token that has the state for one."""
     browser = keeping.browser()

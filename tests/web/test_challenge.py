@@ -51,7 +51,6 @@ def test_first_contact_sets_one_cookie(host: Host) -> None:
     assert len(f"pkce-5000={cookie.value}") <= 130
 
 
-@pytest.mark.requirement("T16")
 def test_cookie_over_https(make_app: MakeApp) -> None:
     """Over https it is a ``__Host-`` cookie, of at most 130 bytes."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -67,7 +66,6 @@ def test_cookie_over_https(make_app: MakeApp) -> None:
     assert len(f"__Host-pkce={cookie.value}") <= 130
 
 
-@pytest.mark.requirement("N04")
 def test_cookie_is_not_the_hosts(make_app: MakeApp) -> None:
     """What the host sets for its own session cookie changes nothing of ours."""
     host = make_app(
@@ -93,7 +91,6 @@ def test_cookie_behind_a_proxy_that_ends_tls(make_app: MakeApp) -> None:
     assert list(set_cookies(response)) == ["__Host-pkce"]
 
 
-@pytest.mark.requirement("N93", "T9")
 def test_cookie_stays_small(host: Host, browser: Browser) -> None:
     """The cookie is the same, and of one size, whatever the number of tabs."""
     browser.challenge()
@@ -152,7 +149,6 @@ def test_page(host: Host, browser: Browser) -> None:
     assert [entry] == list(host.session_of(browser).value.flows)
 
 
-@pytest.mark.requirement("N18b", "T34")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` verifier and nonce stay on the server: the answer is empty."""
     host = make_app(PKCE_TOKEN_DELIVERY="session")
@@ -191,7 +187,6 @@ def test_pointer_of_a_session_that_is_gone(host: Host, browser: Browser) -> None
 
 
 @pytest.mark.parametrize("planted", ["", "nonsense", f"{'A' * 32}.{'A' * 43}"])
-@pytest.mark.requirement("T16")
 def test_planted_cookie(planted: str, host: Host, browser: Browser) -> None:
     """A second cookie of our name, which another subdomain may plant, does not matter."""
     browser.challenge()
@@ -202,7 +197,6 @@ def test_planted_cookie(planted: str, host: Host, browser: Browser) -> None:
         assert "Set-Cookie" not in response.headers
 
 
-@pytest.mark.requirement("T16")
 def test_two_good_cookies(host: Host) -> None:
     """Of two cookies that open two sessions one was planted: neither is used."""
     victim, attacker = host.browser(), host.browser()
@@ -218,7 +212,6 @@ def test_two_good_cookies(host: Host) -> None:
     assert host.store.contents() == before
 
 
-@pytest.mark.requirement("T16")
 def test_flood_of_cookies(host: Host, browser: Browser) -> None:
     """Of more than four cookies of our name none is looked at."""
     browser.challenge()
@@ -227,7 +220,6 @@ def test_flood_of_cookies(host: Host, browser: Browser) -> None:
     assert "Set-Cookie" in response.headers
 
 
-@pytest.mark.requirement("N40b")
 def test_key_rotation(host: Host, browser: Browser, make_app: MakeApp) -> None:
     """A session lives on when its key became a fallback."""
     state = browser.challenge()["state"]
@@ -241,7 +233,6 @@ def test_key_rotation(host: Host, browser: Browser, make_app: MakeApp) -> None:
     assert response.status_code == 200
 
 
-@pytest.mark.requirement("N40b")
 def test_key_that_was_rotated_out(host: Host, browser: Browser, make_app: MakeApp) -> None:
     """Cookie and state of a key that is no fallback any more are nobody's; the flow stays as it
     is."""

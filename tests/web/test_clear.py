@@ -78,7 +78,6 @@ def test_local_session(make_app: MakeApp) -> None:
 
 
 @pytest.mark.parametrize("fault", ["unreachable", "silent"])
-@pytest.mark.requirement("N89")
 def test_tenant_that_does_not_revoke(fault: str, host: Host, browser: Browser) -> None:
     """Revoking is best effort: the session is gone, whatever the tenant does."""
     sign_in(host, browser)
@@ -95,7 +94,6 @@ def test_every_grant_is_revoked(host: Host, browser: Browser) -> None:
     assert host.revocations == 2
 
 
-@pytest.mark.requirement("N58")
 def test_body_does_not_matter(host: Host, browser: Browser) -> None:
     """Whatever is in the body, the session ends."""
     browser.challenge()

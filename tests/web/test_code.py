@@ -135,7 +135,6 @@ def test_newest_unsent_flow(host: Host, browser: Browser) -> None:
         {"a_member": "that the API does not know", "request_uri": "https://attacker.example"},
     ],
 )
-@pytest.mark.requirement("N06g", "N07b")
 def test_absent(absent: dict[str, Any], host: Host, browser: Browser) -> None:
     """``UNKNOWN``, an empty string, an empty list and null mean absent; unknown members are
     ignored and never forwarded."""
@@ -180,7 +179,6 @@ def test_ten_extensions(host: Host, browser: Browser) -> None:
     assert {name: value for name, value in sent.items() if name.startswith("ext-")} == extra
 
 
-@pytest.mark.requirement("N06i")
 def test_own_state_and_nonce(host: Host, browser: Browser) -> None:
     """A caller's own state and nonce are honoured; the nonce is checked in the ID token."""
     sent = parameters(browser.code(state="my-state", nonce="my-nonce"))
@@ -189,7 +187,6 @@ def test_own_state_and_nonce(host: Host, browser: Browser) -> None:
     assert browser.token().status_code == 200
 
 
-@pytest.mark.requirement("N06i")
 def test_own_state_without_nonce(host: Host, browser: Browser) -> None:
     """The nonce is the state, as the model says, where the caller sends none."""
     sent = parameters(browser.code(state="my-state"))
@@ -202,7 +199,6 @@ def test_any_visible_state(state: str, host: Host, browser: Browser) -> None:
     assert parameters(browser.code(state=state))["state"] == state
 
 
-@pytest.mark.requirement("N06i")
 def test_equal_states_of_two_sessions(host: Host) -> None:
     """Equal states of two sessions never meet."""
     one, other = host.browser(), host.browser()
@@ -443,7 +439,6 @@ def test_return_to(make_app: MakeApp) -> None:
     assert (response.status_code, response.headers["Location"]) == (303, "/account?tab=1")
 
 
-@pytest.mark.requirement("N07c", "T11")
 def test_return_to_is_no_parameter(host: Host, browser: Browser) -> None:
     """What stands in ``return_to`` is not taken for parameters of the authorization URL."""
     fields = {"return_to": "/x?audience=evil&scope=admin"}
@@ -456,7 +451,6 @@ def test_return_to_is_no_parameter(host: Host, browser: Browser) -> None:
 # -- delivery session -------------------------------------------------------------------
 
 
-@pytest.mark.requirement("N06i", "T34")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` the answer has neither seed nor result, and a nonce of its own
     goes to the tenant."""
@@ -477,7 +471,6 @@ def test_delivery_session(make_app: MakeApp) -> None:
         ({"nonce": "mine"}, "$.nonce"),
     ],
 )
-@pytest.mark.requirement("N06i")
 def test_delivery_session_refuses_secrets(
     secret: dict[str, str], field: str, make_app: MakeApp
 ) -> None:
@@ -487,7 +480,6 @@ def test_delivery_session_refuses_secrets(
     assert host.store.contents() == {}
 
 
-@pytest.mark.requirement("N52", "N54", "T2")
 def test_program_without_cookies(host: Host) -> None:
     """Without cookies and local session a flow can be started, and not gone on with; the hint
     names the setting."""

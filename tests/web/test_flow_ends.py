@@ -44,7 +44,6 @@ TENANT = (
 
 @pytest.mark.parametrize("flow_of", ["browser", "local"])
 @pytest.mark.parametrize("told", TENANT, ids=lambda told: told.fault)
-@pytest.mark.requirement("N61", "N65e", "N67", "N70", "N72")
 def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
     """A code is asked for once; the flow is bound again only where the tenant surely never
     took it, and failed for everybody who asks later where it may have."""
@@ -108,7 +107,6 @@ def test_cleared_while_redeeming(host: Host, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("busy", ["bound", "redeeming"])
-@pytest.mark.requirement("T9")
 def test_cap_of_busy_flows(busy: str, host: Host, browser: Browser) -> None:
     """A session whose twenty flows are all bound or being redeemed starts no more."""
     for _ in range(20):
@@ -140,7 +138,6 @@ def test_who_gives_way(first: str, second: str, host: Host, browser: Browser) ->
     assert host.status_of(browser, stays.state) == second
 
 
-@pytest.mark.requirement("N93")
 def test_oldest_sent_gives_way(host: Host, browser: Browser) -> None:
     """Of twenty sent flows the oldest gives way."""
     states = [Prepared(host, browser, own_state=False).put("sent").state for _ in range(20)]
@@ -150,7 +147,6 @@ def test_oldest_sent_gives_way(host: Host, browser: Browser) -> None:
     assert kept == states[1:]
 
 
-@pytest.mark.requirement("N93", "T9")
 def test_two_hundred_sign_ins(host: Host, browser: Browser) -> None:
     """Two hundred sign-ins that nobody finished leave one small cookie, and the newest works."""
     urls = [browser.submit("/pkce/code").headers["Location"] for _ in range(200)]

@@ -76,7 +76,6 @@ def send(host: Host, route: tuple[str, str], headers: dict[str, str], **options:
         "",
     ],
 )
-@pytest.mark.requirement("N01", "N01b", "T14")
 def test_foreign_host(name: str, route: tuple[str, str], keeping: Host) -> None:
     """A request for another host is refused before anything of it is read (DNS rebinding)."""
     arrives_with(keeping, HTTP_HOST=name)
@@ -125,7 +124,6 @@ def test_loopback_hosts(name: str, host: Host) -> None:
     assert response.status_code == 200
 
 
-@pytest.mark.requirement("N01b")
 def test_no_host_at_all(host: Host) -> None:
     """A request without a Host is no request to us."""
     arrives_with(host, HTTP_HOST=None)
@@ -155,7 +153,6 @@ def test_server_name(make_app: MakeApp) -> None:
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "navigate", "websocket"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense", ""])
-@pytest.mark.requirement("N57", "N59b", "T9", "T14", "T15", "T16", "T29")
 def test_other_sites(site: str, mode: str, route: tuple[str, str], keeping: Host) -> None:
     """Pages of other sites call nothing but the callback, not even pages of the same site."""
     caller = keeping.browser()
@@ -185,7 +182,6 @@ def test_address_bar(route: tuple[str, str], keeping: Host) -> None:
     "origin",
     ["https://evil.example", "null", "http://localhost:81", "https://localhost", "", "x"],
 )
-@pytest.mark.requirement("N57", "N59", "N59d", "T15", "T29")
 def test_foreign_origin_without_fetch_metadata(
     origin: str, route: tuple[str, str], keeping: Host
 ) -> None:
@@ -231,7 +227,6 @@ def test_allowed_origins(route: tuple[str, str], make_app: MakeApp) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin", "none"])
-@pytest.mark.requirement("N59d")
 def test_callback_is_a_navigation(site: str, method: str, host: Host) -> None:
     """The callback is for pages, from whatever site the browser comes."""
     headers = {**NAVIGATION, "Sec-Fetch-Site": site, "Origin": "null"}
@@ -244,7 +239,6 @@ def test_callback_is_a_navigation(site: str, method: str, host: Host) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("dest", ["iframe", "frame", "embed", "object", "fencedframe", ""])
-@pytest.mark.requirement("N59c", "T21")
 def test_callback_in_a_frame(dest: str, method: str, host: Host) -> None:
     """In a frame the callback keeps and binds nothing."""
     state, _ = (browser := host.browser()).begin()
@@ -262,7 +256,6 @@ def test_callback_in_a_frame(dest: str, method: str, host: Host) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("mode", ["cors", "no-cors", None])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
-@pytest.mark.requirement("N59c")
 def test_callback_by_a_foreign_script(
     site: str, mode: str | None, method: str, host: Host, browser: Browser
 ) -> None:
@@ -422,7 +415,6 @@ def test_switched_off(host: Host) -> None:
     assert not is_local(host.program().send("GET", "/pkce/challenge"))
 
 
-@pytest.mark.requirement("T14")
 def test_foreign_page_reaches_no_local_session(local: Host) -> None:
     """A page of another site, in a browser without Fetch Metadata, is told by its Origin."""
     headers = {"Origin": "https://evil.example"}
@@ -437,7 +429,6 @@ def test_foreign_page_reaches_no_local_session(local: Host) -> None:
     ],
     ids=["forwarded", "peer"],
 )
-@pytest.mark.requirement("N52", "T2")
 def test_browser_elsewhere_finishes_no_local_flow(elsewhere: Any, local: Host) -> None:
     """Only a browser on loopback may finish a flow of the local session."""
     program = local.program()

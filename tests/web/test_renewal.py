@@ -32,7 +32,6 @@ def refresh_of(page: TestResponse) -> str:
 
 
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
-@pytest.mark.requirement("T1", "T8")
 def test_planted_cookie(response_mode: str, make_app: MakeApp) -> None:
     """Whoever planted the cookie, and with it the flow, does not get at the answer."""
     host = make_app(PKCE_RESPONSE_MODE=response_mode)
@@ -114,7 +113,6 @@ def test_at_the_same_moment(
 
 
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
-@pytest.mark.requirement("N37")
 def test_same_answer_at_the_same_moment(
     response_mode: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,7 +130,6 @@ def errors(host: Host, caller: Caller, secrets: dict[str, str]) -> Iterator[str]
 
 
 @pytest.mark.parametrize("is_local", [False, True])
-@pytest.mark.requirement("N98", "T19")
 def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list[Any]) -> None:
     """A whole sign-in, with every logger at DEBUG, tells no secret: not in a log line, not in an
     error, not in the repr of anything that a hook is given."""
@@ -149,7 +148,6 @@ def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list
 
 
 @pytest.mark.parametrize("fault", ["silent", "unreachable", "token-html", "invalid-sig-rs256"])
-@pytest.mark.requirement("N98", "T19")
 def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
     """Neither do the faults of the tenant, down to the causes of their exceptions."""
     browser = secretive.browser()
@@ -162,7 +160,6 @@ def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
         assert secret not in text
 
 
-@pytest.mark.requirement("N98", "T19")
 def test_hook_that_fails(secretive: Host, make_app: MakeApp, watch: Watch) -> None:
     """Nor what goes wrong in the host's own code, which Flask logs with its traceback."""
     pkce = PKCEBlueprint()
@@ -181,7 +178,6 @@ def test_hook_that_fails(secretive: Host, make_app: MakeApp, watch: Watch) -> No
         assert not [line for line in watch.lines if secret in line]
 
 
-@pytest.mark.requirement("N98", "T19")
 def test_reprs(secretive: Host) -> None:
     """What is kept of a sign-in has no secret in its repr."""
     browser = secretive.browser()
@@ -203,7 +199,6 @@ def test_reprs(secretive: Host) -> None:
             assert secret not in repr(value), type(value)
 
 
-@pytest.mark.requirement("N98")
 def test_signals(secretive: Host) -> None:
     """What observers are given has no secret in its repr either."""
     seen: list[Any] = []
@@ -221,7 +216,6 @@ def test_signals(secretive: Host) -> None:
     assert not [name for name, secret in secrets.items() if secret in repr(seen)]
 
 
-@pytest.mark.requirement("T28")
 def test_store_is_sealed(secretive: Host) -> None:
     """What the store keeps can be read by nobody who has only the store."""
     secrets = sign_in(secretive, secretive.browser())

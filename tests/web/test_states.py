@@ -267,7 +267,6 @@ def _caller(cell: Cell, host: Host, owner: Caller) -> Caller:
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=_id)
-@pytest.mark.requirement("N36", "N38", "N39", "N58", "T1", "T7", "T20", "T21", "T29")
 def test_cell(cell: Cell, make_app: MakeApp) -> None:
     """Each cell answers as the table says; the tenant is asked, and others' flows are touched,
     only where it says so."""

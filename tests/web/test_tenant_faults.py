@@ -53,7 +53,6 @@ def answer(document: Any, status: int = 200, **headers: str) -> Response:
         ("metadata-foreign-token-endpoint", "tenant-misconfigured"),
     ],
 )
-@pytest.mark.requirement("N78", "N80")
 def test_metadata(fault: str, code: str, host: Host, browser: Browser) -> None:
     """Without metadata nobody is sent anywhere, and nothing is started."""
     host.tenant.faults.add(fault)
@@ -99,14 +98,12 @@ def test_keys_are_had_first(fault: str, code: str, host: Host, browser: Browser)
     assert browser.token().status_code == 200
 
 
-@pytest.mark.requirement("N77")
 def test_malformed_key(host: Host, browser: Browser) -> None:
     """A malformed key among good ones is left out."""
     host.tenant.faults.add("jwks-garbage-key")
     Prepared(host, browser, own_state=False).put("done")
 
 
-@pytest.mark.requirement("N74")
 def test_rotated_keys(host: Host, browser: Browser) -> None:
     """A new key of the tenant is fetched when it is met."""
     Prepared(host, browser, own_state=False).put("done")
@@ -135,7 +132,6 @@ def test_rotated_keys(host: Host, browser: Browser) -> None:
         ("server_error", "tenant-nonsense", "server_error"),
     ],
 )
-@pytest.mark.requirement("N61", "N64b")
 def test_told_by_error(
     error: str, code: str, told: str, status: int, known: Any, host: Host, browser: Browser
 ) -> None:
@@ -162,7 +158,6 @@ def test_told_by_error(
         ({}, 30),
     ],
 )
-@pytest.mark.requirement("N63")
 def test_limit(
     headers: dict[str, str], seconds: int, known: Any, host: Host, browser: Browser
 ) -> None:
@@ -214,7 +209,6 @@ GOOD = {"access_token": "a", "token_type": "Bearer"}
     ],
     ids=lambda response: f"{response.status[:3]} {response.get_data()[:60]!r}",
 )
-@pytest.mark.requirement("N65b", "N65d", "N66", "N66c", "N66d", "T24")
 def test_nonsense(nonsense: Response, known: Any, host: Host, browser: Browser) -> None:
     """Nonsense is 502, quotes nothing of what came, and the code is not tried again."""
     token_endpoint_answers(host, nonsense)
@@ -226,7 +220,6 @@ def test_nonsense(nonsense: Response, known: Any, host: Host, browser: Browser) 
     assert host.token_requests == 1
 
 
-@pytest.mark.requirement("N62")
 def test_redirect_is_not_followed(known: Any, host: Host, browser: Browser) -> None:
     """A redirect would repeat code and secret elsewhere: nobody hears of them there."""
     host.tenant.faults.add("token-redirect-307")
@@ -253,7 +246,6 @@ class CutOff(HTTPAdapter):
         raise TimeoutError("timed out")
 
 
-@pytest.mark.requirement("N65")
 def test_cut_off(known: Any, host: Host, browser: Browser) -> None:
     """An answer that began and did not end in time may have used the code up: 504."""
     session = host.engine.transport.session
@@ -276,7 +268,6 @@ def test_page_of_an_error(known: Any, host: Host, browser: Browser) -> None:
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 @pytest.mark.parametrize("mimetype", ["text/html", "application/json", "text/plain"])
-@pytest.mark.requirement("N65d")
 def test_no_secret_is_shown(
     mimetype: str, status: int, make_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -77,7 +77,6 @@ def test_full_body(make_app: MakeApp) -> None:
     assert browser.token(**asked).get_json()["token"] == asked
 
 
-@pytest.mark.requirement("T8")
 def test_pointer_is_renewed(host: Host, browser: Browser) -> None:
     """At sign-in a new pointer is issued and the old one dies at once; other flows stay."""
     other, _ = browser.begin()
@@ -119,7 +118,6 @@ def test_which_flow(named_by: str, host: Host, browser: Browser) -> None:
     assert redeemed == (newer if named_by == "neither" else older)[2]
 
 
-@pytest.mark.requirement("N60")
 def test_wrong_verifier(host: Host, browser: Browser) -> None:
     """A verifier that does not fit is told before the tenant is asked, and uses nothing up."""
     _, verifier, code = bound(host, browser)
@@ -134,7 +132,6 @@ def test_wrong_verifier(host: Host, browser: Browser) -> None:
     assert browser.token(code=code, code_verifier=verifier).status_code == 200
 
 
-@pytest.mark.requirement("N99")
 def test_wrong_code(host: Host, browser: Browser) -> None:
     """With our own callback the code must be the bound one."""
     _, verifier, _ = bound(host, browser)
@@ -144,7 +141,6 @@ def test_wrong_code(host: Host, browser: Browser) -> None:
     assert host.token_requests == 0
 
 
-@pytest.mark.requirement("N99", "T13")
 def test_code_that_was_not_bound(host: Host, browser: Browser) -> None:
     """A code in the body is not redeemed where our callback should have brought it."""
     challenge = browser.challenge()
@@ -155,7 +151,6 @@ def test_code_that_was_not_bound(host: Host, browser: Browser) -> None:
     assert host.token_requests == 0
 
 
-@pytest.mark.requirement("N37")
 def test_once(host: Host, browser: Browser) -> None:
     """A code is redeemed once, however many try at once; tokens are never told again."""
     bound(host, browser)
@@ -269,7 +264,6 @@ def test_tenant_that_announces_iss(elsewhere: Host, tenant: LocalTenant) -> None
     assert browser.token(code=code, code_verifier=verifier).status_code == 200
 
 
-@pytest.mark.requirement("N03b")
 def test_other_redirect_uri_than_sent(elsewhere: Host) -> None:
     """The redirect URI is the flow's: another that is allowed is refused too."""
     browser = elsewhere.browser()
@@ -295,7 +289,6 @@ def test_code_of_another_session(elsewhere: Host) -> None:
 # -- delivery session ---------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("T34")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` nothing is exchanged here; the answer is who signed in."""
     host = make_app(

@@ -77,7 +77,6 @@ def test_wait_hears_of_a_refusal(host: Host, browser: Browser) -> None:
         ("wait=999999999", 25),
     ],
 )
-@pytest.mark.requirement("T30")
 def test_how_long(prefer: str, seconds: int, host: Host, browser: Browser) -> None:
     """A caller waits as long as it wishes, and 25 seconds at most; then the answer comes."""
     host.store.patience = 0
@@ -117,7 +116,6 @@ def test_bound_does_not_wait(host: Host, browser: Browser) -> None:
     assert host.store.waits == []
 
 
-@pytest.mark.requirement("T30")
 def test_one_waiter_a_session(host: Host, browser: Browser) -> None:
     """While the session waits already, its other requests are answered at once."""
     state, url = browser.begin()
@@ -137,7 +135,6 @@ def test_one_waiter_a_session(host: Host, browser: Browser) -> None:
     assert "Preference-Applied" not in at_once[0].headers
 
 
-@pytest.mark.requirement("T30")
 def test_fill_of_waiters(host: Host) -> None:
     """A process has its fill of waiters: the others need threads too."""
     callers = [host.browser() for _ in range(MAX_WAITERS + 1)]
