@@ -116,6 +116,7 @@ def test_nesting(tenant: LocalTenant) -> None:
         assert flask.url_for("shop.pkce.challenge") == "/shop/auth/pkce/challenge"
 
 
+@pytest.mark.requirement("BC-4", "BC-19", "CK-6", "N50", "T4")
 def test_several_blueprints(make_app: MakeApp, tenant: LocalTenant) -> None:
     """Several blueprints in one application have settings, cookies and sessions of their own."""
     users, staff = PKCEBlueprint(), PKCEBlueprint("staff", config_prefix="STAFF_PKCE_")
@@ -201,6 +202,7 @@ class SansIOApp(App):
         """Do without routes."""
 
 
+@pytest.mark.requirement("CK-15", "N02", "N03")
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
@@ -238,6 +240,7 @@ def test_store_that_cannot_be_opened(tenant: LocalTenant, tmp_path: Path) -> Non
         PKCEBlueprint().init_app(app)
 
 
+@pytest.mark.requirement("CK-15")
 @pytest.mark.parametrize("flag", ["debug", "testing"])
 def test_weak_key(flag: str, tenant: LocalTenant, caplog: pytest.LogCaptureFixture) -> None:
     """Under ``debug`` and ``testing`` a weak key only warns."""
@@ -249,6 +252,7 @@ def test_weak_key(flag: str, tenant: LocalTenant, caplog: pytest.LogCaptureFixtu
     assert "SECRET_KEY is weak" in caplog.text
 
 
+@pytest.mark.requirement("BB-1")
 @pytest.mark.parametrize(
     ("settings", "warns"),
     [
@@ -358,6 +362,7 @@ def test_replaced_json(make_app: MakeApp) -> None:
     assert json.loads(response.data)["seed"]["state"] == "mine"
 
 
+@pytest.mark.requirement("IN-2")
 @pytest.mark.parametrize("reads", ["form", "data", "json", "values"])
 def test_host_that_reads_the_body_first(reads: str, make_app: MakeApp) -> None:
     """A host whose ``before_request`` reads the body leaves us what there was in it."""
@@ -395,6 +400,7 @@ def test_limits_of_the_host(make_app: MakeApp) -> None:
     check_problem(response, "body-too-large")
 
 
+@pytest.mark.requirement("FP-8")
 def test_csrf_protection_of_the_host(make_app: MakeApp) -> None:
     """Where Flask-WTF protects the application, the exempted blueprint works as ever, and the
     host's own forms stay protected."""
@@ -439,6 +445,7 @@ def test_template_of_the_host(make_app: MakeApp, tmp_path: Path) -> None:
     assert browser.arrive(host.tenant.sign_in(url)).text == "Welcome to the shop"
 
 
+@pytest.mark.requirement("CK-13", "N95", "T33")
 def test_session_of_the_host_written_at_the_callback(make_app: MakeApp) -> None:
     """A host that writes its session at every request does not lose the user's real one: the
     callback's POST, which came without it, sets no cookie."""

@@ -186,6 +186,7 @@ def test_after_token(make_app: MakeApp) -> None:
     assert set(browser.cookies) == {"session", "pkce-80"}
 
 
+@pytest.mark.requirement("A0-21")
 @pytest.mark.parametrize("known", ["org_1", "org_2"])
 def test_organization_that_nobody_asked_for(known: str, make_app: MakeApp) -> None:
     """Where none was asked for, a hook sees by which one the user came in, and decides."""

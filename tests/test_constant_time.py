@@ -62,6 +62,7 @@ def _is_constant(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) or _name(node).isupper()
 
 
+@pytest.mark.requirement("LG-5")
 def test_secrets_are_compared_in_constant_time() -> None:
     """Nowhere is a secret compared by ``==``, whose time tells how much of it was right."""
     found = {

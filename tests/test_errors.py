@@ -55,6 +55,7 @@ def test_what_every_error_carries(cls: type[PKCEError]) -> None:
         assert 1 <= cls.retry_after <= 300
 
 
+@pytest.mark.requirement("WC-10")
 @pytest.mark.parametrize(
     ("status", "names"),
     [

@@ -31,6 +31,7 @@ def exchange(bench: Bench) -> Exchange:
     )
 
 
+@pytest.mark.requirement("BC-7")
 def test_order(tenant_keys: Path) -> None:
     """The hook before, the call, the verification, the hook after; then it is stored."""
     hooks = Hooks()
@@ -70,6 +71,7 @@ def test_revoke_nothing(exchange: Exchange) -> None:
     assert exchange.revoke(make_tenant(), None) is True
 
 
+@pytest.mark.requirement("N89", "RV-2")
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [

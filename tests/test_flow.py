@@ -126,6 +126,7 @@ def test_put_back() -> None:
     assert REDEEMING.put_back() == BOUND
 
 
+@pytest.mark.requirement("PK-7")
 @pytest.mark.parametrize("flow", [DONE, FAILED], ids=lambda flow: flow.status)
 def test_tombstone(flow: Flow) -> None:
     """What is left of a flow has no secrets, and still knows its code."""
@@ -208,6 +209,7 @@ def test_steps_return_new_values(step: str) -> None:
         flow.status = Status.DONE  # type: ignore[misc]
 
 
+@pytest.mark.requirement("correlation_id")
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=lambda flow: flow.status)
 def test_flow_hides_its_secrets(flow: Flow) -> None:
     """A flow in a log tells no state, nonce, challenge, verifier, code or what was asked for."""

@@ -77,6 +77,7 @@ def test_newest_sign_in() -> None:
     assert current.subject == "bob"
 
 
+@pytest.mark.requirement("A0-24")
 @pytest.mark.parametrize(
     ("claims", "is_over"),
     [
@@ -127,6 +128,7 @@ def test_sign_in_of_a_refresh_token(token: str, found: Grant | None) -> None:
     assert session.grant_of(token, now=NOW + 1) is None
 
 
+@pytest.mark.requirement("AZ-18")
 def test_refreshed_sign_in() -> None:
     """A refreshed sign-in takes the place of the one before; one that is over goes."""
     session = EMPTY

@@ -22,6 +22,18 @@ def numbered(prefix: str, last: int) -> list[str]:
     return [f"{prefix}-{number}" for number in range(1, last + 1)]
 
 
+#: The named negative cases, each number with the letters of its variants: of configuration and
+#: inputs, of the callback, of the other routes, and of ID tokens, metadata and lifetimes.
+NEGATIVE = """
+    01 01b 02 03 03b 04 06 06b 06c 06d 06e 06f 06g 06h 06i 07 07b 07c 08 09 10 11 12 13 14
+    15 16 18 18b
+    20 21 22 23 24 25 26 28 29 30 31 32 33 35 36 37 38 39 40 40b 42 43 44 45 46 47 48 49 50
+    50b 51 52 53 54 55
+    56 57 58 59 59b 59c 59d 60 61 62 63 64 64b 65 65b 65d 65e 66 66b 66c 66d 67 99
+    68 68b 69 69b 70 70a 70b 70c 70d 70e 70f 70g 70h 70i 70j 70k 70l 71 72 72b 72c 72d 73 74
+    77 78 79 80 80b 80c 80d 81 82 83 84 85 86 87 88 88b 89 90 93 95 96 98
+"""
+
 #: Every row that there must be, by its table.
 ROWS: Mapping[str, list[str]] = {
     "pkce": numbered("PK", 10),
@@ -69,6 +81,7 @@ ROWS: Mapping[str, list[str]] = {
         "unauthorized_client",
         "no redirect",
     ],
+    "negative": [f"N{number}" for number in NEGATIVE.split()],
     "threats": [f"T{number}" for number in range(1, 35)],
 }
 

@@ -12,6 +12,7 @@ from flask_pkce.protocol.metadata import Registration, parse_domain, parse_metad
 from tests.support import CLIENT_ID, ISSUER, REGISTRATION, make_tenant, metadata
 
 
+@pytest.mark.requirement("A0-2", "A0-3")
 @pytest.mark.parametrize(
     ("text", "issuer", "is_exact"),
     [
@@ -39,6 +40,7 @@ def test_domain(text: str, issuer: str, is_exact: bool) -> None:
     assert parse_domain(text) == (issuer, is_exact)
 
 
+@pytest.mark.requirement("A0-1")
 @pytest.mark.parametrize(
     "host",
     [
@@ -61,6 +63,7 @@ def test_domain_of_auth0(host: str) -> None:
     assert parse_metadata(document, registration).issuer == issuer
 
 
+@pytest.mark.requirement("A0-2", "MD-2")
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -94,6 +97,7 @@ def test_bad_domain(text: str, fault: str) -> None:
         parse_domain(text)
 
 
+@pytest.mark.requirement("BC-11", "MD-3")
 def test_registration() -> None:
     """A registration tells where the metadata lies, and never its secret."""
     registration = Registration(ISSUER, True, CLIENT_ID, "top-secret")
@@ -122,6 +126,7 @@ def test_domain_of_this_tenant(domain: str) -> None:
     assert REGISTRATION.names(domain)
 
 
+@pytest.mark.requirement("N80c", "T12", "WC-1")
 @pytest.mark.parametrize(
     "domain",
     [
@@ -151,6 +156,7 @@ def test_domain_over_http() -> None:
     assert not local.names("127.0.0.1")
 
 
+@pytest.mark.requirement("A0-7", "BC-11", "MD-6", "MD-9")
 def test_metadata() -> None:
     """What the library needs of a tenant's metadata, and nothing that is made up."""
     tenant = make_tenant(
@@ -168,6 +174,7 @@ def test_metadata() -> None:
     assert tenant.announces_iss is False
 
 
+@pytest.mark.requirement("IS-2", "MD-9")
 @pytest.mark.parametrize(("said", "announced"), [(True, True), (False, False), ("true", False)])
 def test_announcement_of_iss(said: Any, announced: bool) -> None:
     """Only the boolean announces that answers carry ``iss``."""
@@ -175,6 +182,7 @@ def test_announcement_of_iss(said: Any, announced: bool) -> None:
     assert tenant.announces_iss is announced
 
 
+@pytest.mark.requirement("A0-3", "MD-1", "N78", "AV-3")
 @pytest.mark.parametrize(
     "issuer",
     [
@@ -192,6 +200,7 @@ def test_issuer_to_the_letter(issuer: Any) -> None:
         make_tenant(issuer=issuer)
 
 
+@pytest.mark.requirement("A0-3", "MD-1")
 @pytest.mark.parametrize("issuer", ["https://tenant.example", "https://tenant.example/"])
 def test_issuer_without_its_slash(issuer: str) -> None:
     """A URL that was written without its slash is met with or without it, and kept as met."""
@@ -201,6 +210,7 @@ def test_issuer_without_its_slash(issuer: str) -> None:
         make_tenant(registration, issuer="https://tenant.example//")
 
 
+@pytest.mark.requirement("A0-7", "MD-4", "N81")
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
 def test_missing_member(name: str) -> None:
     """Without these members there is no sign-in."""
@@ -210,6 +220,7 @@ def test_missing_member(name: str) -> None:
         parse_metadata(document, REGISTRATION)
 
 
+@pytest.mark.requirement("A0-4", "UP-9", "MD-4", "N80", "N81", "AZ-1", "BB-5", "T12")
 @pytest.mark.parametrize(
     "name",
     [
@@ -242,6 +253,7 @@ def test_endpoint_where_it_must_not_be(name: str, value: Any, fault: str) -> Non
         make_tenant(**{name: value})
 
 
+@pytest.mark.requirement("MD-4", "BB-5")
 def test_endpoint_on_an_allowed_host() -> None:
     """The operator can name further hosts; the address stays to the byte."""
     registration = dataclasses.replace(REGISTRATION, endpoint_hosts=("keys.example",))
@@ -257,6 +269,7 @@ def test_tenant_on_loopback() -> None:
     assert tenant.token_endpoint == "http://127.0.0.1:4000/oauth/token"
 
 
+@pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize("value", ["PS256", None, {"PS256": True}])
 def test_algorithms_that_are_no_list(value: Any) -> None:
     """A member that is no list says nothing, and every allowed algorithm may be used."""
@@ -265,6 +278,7 @@ def test_algorithms_that_are_no_list(value: Any) -> None:
     assert tenant.algorithms == ("RS256", "ES256")
 
 
+@pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize(
     ("announced", "common"),
     [

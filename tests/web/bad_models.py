@@ -209,6 +209,14 @@ SEEDS: dict[str, tuple[dict[str, Any], str, str]] = {
         )
         for what, text in ODD_TEXTS.items()
     },
+    **{
+        f"schema with {what}": (
+            {"schema": {"migration": 0, "semantic": text}},
+            "parameter-invalid",
+            "$.schema.semantic",
+        )
+        for what, text in ODD_TEXTS.items()
+    },
     "state forged": ({"state": FORGED}, "state-forged", ""),
 }
 
@@ -265,6 +273,14 @@ TOKENS: dict[str, tuple[dict[str, Any], str, str]] = {
         "refresh-token-unknown",
         "$.refresh_token",
     ),
+    **{
+        f"schema with {what}": (
+            {"schema": {"semantic": text}},
+            "parameter-invalid",
+            "$.schema.semantic",
+        )
+        for what, text in ODD_TEXTS.items()
+    },
     "refresh token too long": (
         {"grant_type": "refresh_token", "refresh_token": "é" * 8000},
         "body-too-large",

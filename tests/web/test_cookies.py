@@ -30,6 +30,7 @@ def life_of(host: Host, browser: Browser) -> Iterator[TestResponse]:
     yield browser.submit("/pkce/clear")
 
 
+@pytest.mark.requirement("A0-9", "CK-1", "CK-4", "CK-9", "CK-12", "BB-2")
 @pytest.mark.parametrize("settings", [{}, SESSION], ids=["caller", "session"])
 @pytest.mark.parametrize("address", [{}, HTTPS], ids=["http", "https"])
 def test_every_cookie(
@@ -56,6 +57,7 @@ def test_every_cookie(
     assert sum("Max-Age=0" in response.headers["Set-Cookie"] for response in answers) == 2
 
 
+@pytest.mark.requirement("CK-2")
 def test_two_hundred_unfinished_sign_ins(host: Host, browser: Browser) -> None:
     """However many sign-ins are begun, one cookie of constant size stands for all of them, and
     the newest can be finished (N93)."""
@@ -68,6 +70,7 @@ def test_two_hundred_unfinished_sign_ins(host: Host, browser: Browser) -> None:
     assert "Signed in" in browser.arrive(host.tenant.sign_in(urls[-1])).text
 
 
+@pytest.mark.requirement("CK-14", "BB-3")
 def test_cookie_is_a_pointer_alone(host: Host, browser: Browser) -> None:
     """It holds random bytes and a signature: nothing of a flow, a user or a token."""
     _, url = browser.begin()
@@ -80,6 +83,7 @@ def test_cookie_is_a_pointer_alone(host: Host, browser: Browser) -> None:
     assert (len(payload), len(signature)) == (32, 43)
 
 
+@pytest.mark.requirement("CK-6")
 def test_two_applications_on_one_machine(make_app: MakeApp) -> None:
     """Cookies do not know ports: two applications on one host keep each its own."""
     hosts = [make_app(PKCE_PUBLIC_URL=f"http://localhost:{port}") for port in (5000, 5001)]
@@ -93,6 +97,7 @@ def test_two_applications_on_one_machine(make_app: MakeApp) -> None:
     assert before.items() <= other.cookies.items()
 
 
+@pytest.mark.requirement("CK-7", "CK-10")
 @pytest.mark.parametrize("is_first", [True, False])
 def test_two_good_cookies(is_first: bool, host: Host) -> None:
     """Two cookies that open two sessions open neither: one was planted, and who knows which."""
@@ -111,6 +116,7 @@ def test_two_good_cookies(is_first: bool, host: Host) -> None:
     assert host.status_of(victim, known.state) == "bound"
 
 
+@pytest.mark.requirement("CK-7")
 def test_content_is_not_trusted(host: Host, browser: Browser) -> None:
     """A cookie that is signed well opens nothing where the server has no record of it."""
     browser.begin()
@@ -121,6 +127,7 @@ def test_content_is_not_trusted(host: Host, browser: Browser) -> None:
     check_problem(host.program().send("POST", "/pkce/token", headers=headers), "state-unknown")
 
 
+@pytest.mark.requirement("A0-9")
 def test_cookies_of_the_tenant_go_nowhere(make_app: MakeApp) -> None:
     """What the tenant sets reaches neither a browser through us nor the tenant again."""
     host = make_app()

@@ -76,6 +76,7 @@ def test_newest_sign_in_is_refreshed(host: Host, browser: Browser) -> None:
     assert user() == "auth0|bob"
 
 
+@pytest.mark.requirement("BB-7")
 def test_scope_of_its_own_sign_in(host: Host, browser: Browser) -> None:
     """A refresh never gives the scope of another sign-in of the session: no token is kept here
     that could have more than was asked for."""
@@ -91,6 +92,7 @@ def test_scope_of_its_own_sign_in(host: Host, browser: Browser) -> None:
         assert host.token_requests == asked + 1
 
 
+@pytest.mark.requirement("N56", "T13", "T25", "WC-8")
 def test_refresh_token_of_another_session(host: Host) -> None:
     """Another session's refresh token is not taken, in neither member."""
     owner, other = host.browser(), host.browser()
@@ -113,6 +115,7 @@ def test_empty_body_never_refreshes(host: Host, browser: Browser) -> None:
     assert host.token_requests == asked
 
 
+@pytest.mark.requirement("A0-15", "BC-16", "AZ-18", "V1-1", "T25")
 def test_rotation_is_stored(host: Host, browser: Browser) -> None:
     """The new refresh token takes the place of the old one, again and again."""
     tokens = [sign_in(host, browser)["auth0"]["oAuth"]["token"]["refresh_token"]]
@@ -126,6 +129,7 @@ def test_rotation_is_stored(host: Host, browser: Browser) -> None:
     check_problem(response, "refresh-token-unknown")
 
 
+@pytest.mark.requirement("A0-15", "BC-16", "N64", "BB-6", "T25")
 def test_refused_refresh_ends_the_sign_in(host: Host, browser: Browser) -> None:
     """A refresh token that the tenant takes back is ``invalid_grant``, and the sign-in is over."""
     sign_in(host, browser)
@@ -136,6 +140,7 @@ def test_refused_refresh_ends_the_sign_in(host: Host, browser: Browser) -> None:
     check_problem(browser.token(grant_type="refresh_token"), "refresh-token-unknown")
 
 
+@pytest.mark.requirement("BC-16", "N64", "BB-6", "T25")
 def test_reuse_at_the_tenant(host: Host, browser: Browser) -> None:
     """Used elsewhere, the refresh token is refused by the tenant, and the sign-in is over."""
     token = sign_in(host, browser)["auth0"]["oAuth"]["token"]["refresh_token"]
@@ -163,6 +168,7 @@ def test_refresh_that_fails(fault: str, code: str, host: Host, browser: Browser)
     assert host.session_of(browser).value == before
 
 
+@pytest.mark.requirement("ID-21", "N84", "N85")
 @pytest.mark.parametrize("fault", ["invalid-iss", "missing-sub", "invalid-sig-rs256"])
 def test_refreshed_id_token_is_verified(fault: str, host: Host, browser: Browser) -> None:
     """A refreshed ID token keeps ``iss`` and ``sub``; where it does not the sign-in is over."""
@@ -217,6 +223,7 @@ def test_cleared_while_refreshing(host: Host, browser: Browser) -> None:
     assert host.store.contents() == {}
 
 
+@pytest.mark.requirement("A0-15")
 def test_two_at_once(host: Host, browser: Browser) -> None:
     """A second request while the first is under way hears 409, and gets tokens afterwards: the
     tenant never sees a refresh token twice."""

@@ -421,6 +421,9 @@ def test_no_situation_is_missing() -> None:
     assert everywhere == {cls.status for cls in errors.catalogue()} | {200, 204, 303}
 
 
+@pytest.mark.requirement(
+    "HX-1", "HX-2", "HX-3", "HX-4", "HX-5", "HX-6", "HX-7", "HX-8", "HX-9", "WC-10"
+)
 @pytest.mark.parametrize("it", SITUATIONS, ids=str)
 def test_every_answer(it: Situation, make_app: MakeApp) -> None:
     """Nothing keeps, frames, sniffs, refers to or leaks an answer, whatever it says."""
@@ -486,6 +489,7 @@ def check_page_policy(response: TestResponse, policy: Mapping[str, list[str]]) -
     assert response.text.count(nonce[1]) == 1
 
 
+@pytest.mark.requirement("HX-3")
 def test_every_page_is_met(make_app: MakeApp) -> None:
     """The situations show every page that there is, so that each was looked at."""
     folder = Path(web.__file__).parent / "templates" / "pkce"
@@ -503,6 +507,7 @@ def test_every_page_is_met(make_app: MakeApp) -> None:
     assert shown == {f"pkce/{path.name}" for path in folder.iterdir()} - extended
 
 
+@pytest.mark.requirement("HX-3")
 def test_nonce_is_new(host: Host, browser: Browser) -> None:
     """A nonce is good for one answer."""
     pages = [browser.open("/pkce/challenge") for _ in range(2)]
@@ -510,6 +515,7 @@ def test_nonce_is_new(host: Host, browser: Browser) -> None:
     assert first != second
 
 
+@pytest.mark.requirement("HX-7")
 @pytest.mark.parametrize("headers", [{}, PAGE], ids=["json", "page"])
 def test_text_of_the_tenant_is_text(headers: dict[str, str], host: Host, browser: Browser) -> None:
     """What a tenant says of its error is never markup: JSON as such, and escaped on a page."""

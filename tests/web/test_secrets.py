@@ -130,6 +130,7 @@ def errors(host: Host, caller: Caller, secrets: dict[str, str]) -> Iterator[str]
             yield host.program().send("POST", "/pkce/token", headers=tampered).text
 
 
+@pytest.mark.requirement("LG-1", "N98", "PK-6", "T19")
 @pytest.mark.parametrize("is_local", [False, True])
 def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list[Any]) -> None:
     """A whole sign-in, with every logger at DEBUG, tells no secret: not in a log line, not in an
@@ -148,6 +149,7 @@ def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list
         assert not [value for value in seen if secret in str(value)], name
 
 
+@pytest.mark.requirement("FP-7", "PK-6")
 @pytest.mark.parametrize("delivery", ["caller", "session"])
 def test_what_a_browser_sees(delivery: str, make_app: MakeApp, seen: list[Any]) -> None:
     """No page and no address on the way has the verifier, the code or a token; the tenant gets
@@ -176,6 +178,7 @@ def test_what_a_browser_sees(delivery: str, make_app: MakeApp, seen: list[Any]) 
     assert "code_verifier" in asked[0].fields
 
 
+@pytest.mark.requirement("AZ-13")
 def test_addresses_that_are_called(secretive: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """What we send to the tenant stands in forms, and no address has a parameter."""
     session = secretive.engine.transport.session
@@ -198,6 +201,7 @@ def test_addresses_that_are_called(secretive: Host, monkeypatch: pytest.MonkeyPa
     ]
 
 
+@pytest.mark.requirement("LG-1", "N98", "T19")
 @pytest.mark.parametrize("fault", ["silent", "unreachable", "token-html", "invalid-sig-rs256"])
 def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
     """Neither do the faults of the tenant, down to the causes of their exceptions."""
@@ -211,6 +215,7 @@ def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
         assert secret not in text
 
 
+@pytest.mark.requirement("LG-1", "N98", "T19")
 def test_hook_that_fails(secretive: Host, make_app: MakeApp, watch: Watch) -> None:
     """Nor what goes wrong in the host's own code, which Flask logs with its traceback."""
     pkce = PKCEBlueprint()
@@ -229,6 +234,7 @@ def test_hook_that_fails(secretive: Host, make_app: MakeApp, watch: Watch) -> No
         assert not [line for line in watch.lines if secret in line]
 
 
+@pytest.mark.requirement("LG-1", "N98", "T19")
 def test_reprs(secretive: Host) -> None:
     """What is kept of a sign-in has no secret in its repr."""
     browser = secretive.browser()
@@ -250,6 +256,7 @@ def test_reprs(secretive: Host) -> None:
             assert secret not in repr(value), type(value)
 
 
+@pytest.mark.requirement("N98")
 def test_signals(secretive: Host) -> None:
     """What observers are given has no secret in its repr either."""
     seen: list[Any] = []
@@ -267,6 +274,7 @@ def test_signals(secretive: Host) -> None:
     assert not [name for name, secret in secrets.items() if secret in repr(seen)]
 
 
+@pytest.mark.requirement("ST-3", "BB-3", "T28")
 def test_store_is_sealed(secretive: Host) -> None:
     """What the store keeps can be read by nobody who has only the store."""
     secrets = sign_in(secretive, secretive.browser())

@@ -24,6 +24,7 @@ def signed_in(keeping: Host) -> Browser:
     return browser
 
 
+@pytest.mark.requirement("BB-8")
 def test_user(keeping: Host, signed_in: Browser) -> None:
     """The claims of the verified ID token, without those that are the protocol's."""
     claims = signed_in.send("GET", "/pkce/user").get_json()
@@ -41,6 +42,7 @@ def test_page(keeping: Host, signed_in: Browser) -> None:
     assert '<form method="post" action="/pkce/clear">' in response.text
 
 
+@pytest.mark.requirement("AZ-22", "BB-8")
 def test_nobody(keeping: Host) -> None:
     """Where nobody is signed in it is 401, with a scheme that opens no dialog."""
     browser = keeping.browser()
@@ -60,6 +62,7 @@ def test_for_as_long_as_the_session_lives(keeping: Host, signed_in: Browser) -> 
     check_problem(signed_in.send("GET", "/pkce/user"), "not-signed-in")
 
 
+@pytest.mark.requirement("A0-24")
 def test_no_longer_than_at_the_tenant(make_app: MakeApp) -> None:
     """Where the tenant says when its own session ends, the sign-in ends then at the latest."""
     pkce = PKCEBlueprint()
