@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from flask_pkce.protocol.client_auth import client_fields
 from tests.support import REGISTRATION
 
