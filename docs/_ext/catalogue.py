@@ -23,7 +23,7 @@ import flask_pkce
 from flask_pkce import errors, hooks
 from flask_pkce import settings as settings_module
 from flask_pkce.settings import Settings
-from flask_pkce.testing.tenant import FAULTS, faults
+from flask_pkce.testing.tenant import FAULTS
 
 #: What the annotation of a field means to somebody who writes a configuration.
 _KINDS = {
@@ -168,7 +168,8 @@ class Catalogue(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Read what the description says as if it stood on the page."""
-        for source in (errors, hooks, settings_module, faults):
+        stages = {inspect.getmodule(fault.spoil) or errors for fault in FAULTS.values()}
+        for source in (errors, hooks, settings_module, *stages):
             self.env.note_dependency(inspect.getfile(source))
         text = "\n".join(self._DESCRIPTIONS[self.name]())
         return self.parse_text_to_nodes(text, allow_section_headings=True)
