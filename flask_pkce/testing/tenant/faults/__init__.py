@@ -9,12 +9,14 @@ has one.  Another fault is another function in the module of its stage.
 from . import (  # isort: skip
     claims,
     id_token,
+    rotation,
+    authorization,
     token_endpoint,
-    userinfo,
     metadata,
     keys,
-    authorization,
+    answers,
     transport,
+    other_endpoints,
 )
 from .catalogue import FAULTS, Fault, FaultSet, Scene, Stage
 
@@ -24,12 +26,14 @@ __all__ = [
     "FaultSet",
     "Scene",
     "Stage",
+    "answers",
     "authorization",
     "claims",
     "id_token",
     "keys",
     "metadata",
+    "other_endpoints",
+    "rotation",
     "token_endpoint",
     "transport",
-    "userinfo",
 ]

@@ -22,9 +22,9 @@ def edited(response: Response, edit: Callable[[dict[str, Any]], dict[str, Any]])
     return response
 
 
-def refusal(status: int, error: str, description: str) -> Response:
+def refusal(status: int, error: str, description: str, **further: object) -> Response:
     """An error of the token endpoint."""
-    body = json.dumps({"error": error, "error_description": description})
+    body = json.dumps({"error": error, "error_description": description, **further})
     return Response(body, status, mimetype="application/json")
 
 

@@ -1,29 +1,31 @@
-"""What becomes of a connection, in process only."""
+"""What becomes of a connection."""
 
 from __future__ import annotations
 
 from typing import NoReturn
 
-from requests import ConnectionError as RequestsConnectionError
-from requests import PreparedRequest, ReadTimeout
-from urllib3 import HTTPConnectionPool
-from urllib3.connection import HTTPConnection
-from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutError
-
 from .catalogue import Scene, fault
 
 
 @fault("unreachable", "connect")
-def _unreachable(request: PreparedRequest, scene: Scene) -> NoReturn:
-    """Nobody listens: the request surely did not arrive."""
-    pool = HTTPConnectionPool("tenant.example")
-    reason = NewConnectionError(HTTPConnection("tenant.example"), "connection refused")
-    raise RequestsConnectionError(MaxRetryError(pool, str(request.url), reason), request=request)
+def _unreachable(nothing: None, scene: Scene) -> NoReturn:
+    """Nobody listens: the request surely did not arrive (in process; stop one that serves)."""
+    raise ConnectionRefusedError
+
+
+@fault("dropped-before-request", "connect")
+def _dropped_before_request(nothing: None, scene: Scene) -> NoReturn:
+    """The connection drops before the tenant looked at the request, which nobody can know."""
+    raise ConnectionAbortedError
+
+
+@fault("dropped-after-request", "read")
+def _dropped_after_request(nothing: None, scene: Scene) -> NoReturn:
+    """The tenant acted on the request, and dropped the connection instead of an answer."""
+    raise ConnectionResetError
 
 
 @fault("silent", "read")
-def _silent(request: PreparedRequest, scene: Scene) -> NoReturn:
+def _silent(nothing: None, scene: Scene) -> NoReturn:
     """The tenant acted on the request, and its answer never came."""
-    pool = HTTPConnectionPool("tenant.example")
-    reason = ReadTimeoutError(pool, str(request.url), "Read timed out.")
-    raise ReadTimeout(reason, request=request)
+    raise TimeoutError
