@@ -88,6 +88,7 @@ class Refresh:
             algorithms=tenant.algorithms,
             leeway=self._settings.leeway,
             subject=grant.subject,
+            original_nonce=grant.claims.get("nonce"),
         )
         try:
             response = self._exchange.obtain(

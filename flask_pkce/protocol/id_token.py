@@ -128,6 +128,8 @@ class Expectation:
     leeway: int
     #: The nonce that was sent; None at a refresh.
     nonce: str | None = field(default=None, repr=False)
+    #: The nonce of the sign-in, at a refresh: an ID token needs none then, but has no other.
+    original_nonce: str | None = field(default=None, repr=False)
     #: The code that was exchanged; None at a refresh.
     code: str | None = field(default=None, repr=False)
     #: The state of the authorization request; None at a refresh.
@@ -244,6 +246,9 @@ def validate_claims(claims: Mapping[str, Any], expected: Expectation, *, now: fl
             nonce.encode(), expected.nonce.encode()
         ):
             raise _wrong("nonce")
+    original = expected.original_nonce
+    if original is not None and claims.get("nonce", original) != original:
+        raise _wrong("nonce")
     if expected.organization is not None:
         _check_organization(claims, expected.organization)
 

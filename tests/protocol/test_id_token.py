@@ -291,6 +291,15 @@ def test_no_nonce_at_a_refresh() -> None:
     assert verify(sign(id_claims(nonce="of the sign-in")), nonce=None)
 
 
+def test_nonce_at_a_refresh() -> None:
+    """A refreshed ID token has the nonce of the sign-in, or none (ID-21)."""
+    known: dict[str, Any] = {"nonce": None, "original_nonce": "of the sign-in"}
+    assert verify(sign(id_claims(nonce=None)), **known)
+    assert verify(sign(id_claims(nonce="of the sign-in")), **known)
+    for nonce in ("of another", "", 5):
+        refused_claims("nonce", id_claims(nonce=nonce), **known)
+
+
 @pytest.mark.parametrize("sub", ["a", "x" * 255, "auth0|5f7c8ec7c33c6c004bbafe82"])
 def test_subject(sub: str) -> None:
     """A subject has 1 to 255 ASCII characters."""
