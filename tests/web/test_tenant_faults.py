@@ -98,12 +98,6 @@ def test_keys_are_had_first(fault: str, code: str, host: Host, browser: Browser)
     assert browser.token().status_code == 200
 
 
-def test_malformed_key(host: Host, browser: Browser) -> None:
-    """A malformed key among good ones is left out."""
-    host.tenant.faults.add("jwks-garbage-key")
-    Prepared(host, browser, own_state=False).put("done")
-
-
 def test_rotated_keys(host: Host, browser: Browser) -> None:
     """A new key of the tenant is fetched when it is met."""
     Prepared(host, browser, own_state=False).put("done")
@@ -220,13 +214,6 @@ def test_nonsense(nonsense: Response, known: Any, host: Host, browser: Browser) 
     assert host.token_requests == 1
 
 
-def test_redirect_is_not_followed(known: Any, host: Host, browser: Browser) -> None:
-    """A redirect would repeat code and secret elsewhere: nobody hears of them there."""
-    host.tenant.faults.add("token-redirect-307")
-    check_problem(browser.token(), "tenant-nonsense")
-    assert host.tenant.count("POST", "/elsewhere") == 0
-
-
 class CutOff(HTTPAdapter):
     """Lets the answer of the token endpoint begin, and never end."""
 
@@ -300,29 +287,6 @@ def test_logged_for_the_operator(
     assert "PKCE_CLIENT_SECRET" in members["hint"]
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.message.startswith("client-refused")
-
-
-def test_delivery_session(make_app: MakeApp) -> None:
-    """With delivery ``session`` the callback's page tells the same."""
-    host = make_app(
-        PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE="openid profile email offline_access"
-    )
-    for fault, code in (
-        ("token-html", "tenant-nonsense"),
-        ("silent", "tenant-silent"),
-        ("invalid-aud", "id-token-invalid"),
-        ("token-invalid-grant", "grant-refused"),
-    ):
-        browser = host.browser()
-        url = browser.submit("/pkce/code").headers["Location"]
-        kept = browser.deliver(host.tenant.sign_in(url))
-        host.engine.tenants.keys()
-        host.tenant.faults = {fault}
-        check_page(browser.follow(kept), code)
-        host.tenant.faults.clear()
-        failed = browser.follow(kept)
-        assert "Signed in" not in failed.text
-        assert failed.status_code == 400
 
 
 def test_confidential_client(make_app: MakeApp) -> None:
