@@ -228,6 +228,7 @@ class Redemption:
             leeway=self._settings.leeway,
             nonce=flow.nonce,
             code=flow.code,
+            state=flow.state,
             authenticated_since=max(since, default=None),
             organization=request.organization if request is not None else None,
         )

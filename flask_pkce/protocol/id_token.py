@@ -130,6 +130,8 @@ class Expectation:
     nonce: str | None = field(default=None, repr=False)
     #: The code that was exchanged; None at a refresh.
     code: str | None = field(default=None, repr=False)
+    #: The state of the authorization request; None at a refresh.
+    state: str | None = field(default=None, repr=False)
     #: Unix seconds since when the user must have authenticated, if that was asked for.
     authenticated_since: float | None = None
     #: The organization that was asked for: an id (``org_…``) or a name.
@@ -159,7 +161,8 @@ def verify_id_token(
     alg = _algorithm(header, expected.algorithms)
     _check_signature(token, choose_key(keys, header.get("kid"), alg), alg)
     validate_claims(payload, expected, now=now)
-    for claim, hashed in (("at_hash", access_token), ("c_hash", expected.code)):
+    hashes = {"at_hash": access_token, "c_hash": expected.code, "s_hash": expected.state}
+    for claim, hashed in hashes.items():
         if claim in payload and hashed is not None:
             _check_hash(payload, claim, hashed, alg)
     return payload
@@ -212,7 +215,7 @@ def _check_signature(token: str, key: VerificationKey, alg: str) -> None:
 
 
 def _check_hash(claims: Mapping[str, Any], claim: str, hashed: str, alg: str) -> None:
-    """Check that an ID token was issued with this access token, or for this code.
+    """Check that an ID token was issued with this access token, or for this code or state.
 
     OpenID Connect Core 3.1.3.8 and 3.3.2.11
     """

@@ -48,6 +48,7 @@ EXPECTED = Expectation(
     leeway=60,
     nonce="the-nonce",
     code=CODE,
+    state="the-state",
 )
 
 
@@ -378,6 +379,17 @@ def test_c_hash(value: Any) -> None:
     refused(sign(id_claims(c_hash=value)), "c_hash")
     # Without a code, at a refresh, it says nothing.
     assert verify(sign(id_claims(c_hash=value)), code=None)
+
+
+@pytest.mark.requirement("ID-16")
+@pytest.mark.parametrize("value", ["A" * 22, half_hash("another-state"), half_hash(CODE), 5])
+def test_s_hash(value: Any) -> None:
+    """An ``s_hash``, where there is one, is that of the state that was sent (ID-16)."""
+    claims = id_claims(s_hash=half_hash("the-state"))
+    assert verify(sign(claims)) == claims
+    refused(sign(id_claims(s_hash=value)), "s_hash")
+    # At a refresh it says nothing.
+    assert verify(sign(id_claims(s_hash=value)), state=None)
 
 
 @pytest.mark.requirement("A0-27")

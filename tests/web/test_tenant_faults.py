@@ -311,29 +311,6 @@ def test_logged_for_the_operator(
     assert record.message.startswith("client-refused")
 
 
-def test_delivery_session(make_app: MakeApp) -> None:
-    """With delivery ``session`` the callback's page tells the same."""
-    host = make_app(
-        PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE="openid profile email offline_access"
-    )
-    for fault, code in (
-        ("token-html", "tenant-nonsense"),
-        ("silent", "tenant-silent"),
-        ("invalid-aud", "id-token-invalid"),
-        ("token-invalid-grant", "grant-refused"),
-    ):
-        browser = host.browser()
-        url = browser.submit("/pkce/code").headers["Location"]
-        kept = browser.deliver(host.tenant.sign_in(url))
-        host.engine.tenants.keys()
-        host.tenant.faults = {fault}
-        check_page(browser.follow(kept), code)
-        host.tenant.faults.clear()
-        failed = browser.follow(kept)
-        assert "Signed in" not in failed.text
-        assert failed.status_code == 400
-
-
 def test_confidential_client(make_app: MakeApp) -> None:
     """With a client secret the code is exchanged by a confidential client."""
     host = make_app(PKCE_CLIENT_SECRET=CLIENT_SECRET)
