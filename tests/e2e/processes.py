@@ -227,7 +227,7 @@ class Server:
                     session.trust_env = False
                     session.get(self.url, timeout=PATIENCE, allow_redirects=False)
                 return
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 time.sleep(0.05)
         self.close()
         raise RuntimeError(f"the application did not start:\n{self.log()}")
