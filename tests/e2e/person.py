@@ -144,11 +144,6 @@ class Person:
             and urlsplit(response.url).path.endswith("/pkce/response/code")
         ]
 
-    def delivered_codes(self) -> list[str]:
-        """The authorization codes that its browser carried in forms."""
-        forms = [r.request.post_data or "" for r in self.callbacks("POST")]
-        return [code for form in forms for code in parse_qs(form).get("code", [])]
-
 
 def state_of(authorization_url: str) -> str:
     """The state of an authorization request."""

@@ -179,6 +179,10 @@ class Provider:
         """How often that happened since the mark: ``token``, ``token_refused``, ``revoked`` ..."""
         return [entry["event"] for entry in self.history()[since:]].count(event)
 
+    def codes(self, since: int) -> list[str]:
+        """The authorization codes that it gave since the mark."""
+        return [entry["code"] for entry in self.history()[since:] if "code" in entry]
+
     def close(self) -> None:
         """End it."""
         stop(self._process)

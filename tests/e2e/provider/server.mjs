@@ -114,7 +114,7 @@ provider.use(async (ctx, next) => {
 });
 provider.on('authorization.success', (ctx, answer) => {
   if (!iss) delete answer.iss;
-  tell({ event: 'authorized', mode: ctx.oidc.params.response_mode, client_id: ctx.oidc.params.client_id });
+  tell({ event: 'authorized', code: answer.code });
 });
 provider.on('authorization.error', (ctx, error) => tell({ event: 'refused', error: error.message }));
 provider.on('grant.success', (ctx) => tell({ event: 'token', grant_type: ctx.oidc.params.grant_type }));
