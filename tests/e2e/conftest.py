@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from .browsers import CHROMIUM, PACKAGES, find_browser, start_browser
+from .foreign import ForeignPages
 from .person import Person
 from .processes import PATIENCE, Node, Provider, Server, client_python, find_node
 
@@ -147,6 +148,14 @@ def visit(browser: Browser) -> Iterator[Visit]:
         context.close()
 
 
+@pytest.fixture(scope="session")
+def foreign() -> Iterator[ForeignPages]:
+    """Pages of somebody else."""
+    pages = ForeignPages()
+    yield pages
+    pages.close()
+
+
 # -- applications and clients ------------------------------------------------
 
 
@@ -178,6 +187,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
             # Longer than anybody here idles: a scripted browser does not repeat what it sent on
             # a connection that was being closed, as real ones do.
             *("--keep-alive", "75"),
+            *("--access-logfile", "-", "--access-logformat", "%(m)s %(U)s?%(q)s %(s)s"),
             "--no-control-socket",
         ]
         configuration = {

@@ -130,6 +130,12 @@ class Person:
         return {c.get("name"): c.get("value") for c in cookies}.get(name)
 
     @property
+    def jar(self) -> list[str]:
+        """Every cookie of the application, with all that belongs to it."""
+        host = urlsplit(self.server.url).hostname
+        return sorted(repr(c) for c in self.context.cookies() if c.get("domain") == host)
+
+    @property
     def our_cookie(self) -> str | None:
         """The cookie of the blueprint."""
         return self.cookie(f"pkce-{self.server.port}")

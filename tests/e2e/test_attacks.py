@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 MODES = ("form_post", "query")
 
-
-@pytest.fixture(params=BROWSERS)
-def browser_name(request: pytest.FixtureRequest) -> str:
-    """Each of the browsers."""
-    name: str = request.param
-    return name
+pytestmark = pytest.mark.parametrize("browser_name", BROWSERS)
 
 
 @pytest.fixture(scope="module", params=MODES)
