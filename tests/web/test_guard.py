@@ -339,7 +339,7 @@ def test_forwarded(header: str, local: Host) -> None:
 
 
 def test_old_protocol(local: Host) -> None:
-    """HTTP/1.0 is what nginx speaks where nothing is set: then there is no header to tell it by."""
+    """nginx speaks HTTP/1.0 where nothing is set, and then no header tells that it is there."""
     environ = {"SERVER_PROTOCOL": "HTTP/1.0"}
     response = local.program().send("GET", "/pkce/challenge", environ_overrides=environ)
     assert not is_local(response)
