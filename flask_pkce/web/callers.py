@@ -108,6 +108,10 @@ def _is_on_loopback(request: Request) -> bool:
         return False
     if any(name.lower().startswith("x-forwarded-") for name, _ in request.headers):
         return False
+    # No browser and no published client speaks HTTP/1.0, but nginx does where nothing is set; it
+    # adds no header then, and calls us by the name that it knows us by.
+    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        return False
     # ProxyFix keeps what the socket said.
     original = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
     peer = original.get("REMOTE_ADDR") or ""

@@ -427,6 +427,13 @@ def test_forwarded(header: str, local: Host) -> None:
         assert not is_local(response)
 
 
+def test_old_protocol(local: Host) -> None:
+    """nginx speaks HTTP/1.0 where nothing is set, and then no header tells that it is there."""
+    environ = {"SERVER_PROTOCOL": "HTTP/1.0"}
+    response = local.program().send("GET", "/pkce/challenge", environ_overrides=environ)
+    assert not is_local(response)
+
+
 @pytest.mark.parametrize(
     "peer", ["192.168.1.2", "10.0.0.1", "128.0.0.1", "fe80::1", "::ffff:10.0.0.1", "", "localhost"]
 )
@@ -517,8 +524,9 @@ def test_foreign_page_reaches_no_local_session(local: Host) -> None:
     [
         {"headers": {"X-Forwarded-For": "127.0.0.1"}},
         {"environ_overrides": {"REMOTE_ADDR": "203.0.113.9"}},
+        {"environ_overrides": {"SERVER_PROTOCOL": "HTTP/1.0"}},
     ],
-    ids=["forwarded", "peer"],
+    ids=["forwarded", "peer", "protocol"],
 )
 def test_browser_elsewhere_finishes_no_local_flow(elsewhere: Any, local: Host) -> None:
     """Only a browser on loopback may finish a flow of the local session."""
