@@ -99,7 +99,7 @@ def marked() -> Iterator[tuple[str, str]]:
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for function in ast.walk(tree):
-            if not isinstance(function, ast.FunctionDef):
+            if not isinstance(function, ast.FunctionDef | ast.ClassDef):
                 continue
             test = f"{path.relative_to(ROOT).as_posix()}::{function.name}"
             for decorator in function.decorator_list:

@@ -13,21 +13,13 @@ from flask_pkce.stores.memory import PURGE_STEP, STALE_EXPIRIES
 from flask_pkce.testing.store_suite import Crowd, StoreFactory, StoreSuite
 
 
+@pytest.mark.requirement("ST-4")
 class TestMemoryStore(StoreSuite):
     """What holds for every store holds for this one."""
 
     @pytest.fixture
     def make_store(self) -> StoreFactory:
         return MemoryStore
-
-    def test_one_replaces(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
-        """Of many, in threads and processes, who take the same step one succeeds."""
-        assert isinstance(store, MemoryStore)
-        super().test_one_replaces(store, crowds, keys)
-
-    def test_one_takes(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
-        """Of many who take a value one gets it."""
-        super().test_one_takes(store, crowds, keys)
 
 
 class Clock:

@@ -53,6 +53,7 @@ def store(path: Path, clock: MovableClock) -> Iterator[SQLiteStore]:
     store.close()
 
 
+@pytest.mark.requirement("ST-4")
 class TestSQLiteStore(StoreSuite):
     """What holds for every store holds for this one."""
 
@@ -67,15 +68,6 @@ class TestSQLiteStore(StoreSuite):
     @pytest.fixture
     def advance(self, clock: MovableClock) -> Callable[[float], None]:
         return clock.advance
-
-    def test_one_replaces(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
-        """Of many, in threads and processes, who take the same step one succeeds."""
-        assert isinstance(store, SQLiteStore)
-        super().test_one_replaces(store, crowds, keys)
-
-    def test_one_takes(self, store: Store, crowds: list[Crowd], keys: list[str]) -> None:
-        """Of many who take a value one gets it."""
-        super().test_one_takes(store, crowds, keys)
 
 
 def rows(path: Path) -> int:
