@@ -97,14 +97,16 @@ def read(table: str) -> list[dict[str, str]]:
 def marked() -> Iterator[tuple[str, str]]:
     """The row and the test of every ``requirement`` mark."""
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if ".cache" in path.parts:
+            continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        for function in ast.walk(tree):
-            if not isinstance(function, ast.FunctionDef | ast.ClassDef):
+        for test in ast.walk(tree):
+            if not isinstance(test, ast.FunctionDef | ast.ClassDef):
                 continue
-            test = f"{path.relative_to(ROOT).as_posix()}::{function.name}"
-            for decorator in function.decorator_list:
+            name = f"{path.relative_to(ROOT).as_posix()}::{test.name}"
+            for decorator in test.decorator_list:
                 for row in rows_of(decorator):
-                    yield row, test
+                    yield row, name
 
 
 def rows_of(decorator: ast.expr) -> Iterator[str]:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_pkce.stores import MemoryStore, Store
+from flask_pkce.stores import MemoryStore
 from flask_pkce.stores.memory import PURGE_STEP, STALE_EXPIRIES
-from flask_pkce.testing.store_suite import Crowd, StoreFactory, StoreSuite
+from flask_pkce.testing.store_suite import StoreFactory, StoreSuite
 
 
 @pytest.mark.requirement("ST-4")

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from flask_pkce.errors import StoreError
-from flask_pkce.stores import MemoryStore, SQLiteStore, Store, sqlite
+from flask_pkce.stores import MemoryStore, SQLiteStore, sqlite
 from flask_pkce.stores.sqlite import pool
 from flask_pkce.testing.store_suite import (
     Crowd,
