@@ -9,13 +9,36 @@ import pytest
 
 from .browsers import BROWSERS
 from .person import state_of
+from .processes import Provider
 from .scripted import CALLBACK
 
 if TYPE_CHECKING:
     from .conftest import Serve, Visit
-    from .processes import Provider
 
 pytestmark = pytest.mark.parametrize("browser_name", BROWSERS)
+
+
+def test_clearing_during_an_exchange_ends_it(
+    serve: Serve, visit: Visit, provider: Provider
+) -> None:
+    """Who signs out while the tenant still thinks is signed out; the tokens are taken back."""
+    person = visit(serve(PKCE_TOKEN_DELIVERY="session"))
+    tab, other = person.tab(), person.tab()
+    tab.press_sign_in()
+    other.open("/")
+    mark = provider.mark()
+    with provider.slow(3):
+        tab.page.get_by_label("User name").fill("ada")
+        tab.page.get_by_label("Password").fill(Provider.password)
+        tab.page.get_by_role("button", name="Log in").click(no_wait_after=True)
+        provider.wait_for("token_asked", since=mark)
+        assert other.fetch("/pkce/clear", method="POST").status == 204
+        provider.wait_for("revoked", since=mark)
+    tab.arrive()
+    assert tab.page.locator("h1").inner_text()
+    assert person.callbacks("GET")[-1].status == 400
+    assert tab.who() is None
+    assert provider.count("token", since=mark) == 1
 
 
 def test_clearing_during_an_exchange_of_a_page_ends_it(

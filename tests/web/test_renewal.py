@@ -150,3 +150,26 @@ def test_refused_answer_of_a_flow_that_failed(host: Host, browser: Browser) -> N
     cookie = browser.cookie
     check_page(browser.arrive({"state": state, "code": "c"}), "access-denied")
     assert browser.cookie == cookie
+
+
+def test_clear_with_the_old_cookie(make_app: MakeApp) -> None:
+    """Who signs out while the code is exchanged is signed out, though the new cookie is not in
+    the browser yet; the tokens are taken back.  Later the old cookie is worth nothing."""
+    host = make_app(
+        PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE="openid profile email offline_access"
+    )
+    browser = host.browser()
+    url = browser.code().get_json()["authorization_url"]
+    other = copy(browser)
+    host.while_tokens_are_made(lambda: other.clear())
+    check_page(browser.arrive(host.tenant.sign_in(url)), "signed-out-meanwhile")
+    assert host.revocations == 1
+    assert not host.store.contents()
+    check_problem(browser.send("GET", "/pkce/user"), "not-signed-in")
+
+    url = browser.code().get_json()["authorization_url"]
+    late = copy(browser)
+    browser.arrive(host.tenant.sign_in(url))
+    host.clock.advance(10)
+    assert late.clear().status_code == 204
+    assert browser.send("GET", "/pkce/user").status_code == 200
