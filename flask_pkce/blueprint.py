@@ -207,6 +207,12 @@ class PKCEBlueprint(Blueprint):
             raise ConfigurationError(faults)
         if is_weak:
             _logger.warning("SECRET_KEY is weak: good enough for tests alone")
+        if settings.lacks_client_secret:
+            _logger.warning(
+                "%sCLIENT_SECRET is missing: a server that keeps the tokens is a confidential"
+                " client (RFC 10017 6.1.3.1)",
+                self.config_prefix,
+            )
         return settings, secret_keys
 
     def _open_store(self, settings: Settings, app: Flask) -> Store:

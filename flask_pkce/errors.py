@@ -397,6 +397,14 @@ class RedemptionUnderWay(FlowConflict):
     retry_after = 1
 
 
+class RefreshUnderWay(FlowConflict):
+    """The tokens are being refreshed at this moment."""
+
+    code = "refresh-under-way"
+    hint = "Wait for the answer to the first request, and ask again with the token that it brings."
+    retry_after = 1
+
+
 class GrantError(PKCEError):
     """The code, verifier or refresh token does not fit."""
 

@@ -14,6 +14,9 @@ from .protocol.token import TokenRequest, TokenResponse, Tokens, parse_token_res
 from .tenant_api import TenantAPI
 from .tenants import Tenants
 
+#: Seconds that a worker may need besides the call to the tenant, before it counts as dead.
+_MARGIN = 10
+
 _logger = logging.getLogger("flask_pkce.exchange")
 
 
@@ -36,10 +39,9 @@ class Exchange:
         self._hooks = hooks
         self._clock = clock
 
-    @property
-    def timeout(self) -> float:
-        """Seconds that the call may take."""
-        return self._api.timeout
+    def deadline(self) -> float:
+        """Unix seconds by which an exchange that begins now has ended, or its worker died."""
+        return self._clock() + self._api.timeout + _MARGIN
 
     def prepare(self) -> Tenant:
         """Make sure of the metadata and keys before anything is used up.

@@ -85,7 +85,7 @@ class Flow:
     #: The authorization request as it was sent.
     request: AuthorizationRequest | None = None
     #: The parameters that a hook changed, as the caller had asked for them.
-    requested: Mapping[str, str] = field(default_factory=dict)
+    requested: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Where the browser goes in the end: a path of this application.
     return_to: str | None = None
     #: The ``schema`` of the request that sent it.

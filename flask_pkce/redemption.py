@@ -32,9 +32,6 @@ from .settings import Settings
 from .sign_in import SignIn
 from .signing import Pointer
 
-#: Seconds that a worker may need besides the call to the tenant, before it counts as dead.
-_MARGIN = 10
-
 
 @dataclass(frozen=True)
 class Redeemed:
@@ -163,7 +160,7 @@ class Redemption:
         tenant = self._exchange.prepare()
         if held.value.issuer not in {None, tenant.issuer}:
             raise FlowGone("The sign-in was sent to another tenant, which is not configured now.")
-        until = self._clock() + self._exchange.timeout + _MARGIN
+        until = self._exchange.deadline()
         redeeming = self._sessions.save(held, held.value.redeem(until=until))
         if redeeming is None:
             self._sign_in.reloaded(held).value.check_redeemable()
@@ -231,6 +228,7 @@ class Redemption:
             leeway=self._settings.leeway,
             nonce=flow.nonce,
             code=flow.code,
+            state=flow.state,
             authenticated_since=max(since, default=None),
             organization=request.organization if request is not None else None,
         )
@@ -249,6 +247,7 @@ class Redemption:
             scope=response.scope,
             audience=flow.request.audience if flow.request else self._settings.audience,
             refresh_token=response.refresh_token,
+            nonce=flow.nonce,
         )
         until = self._clock() + self._settings.session_lifetime
         return self._sessions.renew(session, lambda s: s.signed_in(grant, until=until))

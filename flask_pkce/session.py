@@ -34,11 +34,23 @@ class Grant:
     scope: tuple[str, ...]
     audience: str | None = None
     refresh_token: str | None = field(default=None, repr=False)
+    #: The nonce of the sign-in, which refreshed ID tokens may repeat.
+    nonce: str | None = field(default=None, repr=False)
+    #: Until when a refresh that is under way can still end.
+    refreshing_until: float | None = None
 
     @property
     def subject(self) -> str:
         """The user, unique together with the issuer."""
         return str(self.claims["sub"])
+
+    def is_over(self, *, now: float) -> bool:
+        """Whether the tenant said that its own session ends by now, in ``session_expiry``.
+
+        OpenID Connect, IPSIE SL1 profile
+        """
+        end = self.claims.get("session_expiry")
+        return isinstance(end, int | float) and not isinstance(end, bool) and end <= now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +88,7 @@ class Session:
 
     def grant(self, *, now: float) -> Grant | None:
         """The newest sign-in, as long as it is good."""
-        if not self.grants or now >= self.signed_in_until:
+        if not self.grants or now >= self.signed_in_until or self.grants[-1].is_over(now=now):
             return None
         return self.grants[-1]
 
@@ -87,7 +99,7 @@ class Session:
         for grant in self.grants:
             held = grant.refresh_token
             if held is not None and hmac.compare_digest(held.encode(), refresh_token.encode()):
-                return grant
+                return None if grant.is_over(now=now) else grant
         return None
 
     def with_flow(self, entry: FlowEntry, *, now: float) -> Session:

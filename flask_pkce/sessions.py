@@ -79,6 +79,11 @@ class Sessions:
             return None
         return now_held
 
+    def was_renewed(self, held: Held[Session]) -> bool:
+        """Whether another pointer opens the session since it was read."""
+        now_held = self.reload(held)
+        return now_held is not None and now_held.value.secret_hash != held.value.secret_hash
+
     def update(
         self, held: Held[Session], change: Callable[[Session], Session]
     ) -> Held[Session] | None:

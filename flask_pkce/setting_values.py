@@ -30,6 +30,7 @@ _PROTOCOL_PARAMETERS = frozenset(
         "code_challenge",
         "code_challenge_method",
         "code_verifier",
+        "dpop_jkt",
         "invitation",
         "nonce",
         "organization",

@@ -58,6 +58,8 @@ class Settings:
     #: The ``client_id`` of the application at the tenant.
     client_id: str = field(metadata=_from("CLIENT_ID", read_client_id))
     #: The client secret of a confidential application; none for a public one.
+    #: A server on the internet that keeps the tokens (``PKCE_TOKEN_DELIVERY`` ``session``) should
+    #: have one: without it the start logs a warning.
     client_secret: str | None = field(
         default=None, repr=False, metadata=_from("CLIENT_SECRET", read_text)
     )
@@ -163,6 +165,18 @@ class Settings:
     def delivers_to_session(self) -> bool:
         """Whether codes, verifiers and tokens stay on the server."""
         return self.token_delivery is TokenDelivery.SESSION
+
+    @property
+    def lacks_client_secret(self) -> bool:
+        """Whether tokens stay on a server on the internet that is no confidential client.
+
+        :rfc:`10017#section-6.1.3.1`
+        """
+        return (
+            self.delivers_to_session
+            and self.client_secret is None
+            and not _is_loopback(self.public_url)
+        )
 
     @property
     def scopes_allowed(self) -> frozenset[str]:

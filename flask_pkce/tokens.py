@@ -6,7 +6,13 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .errors import GrantRefused, IDTokenInvalid, RefreshTokenUnknown, SignedOutMeanwhile
+from .errors import (
+    GrantRefused,
+    IDTokenInvalid,
+    RefreshTokenUnknown,
+    RefreshUnderWay,
+    SignedOutMeanwhile,
+)
 from .exchange import Exchange
 from .hooks import HookRunner, token_refreshed
 from .protocol.id_token import Expectation
@@ -73,6 +79,8 @@ class Refresh:
         """Ask for new tokens; the new refresh token is saved before anybody gets them.
 
         :param audience: another API than that of the sign-in.
+        :raises RefreshUnderWay: if another request is at it: with rotation, a refresh token that
+            comes twice ends every token of the sign-in (:rfc:`9700#section-4.14.2`).
         :raises GrantRefused: if the tenant took the refresh token back; the sign-in is over.
         :raises SignedOutMeanwhile: if the session was cleared; the new tokens are revoked.
 
@@ -87,23 +95,42 @@ class Refresh:
             client_id=tenant.client_id,
             algorithms=tenant.algorithms,
             leeway=self._settings.leeway,
+            nonce=grant.nonce,
             subject=grant.subject,
         )
+        held, begun = self._begin(held, grant)
+        idle = dataclasses.replace(grant, refreshing_until=None)
         try:
             response = self._exchange.obtain(
                 tenant, request, expected, scope=grant.scope, claims=grant.claims
             )
-        except (GrantRefused, IDTokenInvalid):
-            self._sessions.update(held, lambda session: session.with_grant(grant, None))
+        except BaseException as exc:
+            left = None if isinstance(exc, GrantRefused | IDTokenInvalid) else idle
+            self._sessions.update(held, lambda session: session.with_grant(begun, left))
             raise
         renewed = dataclasses.replace(
-            grant,
+            idle,
             claims=response.claims,
             refresh_token=response.refresh_token or grant.refresh_token,
         )
-        saved = self._sessions.update(held, lambda session: session.with_grant(grant, renewed))
+        saved = self._sessions.update(held, lambda session: session.with_grant(begun, renewed))
         if saved is None:
             self._exchange.revoke(tenant, renewed.refresh_token)
             raise SignedOutMeanwhile()
         self._hooks.tell(token_refreshed, response=response)
         return Refreshed(saved, tenant, response)
+
+    def _begin(self, held: Held[Session], grant: Grant) -> tuple[Held[Session], Grant]:
+        """Take a sign-in to refresh it, as nobody else can then until a deadline."""
+        begun = dataclasses.replace(grant, refreshing_until=self._exchange.deadline())
+
+        def take(session: Session) -> Session:
+            is_taken = (grant.refreshing_until or 0) > self._clock()
+            if is_taken or grant not in session.grants:
+                raise RefreshUnderWay()
+            return session.with_grant(grant, begun)
+
+        saved = self._sessions.update(held, take)
+        if saved is None:
+            raise SignedOutMeanwhile()
+        return saved, begun

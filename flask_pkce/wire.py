@@ -202,16 +202,18 @@ def _convert(members: dict[str, Any], kind: type[B]) -> B:
         raise ParameterInvalid(f"{what[:1].lower()}{what[1:]}", field=where) from None
 
 
-def _check_strings(body: Struct) -> None:
+def _check_strings(body: Struct, path: str = "$") -> None:
     """Refuse control characters anywhere: they would end in addresses, headers and logs."""
     for name in body.__struct_fields__:
         value = getattr(body, name)
+        if isinstance(value, Struct):
+            _check_strings(value, f"{path}.{name}")
         texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         if isinstance(value, dict):
             name = "ADDITIONAL_PARAMETERS"
             texts = [text for pair in value.items() for text in pair if isinstance(text, str)]
         if any(has_control_characters(text) for text in texts):
-            raise ParameterInvalid("has a control character", field=f"$.{name}")
+            raise ParameterInvalid("has a control character", field=f"{path}.{name}")
 
 
 # -- out -----------------------------------------------------------------------

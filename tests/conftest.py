@@ -51,9 +51,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="session")
-def signing_keys(tenant_keys: Path) -> SigningKeys:
-    """The keys that the tenants sign with, read once, for reading them is slow as well."""
-    keys = SigningKeys(tenant_keys)
+def signing_keys() -> SigningKeys:
+    """The keys that the tenants sign with, made once, for making them is slow.
+
+    They are not those of the common folder, which other tests rotate.
+    """
+    keys = SigningKeys()
     assert len(keys.published) == 1
     return keys
 

@@ -12,6 +12,7 @@ import pytest
 from flask import Blueprint, Flask, Response, g, request, session
 from flask.json.provider import DefaultJSONProvider
 from flask.sansio.app import App
+from flask_wtf import CSRFProtect  # type: ignore[import-untyped]
 
 from flask_pkce import (
     ConfigurationError,
@@ -115,6 +116,7 @@ def test_nesting(tenant: LocalTenant) -> None:
         assert flask.url_for("shop.pkce.challenge") == "/shop/auth/pkce/challenge"
 
 
+@pytest.mark.requirement("BC-4", "BC-19", "CK-6", "N50", "T4")
 def test_several_blueprints(make_app: MakeApp, tenant: LocalTenant) -> None:
     """Several blueprints in one application have settings, cookies and sessions of their own."""
     users, staff = PKCEBlueprint(), PKCEBlueprint("staff", config_prefix="STAFF_PKCE_")
@@ -200,6 +202,7 @@ class SansIOApp(App):
         """Do without routes."""
 
 
+@pytest.mark.requirement("CK-15", "N02", "N03")
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
@@ -238,6 +241,7 @@ def test_store_that_cannot_be_opened(tenant: LocalTenant, tmp_path: Path) -> Non
         PKCEBlueprint().init_app(app)
 
 
+@pytest.mark.requirement("CK-15")
 @pytest.mark.parametrize("flag", ["debug", "testing"])
 def test_weak_key(flag: str, tenant: LocalTenant, caplog: pytest.LogCaptureFixture) -> None:
     """Under ``debug`` and ``testing`` a weak key only warns."""
@@ -247,6 +251,29 @@ def test_weak_key(flag: str, tenant: LocalTenant, caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.WARNING, "flask_pkce"):
         PKCEBlueprint().init_app(app)
     assert "SECRET_KEY is weak" in caplog.text
+
+
+@pytest.mark.requirement("BB-1")
+@pytest.mark.parametrize(
+    ("settings", "warns"),
+    [
+        ({}, True),
+        ({"PKCE_CLIENT_SECRET": "the secret"}, False),
+        ({"PKCE_PUBLIC_URL": "http://localhost:5000"}, False),
+        ({"PKCE_PUBLIC_URL": None}, False),
+        ({"PKCE_TOKEN_DELIVERY": "caller"}, False),
+    ],
+)
+def test_backend_without_client_secret(
+    settings: dict[str, Any], warns: bool, tenant: LocalTenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server on the internet that keeps the tokens is told that it needs a client secret."""
+    app = Flask("host")
+    backend = {"PKCE_TOKEN_DELIVERY": "session", "PKCE_PUBLIC_URL": "https://app.example"}
+    app.config.update({**config(tenant), **backend, **settings})
+    with caplog.at_level(logging.WARNING, "flask_pkce"):
+        PKCEBlueprint().init_app(app)
+    assert ("PKCE_CLIENT_SECRET is missing" in caplog.text) is warns
 
 
 def test_prefixed_environment(tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,6 +363,7 @@ def test_replaced_json(make_app: MakeApp) -> None:
     assert json.loads(response.data)["seed"]["state"] == "mine"
 
 
+@pytest.mark.requirement("IN-2")
 @pytest.mark.parametrize("reads", ["form", "data", "json", "values"])
 def test_host_that_reads_the_body_first(reads: str, make_app: MakeApp) -> None:
     """A host whose ``before_request`` reads the body leaves us what there was in it."""
@@ -373,6 +401,28 @@ def test_limits_of_the_host(make_app: MakeApp) -> None:
     check_problem(response, "body-too-large")
 
 
+@pytest.mark.requirement("FP-8")
+def test_csrf_protection_of_the_host(make_app: MakeApp) -> None:
+    """Where Flask-WTF protects the application, the exempted blueprint works as ever, and the
+    host's own forms stay protected."""
+    app = Flask("host")
+    csrf = CSRFProtect(app)
+    pkce = PKCEBlueprint()
+    csrf.exempt(pkce)
+
+    @app.post("/own")
+    def own() -> str:
+        return "done"
+
+    host = make_app(app=app, blueprint=pkce, url_prefix="/auth")
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
+    assert browser.token().status_code == 200
+    assert browser.clear().status_code == 204
+    assert browser.client.post("/own").status_code == 400
+
+
 def test_before_request_of_the_blueprint(make_app: MakeApp) -> None:
     """The blueprint's own ``before_request`` works as on any blueprint."""
     pkce = PKCEBlueprint()
@@ -396,6 +446,7 @@ def test_template_of_the_host(make_app: MakeApp, tmp_path: Path) -> None:
     assert browser.arrive(host.tenant.sign_in(url)).text == "Welcome to the shop"
 
 
+@pytest.mark.requirement("CK-13", "N95", "T33")
 def test_session_of_the_host_written_at_the_callback(make_app: MakeApp) -> None:
     """A host that writes its session at every request does not lose the user's real one: the
     callback's POST, which came without it, sets no cookie."""

@@ -186,6 +186,29 @@ def test_after_token(make_app: MakeApp) -> None:
     assert set(browser.cookies) == {"session", "pkce-80"}
 
 
+@pytest.mark.requirement("A0-21")
+@pytest.mark.parametrize("known", ["org_1", "org_2"])
+def test_organization_that_nobody_asked_for(known: str, make_app: MakeApp) -> None:
+    """Where none was asked for, a hook sees by which one the user came in, and decides."""
+    pkce = PKCEBlueprint()
+
+    @pkce.after_token
+    def check(response: TokenResponse) -> None:
+        if response.claims["org_id"] != known:
+            raise AccessDenied("This organization is not one of ours.")
+
+    host = make_app(blueprint=pkce, PKCE_SCOPE="openid offline_access")
+    browser = host.browser()
+    _, url = browser.begin()
+    browser.arrive(host.tenant.sign_in(f"{url}&organization=org_1"))
+    response = browser.token()
+    if known == "org_1":
+        assert response.status_code == 200
+    else:
+        check_problem(response, "access-denied")
+        assert host.revocations == 1
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_after_token_refuses(is_async: bool, make_app: MakeApp) -> None:
     """A hook that refuses a user: nothing is stored, and the refresh token is revoked."""

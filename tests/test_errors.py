@@ -55,6 +55,7 @@ def test_what_every_error_carries(cls: type[PKCEError]) -> None:
         assert 1 <= cls.retry_after <= 300
 
 
+@pytest.mark.requirement("WC-10")
 @pytest.mark.parametrize(
     ("status", "names"),
     [
@@ -62,7 +63,16 @@ def test_what_every_error_carries(cls: type[PKCEError]) -> None:
         (503, {"StoreError", "RecordUnreadable"}),
         (504, {"TenantSilent"}),
         (429, {"TooManyFlows", "TooManyAnswers", "TenantLimit"}),
-        (409, {"AuthorizationPending", "FlowConflict", "AnswerConflict", "RedemptionUnderWay"}),
+        (
+            409,
+            {
+                "AuthorizationPending",
+                "FlowConflict",
+                "AnswerConflict",
+                "RedemptionUnderWay",
+                "RefreshUnderWay",
+            },
+        ),
     ],
 )
 def test_statuses(status: int, names: set[str]) -> None:

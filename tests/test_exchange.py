@@ -12,7 +12,7 @@ from flask_pkce.exchange import Exchange
 from flask_pkce.hooks import HookRunner, Hooks
 from flask_pkce.protocol.token import TokenRequest, TokenResponse
 from flask_pkce.tenant_api import TenantAPI
-from tests.support import Bench, make_tenant
+from tests.support import NOW, Bench, make_tenant
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ def exchange(bench: Bench) -> Exchange:
     )
 
 
+@pytest.mark.requirement("BC-7")
 def test_order(tenant_keys: Path) -> None:
     """The hook before, the call, the verification, the hook after; then it is stored."""
     hooks = Hooks()
@@ -54,7 +55,7 @@ def test_prepare(bench: Bench, exchange: Exchange) -> None:
     tenant = exchange.prepare()
     assert bench.tenant.count("GET", "/.well-known/jwks.json") == 1
     assert exchange.tenant() == tenant
-    assert exchange.timeout == bench.engine.settings.timeout
+    assert exchange.deadline() == NOW + bench.engine.settings.timeout + 10
 
 
 def test_tenant_that_is_not_known(bench: Bench, exchange: Exchange) -> None:
@@ -70,6 +71,7 @@ def test_revoke_nothing(exchange: Exchange) -> None:
     assert exchange.revoke(make_tenant(), None) is True
 
 
+@pytest.mark.requirement("N89", "RV-2")
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [

@@ -37,7 +37,11 @@ RESPONSE = AuthorizationResponse(code="the-code", state="the-state", issuer=ISSU
 
 def send(flow: Flow, request: AuthorizationRequest = REQUEST) -> Flow:
     return flow.send(
-        request, issuer=ISSUER, requested={"prompt": "login"}, return_to="/account", schema=None
+        request,
+        issuer=ISSUER,
+        requested={"prompt": "login", "session_transfer_token": "the-transfer"},
+        return_to="/account",
+        schema=None,
     )
 
 
@@ -62,7 +66,7 @@ def test_send() -> None:
     """Sending keeps the request, where it went, and how the browser returns."""
     assert SENT.status is Status.SENT
     assert (SENT.request, SENT.issuer, SENT.return_to) == (REQUEST, ISSUER, "/account")
-    assert SENT.requested == {"prompt": "login"}
+    assert SENT.requested["prompt"] == "login"
     assert SENT.code_verifier == STARTED.code_verifier
 
 
@@ -122,6 +126,7 @@ def test_put_back() -> None:
     assert REDEEMING.put_back() == BOUND
 
 
+@pytest.mark.requirement("PK-7")
 @pytest.mark.parametrize("flow", [DONE, FAILED], ids=lambda flow: flow.status)
 def test_tombstone(flow: Flow) -> None:
     """What is left of a flow has no secrets, and still knows its code."""
@@ -204,9 +209,10 @@ def test_steps_return_new_values(step: str) -> None:
         flow.status = Status.DONE  # type: ignore[misc]
 
 
+@pytest.mark.requirement("correlation_id")
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=lambda flow: flow.status)
 def test_flow_hides_its_secrets(flow: Flow) -> None:
-    """A flow in a log tells no state, nonce, challenge, verifier or code."""
+    """A flow in a log tells no state, nonce, challenge, verifier, code or what was asked for."""
     shown = repr(flow)
-    secrets = ["the-state", "the-nonce", "the-code", STARTED.code_challenge]
+    secrets = ["the-state", "the-nonce", "the-code", "the-transfer", STARTED.code_challenge]
     assert not any(secret in shown for secret in [*secrets, str(STARTED.code_verifier)])

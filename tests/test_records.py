@@ -66,6 +66,7 @@ def test_replace(desk: Desk) -> None:
     assert desk.records.get("key", Note) == second
 
 
+@pytest.mark.requirement("ST-4")
 def test_replace_at_once(desk: Desk) -> None:
     """Of many who replace the same value one succeeds."""
     held = desk.add()
@@ -128,6 +129,7 @@ def test_wait_for_the_end(desk: Desk) -> None:
     assert desk.records.wait(held, seconds=10) is None
 
 
+@pytest.mark.requirement("ST-6")
 @pytest.mark.parametrize(
     "value",
     [
@@ -149,6 +151,7 @@ def test_value_of_another_release(desk: Desk, value: bytes) -> None:
         desk.records.take("key", Note)
 
 
+@pytest.mark.requirement("ST-6")
 def test_member_of_a_later_release(desk: Desk) -> None:
     """A member that a later release added is ignored."""
     value = b'1{"text": "x", "colour": "red"}'

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
@@ -123,6 +123,7 @@ def test_code_with_the_verifier_of_another(bench: Bench) -> None:
     assert find(bench, session, code_verifier=VERIFIER, code=str(flow.value.code)) == flow
 
 
+@pytest.mark.requirement("N99")
 def test_verifier_with_the_code_of_another(bench: Bench) -> None:
     """Our verifier beside a foreign code is no grant (N99)."""
     session, flow = bench.bound()
@@ -132,6 +133,7 @@ def test_verifier_with_the_code_of_another(bench: Bench) -> None:
     assert bench.now(flow) == flow.value
 
 
+@pytest.mark.requirement("N99", "T13", "WC-8")
 @pytest.mark.parametrize("member", ["code", "code_verifier"])
 def test_what_no_flow_has(bench: Bench, member: str) -> None:
     """A code or verifier of no flow is no grant, and nothing is sent (N99)."""
@@ -163,6 +165,7 @@ def test_what_no_flow_has_after_a_failure(bench: Bench) -> None:
         find(bench, later.session, code="x")
 
 
+@pytest.mark.requirement("AZ-3")
 @pytest.mark.parametrize("redirect_uri", [f"{CALLBACK}/", ELSEWHERE, "https://evil.example/"])
 def test_redirect_uri_of_another_flow(bench: Bench, redirect_uri: str) -> None:
     """The redirect URI is the flow's, to the byte."""
@@ -208,6 +211,7 @@ def test_code_of_a_flow_that_was_not_sent(bench: Bench) -> None:
 # -- redeem ------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("ID-14")
 def test_redeem(bench: Bench, hooks: Hooks) -> None:
     """A code is exchanged, the ID token verified, the session signed in under a new pointer."""
     requests: list[TokenRequest] = []
@@ -242,6 +246,20 @@ def test_redeem(bench: Bench, hooks: Hooks) -> None:
     assert redeemed.session.value.signed_in_until == NOW + 86400
 
 
+@pytest.mark.requirement("AZ-3")
+def test_redirect_uri_to_the_byte(tenant_keys: Path, hooks: Hooks) -> None:
+    """Both endpoints get the redirect URI in the spelling of the settings (RFC 6749 4.1.3)."""
+    odd = "http://127.0.0.1:5173/d%6fne?to=%2Fa+b&empty="
+    bench = Bench(tenant_keys, hooks=hooks, REDIRECT_URIS=odd)
+    bench.tenant.register(redirect_uris=[odd])
+    requests: list[TokenRequest] = []
+    hooks.before_token.append(requests.append)
+    sent = bench.send(redirect_uri=odd)
+    assert parse_qs(urlsplit(sent.authorization_url).query)["redirect_uri"] == [odd]
+    assert bench.redeem(sent.session, bench.bind(sent)).redirect_uri == odd
+    assert [request.redirect_uri for request in requests] == [odd]
+
+
 def test_redeemed_hides_its_secrets(bench: Bench) -> None:
     """What comes of an exchange shows neither code, verifier, tokens nor pointer."""
     redeemed = bench.sign_in()
@@ -260,6 +278,7 @@ def test_redeem_in_the_local_session(bench: Bench) -> None:
     assert bench.sessions.load_local() == redeemed.session
 
 
+@pytest.mark.requirement("AZ-12", "BB-1")
 def test_redeem_for_a_confidential_client(tenant_keys: Path) -> None:
     """A confidential client gives its secret."""
     bench = Bench(tenant_keys, CLIENT_SECRET="top-secret")
@@ -293,6 +312,7 @@ def test_redeem_what_was_not_sent(bench: Bench) -> None:
 # -- the verifier ------------------------------------------------------------------
 
 
+@pytest.mark.requirement("N60", "PK-10")
 def test_verifier_that_does_not_fit(bench: Bench) -> None:
     """A wrong verifier is caught before the tenant is asked, and uses nothing up (N60)."""
     session, flow = bench.bound()
@@ -306,6 +326,7 @@ def test_verifier_that_does_not_fit(bench: Bench) -> None:
     assert bench.redeem(session, flow, code_verifier=verifier).code_verifier == verifier
 
 
+@pytest.mark.requirement("PK-10")
 def test_verifier_that_only_the_caller_knows(bench: Bench) -> None:
     """With the caller's own challenge, the caller brings the verifier."""
     session, flow = bench.bound(code_challenge=CHALLENGE, code_challenge_method="S256")
@@ -321,6 +342,7 @@ def test_verifier_that_only_the_caller_knows(bench: Bench) -> None:
 # -- once --------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("N36", "AZ-9", "T7")
 def test_redeem_twice(bench: Bench) -> None:
     """Tokens are never answered a second time (N36)."""
     session, flow = bench.bound()
@@ -334,6 +356,7 @@ def test_redeem_twice(bench: Bench) -> None:
     assert bench.token_requests == 1
 
 
+@pytest.mark.requirement("ST-4", "N37", "AZ-9", "T7")
 def test_redeem_at_once(bench: Bench) -> None:
     """However many redeem a code at once, one does; the tenant is asked once (N37)."""
     session, flow = bench.bound()
@@ -359,6 +382,7 @@ def test_redeem_what_is_not_bound(bench: Bench, status: Status) -> None:
         bench.redeem(sent.session, flow)
 
 
+@pytest.mark.requirement("AZ-9")
 @pytest.mark.parametrize(
     ("meanwhile", "ends"),
     [
@@ -436,6 +460,7 @@ def test_put_back_after_the_session_was_cleared(bench: Bench, hooks: Hooks) -> N
     assert not bench.store._entries
 
 
+@pytest.mark.requirement("N61", "PK-9")
 @pytest.mark.parametrize(
     ("fault", "error", "code"),
     [
@@ -462,6 +487,28 @@ def test_failed(bench: Bench, fault: str, error: type[PKCEError], code: str) -> 
     assert bench.token_requests == before <= 1
 
 
+@pytest.mark.requirement(
+    "A0-4",
+    "A0-16",
+    "BC-6",
+    "BC-7",
+    "ID-1",
+    "ID-5",
+    "ID-11",
+    "N50b",
+    "N67",
+    "N68",
+    "N69",
+    "N70",
+    "N70a",
+    "N70b",
+    "N70f",
+    "N70g",
+    "N71",
+    "T3",
+    "T6",
+    "WC-4",
+)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -535,6 +582,7 @@ def test_malformed_key_among_the_tenants(bench: Bench) -> None:
     assert bench.sign_in().response.claims
 
 
+@pytest.mark.requirement("A0-5", "BC-5", "T4")
 def test_tenant_that_changed(bench: Bench) -> None:
     """The code of another tenant does not go to this one."""
     session, flow = bench.bound()
@@ -545,6 +593,7 @@ def test_tenant_that_changed(bench: Bench) -> None:
     assert bench.token_requests == 0
 
 
+@pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize("name", ["redeem", "refresh"])
 def test_algorithm_that_the_tenant_does_not_announce(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
@@ -567,6 +616,7 @@ def test_algorithm_that_the_tenant_does_not_announce(
 # -- what was asked for must hold --------------------------------------------------
 
 
+@pytest.mark.requirement("prompt", "login_hint", "ID-13", "N70d", "N70e", "T31")
 @pytest.mark.parametrize(
     "asked",
     [
@@ -595,6 +645,7 @@ def test_fresh_authentication(bench: Bench, asked: dict[str, Any], tampered: boo
         assert bench.redeem(sent.session, flow).response.claims["auth_time"] == bench.clock.now
 
 
+@pytest.mark.requirement("organization", "A0-20", "N70i", "N70k", "T26", "T31")
 @pytest.mark.parametrize(
     ("asked", "got"), [("org_1", "org_1"), ("org_1", "org_2"), ("Acme", "acme")]
 )
@@ -610,6 +661,7 @@ def test_organization(bench: Bench, asked: str, got: str) -> None:
             bench.redeem(sent.session, flow)
 
 
+@pytest.mark.requirement("BC-2", "BC-6", "PK-9", "AV-2", "T3")
 def test_code_of_another_sign_in(bench: Bench) -> None:
     """A code that was injected into another flow does not fit its verifier (N61, T3)."""
     stolen = bench.answer(bench.send()).code

@@ -23,6 +23,7 @@ def test_there_and_back(sealing: Sealing, value: bytes) -> None:
     assert Sealing([KEY]).unseal(sealed, key="place") == value
 
 
+@pytest.mark.requirement("ST-3", "T28")
 def test_nothing_shows(sealing: Sealing) -> None:
     """The store sees nothing of a value, and never the same bytes twice."""
     sealed = sealing.seal(b"a secret value", key="place")
@@ -32,6 +33,7 @@ def test_nothing_shows(sealing: Sealing) -> None:
     assert KEY not in sealed
 
 
+@pytest.mark.requirement("ST-3")
 def test_bound_to_its_place(sealing: Sealing) -> None:
     """A value that is moved to another key of the store is refused."""
     sealed = sealing.seal(b"value", key="pkce:f:one")
@@ -56,6 +58,7 @@ def test_cut_off(sealing: Sealing, length: int) -> None:
         sealing.unseal(sealed[:length], key="place")
 
 
+@pytest.mark.requirement("ST-6")
 @pytest.mark.parametrize(
     "sealed",
     [

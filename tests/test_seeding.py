@@ -115,6 +115,24 @@ def test_userinfo_endpoint_for_an_audience() -> None:
     assert build(seed(audience=f"{ISSUER}userinfo"), AUDIENCE="api").audience == "api"
 
 
+@pytest.mark.requirement(
+    "client_id",
+    "ext-*",
+    "BC-21",
+    "ID-23",
+    "NA-3",
+    "N03b",
+    "N06h",
+    "N07",
+    "N07b",
+    "AZ-2",
+    "V1-1",
+    "BB-7",
+    "AV-3",
+    "WC-2",
+    "WC-3",
+    "WC-9",
+)
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
@@ -151,6 +169,7 @@ def test_foreign(asked: SeededPKCE, field: str) -> None:
     assert CLIENT_ID not in str(caught.value)
 
 
+@pytest.mark.requirement("ID-1")
 def test_scope_without_openid() -> None:
     """A scope without ``openid`` signs nobody in."""
     with pytest.raises(ScopeInvalid) as caught:
@@ -158,6 +177,7 @@ def test_scope_without_openid() -> None:
     assert caught.value.error == "invalid_scope"
 
 
+@pytest.mark.requirement("connection", "login_hint", "ID-23", "WC-9")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -177,6 +197,7 @@ def test_additional_parameter(name: str, value: str | int) -> None:
     assert build(seed({name: value})).additional == {name: str(value)}
 
 
+@pytest.mark.requirement("connection", "login_hint", "ID-23", "N06", "WC-9")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -199,6 +220,19 @@ def test_value_of_an_additional_parameter(name: str, value: str | int) -> None:
     assert caught.value.field == f"$.ADDITIONAL_PARAMETERS.{name}"
 
 
+@pytest.mark.requirement("correlation_id")
+@pytest.mark.parametrize(
+    "name", ["correlation_id", "session_transfer_token", "authorization_details"]
+)
+def test_parameter_that_the_host_lets_through(name: str) -> None:
+    """What only some tenants know passes where the host names it, and not by itself."""
+    with pytest.raises(ParameterForeign):
+        check(seed({name: "x"}))
+    built = build(seed({name: "x"}), ADDITIONAL_PARAMETERS=name)
+    assert built.parameters()[name] == "x"
+
+
+@pytest.mark.requirement("ext-*", "N88b", "WC-9")
 def test_number_of_extensions() -> None:
     """At most ten extensions."""
     assert len(build(seed({f"ext-{number}": "x" for number in range(10)})).additional) == 10
@@ -223,6 +257,7 @@ def test_delivery_to_the_session(asked: SeededPKCE, field: str) -> None:
     check(SeededPKCE(), TOKEN_DELIVERY="session")
 
 
+@pytest.mark.requirement("limits", "N88b")
 @pytest.mark.parametrize(
     ("members", "fits"),
     [

@@ -10,8 +10,12 @@ from tests.support import ISSUER, NOW
 
 def grant(name: str, **changes: object) -> Grant:
     """A sign-in of that user, with a refresh token called after them."""
-    values: dict[str, object] = {"refresh_token": f"refresh-{name}", **changes}
-    return Grant(issuer=ISSUER, claims={"sub": name}, scope=("openid",), **values)  # type: ignore[arg-type]
+    values: dict[str, object] = {
+        "claims": {"sub": name},
+        "refresh_token": f"refresh-{name}",
+        **changes,
+    }
+    return Grant(issuer=ISSUER, scope=("openid",), **values)  # type: ignore[arg-type]
 
 
 ALICE, BOB = grant("alice"), grant("bob")
@@ -73,6 +77,28 @@ def test_newest_sign_in() -> None:
     assert current.subject == "bob"
 
 
+@pytest.mark.requirement("A0-24")
+@pytest.mark.parametrize(
+    ("claims", "is_over"),
+    [
+        ({"session_expiry": NOW}, True),
+        ({"session_expiry": NOW - 0.5}, True),
+        ({"session_expiry": NOW + 1}, False),
+        ({"session_expiry": NOW + 0.5}, False),
+        ({"session_expiry": str(NOW)}, False),
+        ({"session_expiry": True}, False),
+        ({"session_expiry": None}, False),
+        ({}, False),
+    ],
+)
+def test_end_that_the_tenant_said(claims: dict[str, object], is_over: bool) -> None:
+    """A sign-in ends when the tenant's own session does, if its ID token says when."""
+    alice = grant("alice", claims={"sub": "alice", **claims})
+    session = EMPTY.signed_in(alice, until=NOW + 60)
+    assert session.grant(now=NOW) == (None if is_over else alice)
+    assert session.grant_of("refresh-alice", now=NOW) == (None if is_over else alice)
+
+
 def test_number_of_sign_ins() -> None:
     """A session keeps a bounded number of sign-ins, the newest."""
     session = EMPTY
@@ -102,6 +128,7 @@ def test_sign_in_of_a_refresh_token(token: str, found: Grant | None) -> None:
     assert session.grant_of(token, now=NOW + 1) is None
 
 
+@pytest.mark.requirement("AZ-18")
 def test_refreshed_sign_in() -> None:
     """A refreshed sign-in takes the place of the one before; one that is over goes."""
     session = EMPTY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from threading import Timer
 from typing import Any
 
@@ -23,7 +24,7 @@ from flask_pkce.errors import (
 )
 from flask_pkce.flow import Flow, Status
 from flask_pkce.protocol.authorization import Answer, AuthorizationResponse
-from flask_pkce.protocol.pkce import verifies
+from flask_pkce.protocol.pkce import decode_base64url, verifies
 from flask_pkce.records import Held, Records
 from flask_pkce.sealing import Sealing
 from flask_pkce.session import MAX_FLOWS, Grant, Session
@@ -123,6 +124,7 @@ def test_first_contact(desk: Desk) -> None:
     assert flow.value.expires_at == held.value.expires_at == NOW + LIFETIME
 
 
+@pytest.mark.requirement("AZ-19", "PK-7")
 def test_random_values(desk: Desk) -> None:
     """State, nonce, verifier, pointer and ids are new each time, and none is made of another."""
     seen = set()
@@ -134,6 +136,28 @@ def test_random_values(desk: Desk) -> None:
     assert len(seen) == 18
 
 
+@pytest.mark.requirement("PK-2")
+def test_randomness_of_a_verifier(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verifier is 32 bytes of the system's generator, of which nothing else is made
+    (RFC 7636 7.1)."""
+    drawn: list[bytes] = []
+    generator = os.urandom
+
+    def urandom(size: int) -> bytes:
+        drawn.append(generator(size))
+        return drawn[-1]
+
+    monkeypatch.setattr("os.urandom", urandom)
+    _, flow = desk.new(own_nonce=True)
+    verifier = decode_base64url(flow.value.code_verifier or "")
+    assert len(verifier) == 32
+    assert b"".join(drawn).count(verifier) == 1
+    assert decode_base64url(flow.value.nonce) != verifier
+    state = decode_base64url(flow.value.state.split(".")[1])
+    assert not any(verifier[at : at + 8] in state for at in range(25))
+
+
+@pytest.mark.requirement("ID-11")
 def test_nonce_of_its_own(desk: Desk) -> None:
     """With delivery to the session the nonce is not the state, and 32 bytes."""
     _, flow = desk.new(own_nonce=True)
@@ -156,6 +180,7 @@ def test_flow_that_is_on_the_list_alone(desk: Desk) -> None:
     assert list(desk.sessions.flows(held)) == [first]
 
 
+@pytest.mark.requirement("ST-3", "AZ-19", "T28")
 def test_store_holds_no_secrets(desk: Desk) -> None:
     """Neither a value nor a key of the store shows state, verifier or pointer."""
     held, flow, pointer = desk.sessions.start(None)
@@ -165,6 +190,7 @@ def test_store_holds_no_secrets(desk: Desk) -> None:
     assert not any(str(secret) in shown for secret in secrets)
 
 
+@pytest.mark.requirement("BC-19", "T26")
 def test_two_blueprints(desk: Desk) -> None:
     """Two blueprints on one store have nothing in common."""
     _, flow, pointer = desk.sessions.start(None)
@@ -232,6 +258,7 @@ def test_start_at_once(desk: Desk) -> None:
 # -- pointers ----------------------------------------------------------------------
 
 
+@pytest.mark.requirement("CK-7")
 def test_pointer_of_another(desk: Desk) -> None:
     """The right id with another secret opens nothing, and an unknown id neither."""
     held, _ = desk.new()
@@ -249,6 +276,7 @@ def test_what_a_pointer_is_to(desk: Desk) -> None:
     assert desk.sessions.at(pointer) is None
 
 
+@pytest.mark.requirement("CK-11", "T8")
 def test_renewal(desk: Desk) -> None:
     """A new pointer opens the session from the moment on at which the old one dies."""
     held, flow, old = desk.sessions.start(None)
@@ -268,6 +296,18 @@ def test_renewal_alone(desk: Desk) -> None:
     saved, pointer = desk.sessions.renew(held)
     assert pointer is not None
     assert saved.value.flows == held.value.flows
+
+
+def test_whether_it_was_renewed(desk: Desk) -> None:
+    """Whether a session was renewed since it was read can be told, not whether it was cleared."""
+    held, _ = desk.new()
+    desk.another(held)
+    assert not desk.sessions.was_renewed(held)
+    saved, _ = desk.sessions.renew(held)
+    assert desk.sessions.was_renewed(held)
+    assert not desk.sessions.was_renewed(saved)
+    desk.sessions.take(saved)
+    assert not desk.sessions.was_renewed(held)
 
 
 def test_renewal_of_the_local_session(desk: Desk) -> None:
@@ -572,6 +612,7 @@ def test_flows_that_ended_need_no_eviction(desk: Desk) -> None:
     assert [entry.key for entry in held.value.flows] == [flow.key]
 
 
+@pytest.mark.requirement("ST-2")
 def test_cap_holds_at_once(desk: Desk) -> None:
     """However many start at once, the cap holds, and the list is what the store has."""
     held, _ = desk.full([S] * MAX_FLOWS)
@@ -586,6 +627,7 @@ def test_cap_holds_at_once(desk: Desk) -> None:
 # -- flows -------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("ST-4", "N37")
 def test_save_once(desk: Desk) -> None:
     """Of many who take the same step one succeeds (N37)."""
     _, flow = desk.new()
@@ -602,6 +644,7 @@ def test_save_of_a_flow_that_is_gone(desk: Desk) -> None:
     assert desk.sessions.reload_flow(flow) is None
 
 
+@pytest.mark.requirement("ST-1")
 def test_nothing_extends_a_flow(desk: Desk) -> None:
     """Whatever happens to a flow, it ends when it was to end."""
     _, flow = desk.new()
@@ -690,6 +733,7 @@ def test_missing_flow_of_this_caller(desk: Desk) -> None:
     assert type(desk.sessions.missing(["other", *owners], flow.value.state)) is FlowExpired
 
 
+@pytest.mark.requirement("N54")
 @pytest.mark.parametrize("cleared", [True, False])
 def test_missing_flow_of_another_caller(desk: Desk, cleared: bool) -> None:
     """Nobody learns whether another session has a flow."""
@@ -708,6 +752,7 @@ def test_missing_flow_of_the_local_session(desk: Desk) -> None:
     assert type(desk.sessions.missing(["local"], flow.value.state)) is FlowGone
 
 
+@pytest.mark.requirement("N35")
 def test_unknown_state(desk: Desk) -> None:
     """A state that we did not make is unknown to a session, and says nothing without one."""
     assert type(desk.sessions.missing(["owner"], "x" * 43)) is FlowError
@@ -750,6 +795,7 @@ def test_answer_that_nobody_fetched(desk: Desk) -> None:
     assert desk.sessions.take_answer(ticket) is None
 
 
+@pytest.mark.requirement("ST-4")
 def test_answer_is_taken_by_one(desk: Desk) -> None:
     """However many bring the ticket, one gets the answer."""
     ticket = desk.sessions.keep(Answer(state="s", code="c"))
@@ -767,6 +813,7 @@ def test_unknown_ticket(desk: Desk, ticket: str) -> None:
 # -- records that cannot be read ---------------------------------------------------
 
 
+@pytest.mark.requirement("ST-6")
 def test_record_of_another_key(desk: Desk) -> None:
     """A session of a worker with another key is reported, never taken for none."""
     held, _, pointer = desk.sessions.start(None)

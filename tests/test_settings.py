@@ -26,6 +26,7 @@ def read(**changes: Any) -> Settings:
     return read_settings({**NEEDED, **{f"PKCE_{name}": value for name, value in changes.items()}})
 
 
+@pytest.mark.requirement("BC-12", "BC-21", "ST-1")
 def test_defaults() -> None:
     """Two settings are enough, and the rest is as the documentation says."""
     settings = read()
@@ -112,6 +113,24 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
     assert getattr(read(**{name: given}), name.lower()) == value
 
 
+@pytest.mark.requirement(
+    "dpop_jkt",
+    "request",
+    "BC-1",
+    "UP-7",
+    "UP-10",
+    "ID-1",
+    "ID-7",
+    "ID-8",
+    "ID-9",
+    "ST-1",
+    "NA-4",
+    "N03",
+    "N07",
+    "AZ-3",
+    "T10",
+    "WC-9",
+)
 @pytest.mark.parametrize(
     ("name", "given", "fault"),
     [
@@ -180,6 +199,7 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("ADDITIONAL_PARAMETERS", 5, "neither a list"),
         ("ADDITIONAL_PARAMETERS", "theme,state", "parameter of the protocol"),
         ("ADDITIONAL_PARAMETERS", "request_uri", "parameter of the protocol"),
+        ("ADDITIONAL_PARAMETERS", "dpop_jkt", "parameter of the protocol"),
         ("ADDITIONAL_PARAMETERS", ["a b"], "no name at all"),
         ("ENDPOINT_HOSTS", "https://keys.example", "hosts alone"),
         ("ENDPOINT_HOSTS", "keys.example/x", "hosts alone"),
@@ -227,8 +247,8 @@ def test_every_setting_is_tested() -> None:
     """The two tables have each setting, good and bad."""
     names = {setting.metadata["name"] for setting in fields(Settings)}
     for test in (test_good_value, test_bad_value):
-        (mark,) = test.__dict__["pytestmark"]
-        assert {case[0] for case in mark.args[1]} == names
+        marks = {mark.name: mark for mark in test.__dict__["pytestmark"]}
+        assert {case[0] for case in marks["parametrize"].args[1]} == names
 
 
 def test_every_fault_at_once() -> None:
@@ -309,6 +329,7 @@ def test_server_name() -> None:
     assert settings.public_url == "https://other.example"
 
 
+@pytest.mark.requirement("N03")
 def test_server_name_over_http() -> None:
     """A SERVER_NAME that users reach over plain http stops the start."""
     with pytest.raises(ConfigurationError, match="PKCE_PUBLIC_URL is missing, and made of"):
@@ -324,6 +345,7 @@ def test_local_session_on_loopback(public_url: str | None) -> None:
     assert read(LOCAL_SESSION=True, PUBLIC_URL=public_url).local_session
 
 
+@pytest.mark.requirement("BC-20", "T2")
 @pytest.mark.parametrize("name", ["app.example", "localhost.app.example", "10.0.0.1"])
 def test_local_session_on_a_public_address(name: str) -> None:
     """On a public server it would be everybody's session, and stops the start."""
@@ -354,6 +376,7 @@ def test_registration() -> None:
     assert not read(DOMAIN="https://tenant.example").registration.issuer_is_exact
 
 
+@pytest.mark.requirement("BC-21")
 def test_what_callers_may_ask_for() -> None:
     """What is asked for by default is allowed, and what is named besides."""
     settings = read(ALLOWED_SCOPES="read:users", ALLOWED_AUDIENCES="b")
@@ -424,6 +447,7 @@ def test_no_fallbacks(fallbacks: Any) -> None:
     assert len(read_secret_keys(config, lenient=False)[0]) == 1
 
 
+@pytest.mark.requirement("CK-15", "N02")
 @pytest.mark.parametrize("lenient", [True, False])
 @pytest.mark.parametrize("key", [None, "", b""])
 def test_no_secret_key(key: Any, lenient: bool) -> None:
@@ -434,6 +458,7 @@ def test_no_secret_key(key: Any, lenient: bool) -> None:
         read_secret_keys({}, lenient=lenient)
 
 
+@pytest.mark.requirement("CK-15", "N02")
 @pytest.mark.parametrize("key", ["dev", "x" * 15, b"\xff" * 15, "changeme", "your-secret-key"])
 def test_weak_secret_key(key: Any) -> None:
     """A short or well-known key stops the start, and only warns while debugging (N02)."""

@@ -272,6 +272,7 @@ def test_state_of_a_failed_flow(bench: Bench) -> None:
         assert (caught.value.error, caught.value.code) == ("access_denied", "access-denied")
 
 
+@pytest.mark.requirement("no redirect", "ST-1")
 def test_state_that_expired(bench: Bench) -> None:
     """A state whose flow is over is expired for its own caller."""
     sent = bench.send()
@@ -292,6 +293,7 @@ def test_state_that_was_cleared(bench: Bench) -> None:
         bench.send(sent.session, state=sent.flow.value.state)
 
 
+@pytest.mark.requirement("T32")
 def test_state_of_another_session(bench: Bench) -> None:
     """Another session's state is refused, whether its flow exists or not."""
     sent, other = bench.send(), bench.send()
@@ -300,6 +302,7 @@ def test_state_of_another_session(bench: Bench) -> None:
     assert bench.now(sent.flow) == sent.flow.value
 
 
+@pytest.mark.requirement("T32")
 def test_state_without_a_cookie(bench: Bench) -> None:
     """Our state without its cookie names the setting for programs without cookies."""
     sent = bench.send()
@@ -331,6 +334,7 @@ def test_own_state(bench: Bench) -> None:
     assert other.flow.key != sent.flow.key
 
 
+@pytest.mark.requirement("WC-5")
 def test_own_challenge(bench: Bench) -> None:
     """With a challenge of the caller's own, the server knows no verifier."""
     sent = bench.send(code_challenge=CHALLENGE, code_challenge_method="S256")
@@ -495,6 +499,7 @@ def test_find(bench: Bench) -> None:
     assert find(owners, other.flow.value.state) == (other.session, other.flow)
 
 
+@pytest.mark.requirement("N38", "AV-2", "T1")
 @pytest.mark.parametrize("cleared", [True, False])
 def test_find_what_is_another_sessions(bench: Bench, cleared: bool) -> None:
     """Another session's answer is refused, and its flow stays usable (N38)."""
@@ -508,6 +513,7 @@ def test_find_what_is_another_sessions(bench: Bench, cleared: bool) -> None:
         assert bench.now(sent.flow) == sent.flow.value
 
 
+@pytest.mark.requirement("N39")
 def test_find_what_is_gone(bench: Bench) -> None:
     """A flow of this browser that is over says so (N39)."""
     sent = bench.send()
@@ -535,6 +541,7 @@ def test_bind(bench: Bench, hooks: Hooks) -> None:
     assert heard == [{"response": bound.value.response}]
 
 
+@pytest.mark.requirement("BC-3")
 def test_bind_another_answer(bench: Bench) -> None:
     """The first answer wins: another code, or an error, comes too late."""
     sent = bench.send()
@@ -548,6 +555,7 @@ def test_bind_another_answer(bench: Bench) -> None:
     assert bench.now(sent.flow) == bound.value
 
 
+@pytest.mark.requirement("BC-3")
 def test_bind_an_error(bench: Bench) -> None:
     """An error of the tenant ends the flow; whatever comes later hears of it."""
     sent = bench.send()
@@ -564,6 +572,7 @@ def test_bind_an_error(bench: Bench) -> None:
             bench.engine.sign_in.bind(held, late)
 
 
+@pytest.mark.requirement("BC-4", "IS-1", "IS-4", "N48", "N51")
 @pytest.mark.parametrize("error", [None, "access_denied"])
 def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> None:
     """An answer of another issuer leaves the flow untouched (N48, N51)."""
@@ -576,6 +585,7 @@ def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> N
     assert bench.now(sent.flow) == sent.flow.value
 
 
+@pytest.mark.requirement("A0-5", "BC-4", "T4", "T26")
 @pytest.mark.parametrize("status", [Status.SENT, Status.BOUND])
 def test_bind_after_the_tenant_changed(bench: Bench, status: Status) -> None:
     """A flow that was sent to another tenant gets no answer of this one."""

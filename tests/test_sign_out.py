@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Response, request
 
 from flask_pkce.hooks import signed_out
 from flask_pkce.records import Held
@@ -27,6 +28,7 @@ def clear(bench: Bench, session: Held[Session]) -> list[dict[str, Any]]:
     return heard
 
 
+@pytest.mark.requirement("RV-3")
 def test_clear(bench: Bench) -> None:
     """Nothing of the session is left, and its refresh token is revoked at the tenant."""
     signed_in = bench.sign_in()
@@ -37,6 +39,7 @@ def test_clear(bench: Bench) -> None:
     assert answer.json()["error"] == "invalid_grant"
 
 
+@pytest.mark.requirement("N58", "RV-5")
 def test_clear_all_flows(bench: Bench) -> None:
     """Flows and answers under way go too; those of others stay."""
     other = bench.send()
@@ -57,6 +60,7 @@ def test_clear_all_sign_ins(bench: Bench) -> None:
     assert bench.revocations == 2
 
 
+@pytest.mark.requirement("RV-4")
 def test_clear_twice(bench: Bench) -> None:
     """Who clears what is cleared already does nothing, and nobody is told again."""
     signed_in = bench.sign_in()
@@ -73,6 +77,7 @@ def test_clear_what_holds_no_token(bench: Bench) -> None:
     assert len(bench.tenant.requests) == asked
 
 
+@pytest.mark.requirement("RV-3")
 def test_clear_a_sign_in_without_refresh_token(tenant_keys: Path) -> None:
     """Without a refresh token there is nothing to revoke."""
     bench = Bench(tenant_keys, SCOPE="openid")
@@ -80,6 +85,7 @@ def test_clear_a_sign_in_without_refresh_token(tenant_keys: Path) -> None:
     assert bench.revocations == 0
 
 
+@pytest.mark.requirement("N89", "RV-4")
 @pytest.mark.parametrize("fault", ["unreachable", "silent"])
 def test_clear_while_the_tenant_is_down(
     bench: Bench, fault: str, caplog: pytest.LogCaptureFixture
@@ -92,6 +98,20 @@ def test_clear_while_the_tenant_is_down(
     assert warnings == [f"revocation-failed: tenant-{fault}"]
 
 
+@pytest.mark.requirement("RV-2")
+@pytest.mark.parametrize("status", [400, 503])
+def test_clear_while_the_tenant_does_not_revoke(bench: Bench, status: int) -> None:
+    """A token that the tenant may still know is told to observers (RFC 7009 2.2.1)."""
+
+    def refuse() -> Response | None:
+        revokes = request.path == "/oauth/revoke"
+        return Response("", status, {"Retry-After": "5"}) if revokes else None
+
+    bench.tenant.app.before_request_funcs[None].append(refuse)
+    signed_in = bench.sign_in()
+    assert clear(bench, signed_in.session) == [{"revoked": False}]
+
+
 def test_first_failure_is_the_last_attempt(bench: Bench) -> None:
     """With many tokens and a tenant that is down, nobody waits for each of them."""
     first = bench.sign_in()
@@ -102,6 +122,7 @@ def test_first_failure_is_the_last_attempt(bench: Bench) -> None:
     assert bench.revocations == 1
 
 
+@pytest.mark.requirement("RV-4")
 def test_clear_while_the_metadata_cannot_be_had(bench: Bench) -> None:
     """Without the tenant's metadata nothing is revoked, and the session ends."""
     signed_in = bench.sign_in()
@@ -110,6 +131,7 @@ def test_clear_while_the_metadata_cannot_be_had(bench: Bench) -> None:
     assert clear(bench, signed_in.session) == [{"revoked": False}]
 
 
+@pytest.mark.requirement("A0-5")
 def test_clear_a_sign_in_at_another_tenant(bench: Bench) -> None:
     """The refresh token of another tenant is not shown to this one."""
     session = bench.send().session

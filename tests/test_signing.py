@@ -72,6 +72,7 @@ def test_state_of_another_form(signing: Signing, state: str) -> None:
     assert signing.read_state(state) is None
 
 
+@pytest.mark.requirement("AZ-19")
 @pytest.mark.parametrize(
     "forge",
     [
@@ -102,12 +103,14 @@ def test_state_of_another_key(signing: Signing) -> None:
     assert "do all workers share SECRET_KEY?" in caught.value.hint
 
 
+@pytest.mark.requirement("BC-19", "CK-14", "N50")
 def test_state_of_another_blueprint(signing: Signing) -> None:
     """One blueprint does not take the other's states."""
     with pytest.raises(StateForged):
         signing.read_state(sign_state(Signing([KEY], namespace="staff")))
 
 
+@pytest.mark.requirement("CK-14")
 def test_pointer_for_a_state(signing: Signing) -> None:
     """A signature for one purpose is none for the other."""
     signer = Signer(
@@ -143,6 +146,7 @@ def test_pointer_opens_its_session() -> None:
     assert len(POINTER.secret_hash) == 43
 
 
+@pytest.mark.requirement("CK-7", "N40")
 @pytest.mark.parametrize(
     "forge",
     [
@@ -162,6 +166,7 @@ def test_forged_pointer(signing: Signing, forge: Callable[[str], str]) -> None:
         signing.read_pointer(forge(signing.sign_pointer(POINTER)))
 
 
+@pytest.mark.requirement("CK-14", "N40b")
 def test_rotation_of_the_key() -> None:
     """Values of a fallback key are taken; new ones are signed with the first (N40b)."""
     old = Signing([OLD_KEY], namespace="pkce")

@@ -45,6 +45,7 @@ def test_never_anything_but_its_error(data: bytes) -> None:
     assert value == json.loads(data)
 
 
+@pytest.mark.requirement("UP-5", "N06d", "N06e")
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
@@ -111,6 +112,7 @@ def test_object() -> None:
     assert loads_object(b'{"a": 1}', max_depth=1) == {"a": 1}
 
 
+@pytest.mark.requirement("UP-5", "N06f")
 @pytest.mark.parametrize("data", [b"[]", b"null", b'"a"', b"5", b"true"])
 def test_no_object(data: bytes) -> None:
     """Any other value is refused there (N06f)."""

@@ -43,12 +43,14 @@ def test_timeout() -> None:
 # -- metadata and keys -------------------------------------------------------------
 
 
+@pytest.mark.requirement("A0-7", "BC-11")
 def test_discover(mocked: requests_mock.Mocker) -> None:
     """The metadata is fetched from its well-known place, and checked."""
     mocked.get(REGISTRATION.discovery_url, json=metadata(), headers=JSON)
     assert API.discover(REGISTRATION) == TENANT
 
 
+@pytest.mark.requirement("MD-1", "N78")
 def test_discover_another_issuer(mocked: requests_mock.Mocker) -> None:
     """Metadata of another issuer is the operator's mistake, and nothing is sent there (N78)."""
     mocked.get(
@@ -81,6 +83,20 @@ def test_document_that_is_not_there(mocked: requests_mock.Mocker, status: int) -
         API.fetch_keys(TENANT)
 
 
+@pytest.mark.requirement("MD-7", "N82", "T12")
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_document_that_is_elsewhere(mocked: requests_mock.Mocker, status: int) -> None:
+    """Neither metadata nor keys are fetched from where a redirect leads (N82)."""
+    elsewhere = mocked.get("https://evil.example/", json=metadata(), headers=JSON)
+    for url in (REGISTRATION.discovery_url, TENANT.jwks_uri):
+        mocked.get(url, status_code=status, headers={"Location": "https://evil.example/"})
+    for fetch in (lambda: API.discover(REGISTRATION), lambda: API.fetch_keys(TENANT)):
+        with pytest.raises(TenantError, match="redirect"):
+            fetch()
+    assert elsewhere.call_count == 0
+
+
+@pytest.mark.requirement("N81")
 def test_document_that_is_a_page(mocked: requests_mock.Mocker) -> None:
     """A captive portal's page is not the metadata."""
     mocked.get(REGISTRATION.discovery_url, text="<html>", headers={"Content-Type": "text/html"})
@@ -91,6 +107,7 @@ def test_document_that_is_a_page(mocked: requests_mock.Mocker) -> None:
 # -- tokens ------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("A0-10", "BC-5", "AZ-11")
 def test_request_token(mocked: requests_mock.Mocker) -> None:
     """The form goes to the token endpoint, once, and the answer comes back as it is."""
     mocked.post(TENANT.token_endpoint, json={"access_token": "x"}, headers=JSON)
@@ -103,6 +120,7 @@ def test_request_token(mocked: requests_mock.Mocker) -> None:
     }
 
 
+@pytest.mark.requirement("A0-12", "UP-8", "AZ-16")
 @pytest.mark.parametrize(
     ("status", "document", "cls"),
     [
@@ -124,6 +142,7 @@ def test_request_token_in_vain(
     assert mocked.call_count == 1
 
 
+@pytest.mark.requirement("UP-6", "N65d")
 @pytest.mark.parametrize(
     ("status", "media_type"), [(200, "text/html"), (500, "text/html"), (502, "")]
 )
@@ -145,6 +164,7 @@ def test_page_in_place_of_tokens(
 # -- too many requests -------------------------------------------------------------
 
 
+@pytest.mark.requirement("A0-14", "N63")
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -192,15 +212,18 @@ def test_too_many_requests_without_the_status(mocked: requests_mock.Mocker) -> N
 # -- revocation --------------------------------------------------------------------
 
 
+@pytest.mark.requirement("N89", "RV-1", "RV-2")
+@pytest.mark.parametrize("said", ["", "OK", '{"error": "x"}'])
 @pytest.mark.parametrize(("status", "revoked"), [(200, True), (400, False), (503, False)])
-def test_revoke(mocked: requests_mock.Mocker, status: int, revoked: bool) -> None:
-    """A refresh token is revoked where the tenant says 200 (RFC 7009 2.2)."""
-    mocked.post(str(TENANT.revocation_endpoint), status_code=status)
+def test_revoke(mocked: requests_mock.Mocker, status: int, revoked: bool, said: str) -> None:
+    """A refresh token is revoked where the tenant says 200, with whatever else (RFC 7009 2.2)."""
+    mocked.post(str(TENANT.revocation_endpoint), status_code=status, text=said)
     assert API.revoke(TENANT, "the-token") is revoked
     (request,) = mocked.request_history
     assert parse_qs(request.text)["token"] == ["the-token"]
 
 
+@pytest.mark.requirement("MD-9")
 def test_revoke_where_that_is_not_possible(mocked: requests_mock.Mocker) -> None:
     """A tenant without revocation endpoint is not asked."""
     assert API.revoke(make_tenant(revocation_endpoint=None), "the-token") is False

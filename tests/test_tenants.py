@@ -91,6 +91,7 @@ class Arrivals:
 # -- one document ------------------------------------------------------------------
 
 
+@pytest.mark.requirement("MD-5")
 def test_fresh(source: Source) -> None:
     """A document is fetched once, and is fresh for ten minutes."""
     assert source.cached.get() == "document 1"
@@ -99,6 +100,7 @@ def test_fresh(source: Source) -> None:
     assert source.fetches == 1
 
 
+@pytest.mark.requirement("MD-5")
 def test_refreshed(source: Source) -> None:
     """After ten minutes it is fetched again, and fresh again."""
     source.cached.get()
@@ -108,6 +110,7 @@ def test_refreshed(source: Source) -> None:
     assert source.cached.get() == "document 2"
 
 
+@pytest.mark.requirement("MD-5", "N77")
 @pytest.mark.parametrize(
     "error", [TenantUnreachable(), TenantError(), TenantLimit(), TenantMisconfigured("x")]
 )
@@ -130,6 +133,7 @@ def test_stale_while_fetching_fails(
         source.cached.get()
 
 
+@pytest.mark.requirement("MD-5", "T23")
 def test_cooldown_after_a_failure(source: Source) -> None:
     """A tenant that fails is asked every half minute, not by every caller."""
     source.cached.get()
@@ -168,6 +172,7 @@ def test_clock_that_began_at_zero() -> None:
 # -- many at once ------------------------------------------------------------------
 
 
+@pytest.mark.requirement("MD-5")
 def test_one_fetch_for_many(source: Source) -> None:
     """However many ask at first, one fetches, and all who waited get it."""
     count = 6
@@ -231,6 +236,7 @@ def test_renew_what_somebody_renewed(source: Source) -> None:
     assert source.fetches == 2
 
 
+@pytest.mark.requirement("N73", "T23")
 def test_renew_at_once(source: Source) -> None:
     """However many find a document wanting, one fetches, and all get it (N73)."""
     first = source.cached.get()
@@ -307,6 +313,7 @@ def test_tenant_that_a_caller_names(world: World, domain: str) -> None:
     assert world.tenants.get(domain) == make_tenant()
 
 
+@pytest.mark.requirement("UP-9", "N80c", "T12")
 @pytest.mark.parametrize("domain", ["evil.example", "http://169.254.169.254/", ""])
 def test_tenant_that_is_not_configured(world: World, domain: str) -> None:
     """Nothing that a caller names makes the server contact another host (T12)."""
@@ -323,6 +330,7 @@ def test_verify(world: World) -> None:
     assert world.keys.call_count == 1
 
 
+@pytest.mark.requirement("MD-8", "N74")
 def test_key_that_is_new(world: World) -> None:
     """A token of a key that is new is verified after one more fetch (N74)."""
     world.verify(sign(id_claims()))
@@ -333,6 +341,7 @@ def test_key_that_is_new(world: World) -> None:
     assert world.keys.call_count == 1
 
 
+@pytest.mark.requirement("MD-8", "N73", "T23")
 def test_storm_of_unknown_keys(world: World) -> None:
     """Tokens with made-up keys make us ask once in half a minute (N73)."""
     world.verify(sign(id_claims()))
@@ -354,6 +363,7 @@ def test_token_that_does_not_verify(world: World) -> None:
     assert world.keys.call_count == 1
 
 
+@pytest.mark.requirement("N77", "T23")
 def test_keys_that_cannot_be_had(world: World) -> None:
     """Known keys serve while the tenant's are down; without any, that is the error (N77)."""
     world.verify(sign(id_claims()))

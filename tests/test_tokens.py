@@ -14,6 +14,7 @@ from flask_pkce.errors import (
     GrantRefused,
     IDTokenInvalid,
     RefreshTokenUnknown,
+    RefreshUnderWay,
     SignedOutMeanwhile,
     TenantSilent,
     TenantUnreachable,
@@ -23,7 +24,7 @@ from flask_pkce.protocol.token import TokenRequest, TokenResponse
 from flask_pkce.records import Held
 from flask_pkce.session import Grant, Session
 from flask_pkce.tokens import Refreshed
-from tests.support import ISSUER, NOW, Bench, told
+from tests.support import ISSUER, NOW, Bench, at_once, told
 
 
 @pytest.fixture
@@ -89,6 +90,7 @@ def test_newest_sign_in(bench: Bench, session: Session, code: str | None) -> Non
     assert find(bench, session, code=code).subject == "bob"
 
 
+@pytest.mark.requirement("N56")
 def test_refresh_token_of_another_session(bench: Bench, session: Session) -> None:
     """A refresh token that was not issued to this session is not taken (N56)."""
     with pytest.raises(RefreshTokenUnknown) as caught:
@@ -122,6 +124,7 @@ def test_nothing_to_refresh(
 # -- refresh -----------------------------------------------------------------------
 
 
+@pytest.mark.requirement("AZ-18")
 def test_refresh(bench: Bench, hooks: Hooks) -> None:
     """New tokens come, the new refresh token takes the old one's place, observers hear of it."""
     signed_in = bench.sign_in()
@@ -143,6 +146,7 @@ def test_refresh(bench: Bench, hooks: Hooks) -> None:
     assert again.response.claims["iat"] == bench.clock.now
 
 
+@pytest.mark.requirement("BB-6")
 def test_refresh_does_not_lengthen_the_session(bench: Bench) -> None:
     """A refresh keeps the end of the session, and its pointer."""
     signed_in = bench.sign_in()
@@ -184,6 +188,7 @@ def test_refresh_without_an_id_token(bench: Bench, hooks: Hooks) -> None:
     assert refreshed.response.claims == signed_in.response.claims
 
 
+@pytest.mark.requirement("AZ-18")
 def test_refresh_without_a_new_refresh_token(bench: Bench, hooks: Hooks) -> None:
     """A tenant that does not rotate leaves the refresh token as it is."""
     signed_in = bench.sign_in()
@@ -192,6 +197,7 @@ def test_refresh_without_a_new_refresh_token(bench: Bench, hooks: Hooks) -> None
     assert grant_of(refreshed.session).refresh_token == signed_in.response.refresh_token
 
 
+@pytest.mark.requirement("AZ-14")
 def test_refresh_without_a_scope(bench: Bench, hooks: Hooks) -> None:
     """A scope that is left out is that of the sign-in."""
     signed_in = bench.sign_in()
@@ -199,6 +205,7 @@ def test_refresh_without_a_scope(bench: Bench, hooks: Hooks) -> None:
     assert refresh(bench, signed_in.session).response.scope == signed_in.response.scope
 
 
+@pytest.mark.requirement("BC-16", "N64")
 def test_refresh_token_that_the_tenant_took_back(bench: Bench) -> None:
     """A refresh token that the tenant does not take ends the sign-in (N64)."""
     signed_in = bench.sign_in()
@@ -209,6 +216,7 @@ def test_refresh_token_that_the_tenant_took_back(bench: Bench) -> None:
     assert bench.token_requests == 2
 
 
+@pytest.mark.requirement("ID-21", "N84")
 @pytest.mark.parametrize("fault", ["invalid-iss", "invalid-sig-rs256", "expired"])
 def test_refreshed_id_token_that_does_not_verify(bench: Bench, fault: str) -> None:
     """An ID token that does not verify ends the sign-in, and the new token is revoked."""
@@ -220,13 +228,31 @@ def test_refreshed_id_token_that_does_not_verify(bench: Bench, fault: str) -> No
     assert bench.revocations == 1
 
 
+@pytest.mark.requirement("ID-21", "N85")
 def test_refreshed_id_token_of_somebody_else(bench: Bench) -> None:
     """A refreshed ID token keeps its subject (OpenID Connect Core 12.2)."""
     signed_in = bench.sign_in()
     grant = grant_of(signed_in.session)
     other = dataclasses.replace(grant, claims={**grant.claims, "sub": "auth0|mallory"})
+    held = bench.sessions.update(
+        signed_in.session, lambda session: session.with_grant(grant, other)
+    )
+    assert held is not None
     with pytest.raises(IDTokenInvalid, match="sub"):
-        bench.engine.refresh.refresh(signed_in.session, other)
+        refresh(bench, held)
+
+
+@pytest.mark.requirement("ID-21")
+def test_refreshed_id_token_of_another_sign_in(bench: Bench) -> None:
+    """A nonce that a refreshed ID token repeats is that of its sign-in, at every refresh."""
+    signed_in = bench.sign_in()
+    nonce = signed_in.response.claims["nonce"]
+    refreshed = refresh(bench, refresh(bench, signed_in.session).session)
+    assert grant_of(refreshed.session).nonce == nonce
+    bench.tenant.faults.add("nonce-invalid")
+    with pytest.raises(IDTokenInvalid, match="nonce"):
+        refresh(bench, refreshed.session)
+    assert current(bench, signed_in.session).grants == ()
 
 
 @pytest.mark.parametrize(
@@ -241,6 +267,7 @@ def test_tenant_that_cannot_be_reached(bench: Bench, fault: str, error: type[Exc
     assert current(bench, signed_in.session) == signed_in.session.value
 
 
+@pytest.mark.requirement("A0-5", "BC-5", "T26")
 def test_sign_in_at_another_tenant(bench: Bench) -> None:
     """A refresh token of another tenant does not go to this one."""
     signed_in = bench.sign_in()
@@ -262,6 +289,50 @@ def test_cleared_meanwhile(bench: Bench, hooks: Hooks) -> None:
         refresh(bench, signed_in.session)
     assert (bench.revocations, heard) == (1, [])
     assert not bench.store._entries
+
+
+# -- one at a time -----------------------------------------------------------------
+
+
+@pytest.mark.requirement("A0-15")
+def test_refresh_at_once(bench: Bench) -> None:
+    """However many refresh at once, the tenant sees the refresh token once."""
+    signed_in = bench.sign_in()
+    asked = bench.token_requests
+    results = at_once(lambda _: refresh(bench, signed_in.session), 8)
+    (refreshed,) = (result for result in results if isinstance(result, Refreshed))
+    assert sum(isinstance(result, RefreshUnderWay) for result in results) == 7
+    assert bench.token_requests == asked + 1
+    assert current(bench, signed_in.session) == refreshed.session.value
+    assert refresh(bench, refreshed.session).response.refresh_token
+
+
+@pytest.mark.requirement("A0-15")
+def test_worker_that_died(bench: Bench) -> None:
+    """A refresh whose worker died keeps the next one off until its deadline, and no longer."""
+    signed_in = bench.sign_in()
+    grant = grant_of(signed_in.session)
+    taken = dataclasses.replace(grant, refreshing_until=NOW + 20)
+    held = bench.sessions.update(
+        signed_in.session, lambda session: session.with_grant(grant, taken)
+    )
+    assert held is not None
+    with pytest.raises(RefreshUnderWay) as caught:
+        refresh(bench, held)
+    assert (caught.value.status, caught.value.retry_after) == (409, 1)
+    bench.clock.now += 20
+    refreshed = refresh(bench, held)
+    assert grant_of(refreshed.session).refreshing_until is None
+
+
+def test_cleared_at_that_moment(bench: Bench) -> None:
+    """Where the session is cleared before the tenant is asked, it is not asked."""
+    signed_in = bench.sign_in()
+    asked = bench.token_requests
+    bench.sessions.take(signed_in.session)
+    with pytest.raises(SignedOutMeanwhile):
+        refresh(bench, signed_in.session)
+    assert bench.token_requests == asked
 
 
 def test_hook_that_refuses(bench: Bench, hooks: Hooks) -> None:

@@ -8,6 +8,7 @@ import itertools
 import socket
 import ssl
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,6 +56,7 @@ def mocked(transport: Transport) -> Any:
 # -- requests and answers ----------------------------------------------------------
 
 
+@pytest.mark.requirement("UP-4")
 def test_get(transport: Transport, mocked: requests_mock.Mocker) -> None:
     """A document is asked for as JSON, uncompressed."""
     mocked.get(URL, json={"a": 1}, headers={**JSON, "X-Some": "value"})
@@ -65,6 +67,7 @@ def test_get(transport: Transport, mocked: requests_mock.Mocker) -> None:
     assert request.headers["Accept-Encoding"] == "identity"
 
 
+@pytest.mark.requirement("A0-10", "AZ-11", "V1-1")
 def test_post(transport: Transport, mocked: requests_mock.Mocker) -> None:
     """A form is sent encoded; an error's answer is one too."""
     mocked.post(URL, json={"error": "x"}, status_code=403, headers=JSON)
@@ -76,6 +79,36 @@ def test_post(transport: Transport, mocked: requests_mock.Mocker) -> None:
     assert request.headers["Accept"] == "application/json"
 
 
+@pytest.mark.requirement("A0-18", "A0-19")
+def test_what_a_call_tells(transport: Transport) -> None:
+    """A call has no header but those that HTTP needs: nothing of the host or of who calls it."""
+    with RawServer(answering(http())) as server:
+        transport.get(server.address)
+        transport.post(server.address, {"code": "c"})
+    for request in server.requests:
+        lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+        names = {line.partition(":")[0].lower() for line in lines}
+        assert names - {"content-type", "content-length"} == {
+            "host", "user-agent", "accept", "accept-encoding", "connection"
+        }  # fmt: skip
+
+
+@pytest.mark.requirement("UP-3")
+def test_times(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection has to stand within three seconds, and all is over with the timeout."""
+    given = []
+    send = transport.session.send
+
+    def note(*args: Any, **options: Any) -> Any:
+        given.append(options["timeout"])
+        return send(*args, **options)
+
+    monkeypatch.setattr(transport.session, "send", note)
+    with RawServer(answering(http())) as server:
+        transport.post(server.address, {})
+    assert (given[0].connect_timeout, given[0].total) == (3.0, 5)
+
+
 def test_calls_can_be_intercepted_by_responses(transport: Transport) -> None:
     """The other library that hosts use for their tests intercepts too."""
     with responses.RequestsMock() as mocker:
@@ -83,17 +116,24 @@ def test_calls_can_be_intercepted_by_responses(transport: Transport) -> None:
         assert transport.get(URL).json() == {"a": 1}
 
 
+@pytest.mark.requirement("UP-1", "MD-7", "N62", "BB-5", "T12", "T24")
+@pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects(transport: Transport, mocked: requests_mock.Mocker, status: int) -> None:
-    """A redirect is not followed: it would repeat code and secret elsewhere (N62)."""
-    mocked.post(URL, status_code=status, headers={"Location": "https://evil.example/"})
-    mocked.post("https://evil.example/")
-    mocked.get("https://evil.example/")
+def test_redirects(
+    transport: Transport, mocked: requests_mock.Mocker, status: int, method: str
+) -> None:
+    """A redirect is not followed: it would repeat code and secret elsewhere (N62), and documents
+    come from the tenant itself (N82)."""
+    headers = {"Location": "https://evil.example/"}
+    mocked.register_uri(requests_mock.ANY, URL, status_code=status, headers=headers)
+    mocked.register_uri(requests_mock.ANY, "https://evil.example/")
+    calls = {"GET": lambda: transport.get(URL), "POST": lambda: transport.post(URL, {"a": "b"})}
     with pytest.raises(TenantError, match="redirect"):
-        transport.post(URL, {"code": "c"})
+        calls[method]()
     assert [request.url for request in mocked.request_history] == [URL]
 
 
+@pytest.mark.requirement("UP-4", "N65b", "T24")
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
 def test_compressed_answer(
     transport: Transport, mocked: requests_mock.Mocker, encoding: str
@@ -113,6 +153,7 @@ def test_answer_that_is_not_compressed(
     assert transport.get(URL).json() == {}
 
 
+@pytest.mark.requirement("UP-4", "N65b", "N81")
 @pytest.mark.parametrize(("extra", "fits"), [(0, True), (1, False)])
 def test_largest_answer(
     transport: Transport, mocked: requests_mock.Mocker, extra: int, fits: bool
@@ -126,6 +167,7 @@ def test_largest_answer(
             transport.get(URL)
 
 
+@pytest.mark.requirement("A0-9")
 def test_cookies(transport: Transport) -> None:
     """Cookies of the tenant are neither kept nor sent back."""
     answer = http(b"{}", "Set-Cookie: did=1; Path=/", "Set-Cookie: auth0=2; Max-Age=99")
@@ -153,6 +195,7 @@ def test_json(media_type: str) -> None:
     assert HTTPAnswer(200, {"Content-Type": media_type}, b"{}").json() == {}
 
 
+@pytest.mark.requirement("UP-6")
 @pytest.mark.parametrize("media_type", ["text/html", "", "text/json", "application/jsonp", "json"])
 def test_something_other_than_json(media_type: str) -> None:
     """A page is told by its type, and not quoted (N65d)."""
@@ -162,12 +205,14 @@ def test_something_other_than_json(media_type: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.requirement("UP-6")
 def test_no_media_type() -> None:
     """An answer without a type is not guessed at."""
     with pytest.raises(TenantError, match="other than JSON"):
         HTTPAnswer(200, {}, b"{}").json()
 
 
+@pytest.mark.requirement("UP-5", "T24")
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
@@ -277,6 +322,7 @@ def say_nonsense(server: RawServer, connection: socket.socket) -> None:
     connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
 
 
+@pytest.mark.requirement("UP-8", "N65e", "T25")
 @pytest.mark.parametrize(
     "script", [hang_up, hang_up_in_the_body, hang_up_in_a_chunk, say_nonsense]
 )
@@ -322,6 +368,7 @@ SLOW: dict[str, Callable[[RawServer, socket.socket], None]] = {
 }
 
 
+@pytest.mark.requirement("UP-3", "N65", "T24")
 @pytest.mark.parametrize("name", SLOW)
 def test_deadline(name: str) -> None:
     """The whole answer has to arrive in time: a byte now and then does not help (N65)."""
@@ -333,6 +380,7 @@ def test_deadline(name: str) -> None:
         assert 0.2 < time.monotonic() - begun < 0.3 + 0.5
 
 
+@pytest.mark.requirement("UP-3")
 def test_deadline_between_two_reads(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     """What arrives after the deadline is not read, though it is there."""
     ticks = itertools.count(step=transport.timeout + 1)
@@ -342,6 +390,7 @@ def test_deadline_between_two_reads(transport: Transport, monkeypatch: pytest.Mo
         transport.get(server.address)
 
 
+@pytest.mark.requirement("UP-4", "N65b", "T24")
 def test_endless_answer(transport: Transport) -> None:
     """An answer without an end is cut off at the largest that is read (N65b)."""
 
@@ -364,6 +413,7 @@ def test_socket_without_a_timeout(transport: Transport) -> None:
 # -- connections -------------------------------------------------------------------
 
 
+@pytest.mark.requirement("UP-8")
 @pytest.mark.parametrize(("idle", "connections"), [(0, 1), (MAX_IDLE, 1), (MAX_IDLE + 0.1, 2)])
 @pytest.mark.parametrize("through_proxy", [False, True])
 def test_stale_connection(idle: float, connections: int, through_proxy: bool) -> None:
@@ -406,6 +456,7 @@ def test_many_at_once() -> None:
 # -- the environment ---------------------------------------------------------------
 
 
+@pytest.mark.requirement("UP-2")
 def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither proxies, CA bundles nor ``.netrc`` of the environment are used."""
     netrc = tmp_path / "netrc"
@@ -425,6 +476,7 @@ def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert b"Authorization" not in request
 
 
+@pytest.mark.requirement("UP-2")
 def test_proxy(transport: Transport) -> None:
     """A proxy of the operator is used."""
     with RawServer(answering(http(b'{"a": 1}'))) as proxy:
@@ -454,9 +506,11 @@ def test_proxy_that_refuses() -> None:
 # -- certificates ------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1, signed by itself, with its key."""
+def make_certificate(folder: Path, *, days: int) -> Path:
+    """A certificate for 127.0.0.1, signed by itself, with its key.
+
+    :param days: how many are left of it.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
@@ -467,13 +521,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - datetime.timedelta(days=9))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([address]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    path = tmp_path_factory.mktemp("certificate") / "certificate.pem"
+    path = folder / "certificate.pem"
     path.write_bytes(
         made.public_bytes(serialization.Encoding.PEM)
         + key.private_bytes(
@@ -485,13 +539,24 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def context(certificate: Path) -> ssl.SSLContext:
+def serving(certificate: Path) -> ssl.SSLContext:
+    """How a server shows a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("certificate"), days=1)
+
+
+@pytest.fixture
+def context(certificate: Path) -> ssl.SSLContext:
+    return serving(certificate)
+
+
+@pytest.mark.requirement("UP-7", "MD-2", "N79")
 def test_certificate_that_nobody_vouches_for(
     transport: Transport, context: ssl.SSLContext
 ) -> None:
@@ -502,6 +567,35 @@ def test_certificate_that_nobody_vouches_for(
         assert server.requests == []
 
 
+def old_tls(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Have it speak nothing newer than TLS 1.1."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+@pytest.mark.requirement("UP-7")
+def test_old_tls(certificate: Path, context: ssl.SSLContext) -> None:
+    """TLS before 1.2 is not spoken: nothing is sent."""
+    transport = Transport(timeout=5, ca_bundle=str(certificate))
+    lenient = old_tls(ssl.create_default_context(cafile=str(certificate)))
+    with RawServer(answering(http()), old_tls(context)) as server:
+        # What an old client does, lest this test prove nothing.
+        address = ("127.0.0.1", int(server.address.rpartition(":")[2]))
+        with (
+            socket.create_connection(address) as raw,
+            lenient.wrap_socket(raw, server_hostname="127.0.0.1") as old,
+        ):
+            assert old.version() == "TLSv1.1"
+        with pytest.raises(TenantError):
+            transport.post(server.address, {"code": "c"})
+        assert server.requests == []
+
+
+@pytest.mark.requirement("UP-7", "MD-2", "N79")
 def test_certificate_of_another_host(certificate: Path, context: ssl.SSLContext) -> None:
     """A certificate for another host is refused (N79)."""
     transport = Transport(timeout=5, ca_bundle=str(certificate))
@@ -511,6 +605,18 @@ def test_certificate_of_another_host(certificate: Path, context: ssl.SSLContext)
         assert server.requests == []
 
 
+@pytest.mark.requirement("N79")
+def test_certificate_that_expired(tmp_path: Path) -> None:
+    """A certificate whose time is over is refused, whoever vouched for it (N79)."""
+    expired = make_certificate(tmp_path, days=-1)
+    transport = Transport(timeout=5, ca_bundle=str(expired))
+    with RawServer(answering(http()), serving(expired)) as server:
+        with pytest.raises(TenantUnreachable, match="certificate"):
+            transport.post(server.address, {"code": "c"})
+        assert server.requests == []
+
+
+@pytest.mark.requirement("UP-7")
 def test_own_certificate_authority(certificate: Path, context: ssl.SSLContext) -> None:
     """A certificate of the operator's own authority is trusted."""
     transport = Transport(timeout=5, ca_bundle=str(certificate))
@@ -518,6 +624,7 @@ def test_own_certificate_authority(certificate: Path, context: ssl.SSLContext) -
         assert transport.post(server.address, {"code": "c"}).json() == {"a": 1}
 
 
+@pytest.mark.requirement("UP-3")
 def test_deadline_over_tls(certificate: Path, context: ssl.SSLContext) -> None:
     """The deadline holds within TLS too."""
     transport = Transport(timeout=0.4, ca_bundle=str(certificate))

@@ -40,6 +40,7 @@ from tests.support import CHALLENGE, VERIFIER
 # -- POST /pkce/code ---------------------------------------------------------------
 
 
+@pytest.mark.requirement("WC-6")
 @pytest.mark.parametrize(
     "body",
     [
@@ -89,6 +90,7 @@ def test_whole_seed() -> None:
     assert seed.schema == PartialSchema(1, "MAJOR_0_MINOR_0_PATCH_1")
 
 
+@pytest.mark.requirement("IN-3")
 def test_scope_as_a_text() -> None:
     """A scope may be a text too, as OAuth has it."""
     assert read_seed({"scope": "openid  email"}).scope == ["openid", "email"]
@@ -100,6 +102,7 @@ def test_prompt(prompt: str) -> None:
     assert read_seed({"prompt": prompt}).prompt == prompt
 
 
+@pytest.mark.requirement("ID-22", "ID-23", "N06", "N09", "N11", "PK-4")
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -163,6 +166,7 @@ def test_message_of_a_wrong_type() -> None:
     assert str(caught.value) == "$.state: expected `str | null`, got `int`"
 
 
+@pytest.mark.requirement("response_type", "BC-8", "N08", "V1-1", "WC-6")
 @pytest.mark.parametrize("response_type", ["token", "id_token", "code id_token", "CODE"])
 def test_implicit_grant(response_type: str) -> None:
     """No response type but ``code`` (N08)."""
@@ -209,6 +213,7 @@ def test_dummies_of_a_refresh() -> None:
     assert read_token_body(body) == TokenizedPKCE(**body)
 
 
+@pytest.mark.requirement("N12", "N13", "N14")
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -236,6 +241,7 @@ def test_bad_token_body(body: dict[str, Any], field: str) -> None:
     assert caught.value.field == field
 
 
+@pytest.mark.requirement("BC-9", "N56", "V1-1", "T13", "WC-8")
 @pytest.mark.parametrize("grant_type", ["password", "client_credentials", "urn:x", "CODE"])
 def test_other_grant(grant_type: str) -> None:
     """No other grant: we do not lend our credentials (N56)."""

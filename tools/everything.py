@@ -2,8 +2,8 @@
 
 The checks are the environments of tox.ini.
 One that needs a Python which is not here is listed as NOT RUN, and so are tests that left
-themselves out for want of a browser; under ``CI`` both are failures, save for the Pythons that are
-tested only where they are present.
+themselves out for want of a browser or nginx; under ``CI`` both are failures, save for the Pythons
+that are tested only where they are present.
 """
 
 from __future__ import annotations

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
+from itertools import groupby
 from typing import Any
 
 from blinker import Signal
@@ -23,7 +25,7 @@ import flask_pkce
 from flask_pkce import errors, hooks
 from flask_pkce import settings as settings_module
 from flask_pkce.settings import Settings
-from flask_pkce.testing.tenant import FAULTS, faults
+from flask_pkce.testing.tenant import FAULTS
 
 #: What the annotation of a field means to somebody who writes a configuration.
 _KINDS = {
@@ -133,10 +135,14 @@ def _describe_signals() -> Iterator[str]:
 
 
 def _describe_faults() -> Iterator[str]:
-    for fault in FAULTS.values():
-        yield f"``{fault.name}``"
-        yield f"   {' '.join(fault.summary.split())}"
+    # They are entered module by module.
+    for module, faults in groupby(FAULTS.values(), key=lambda fault: fault.module):
+        yield f".. rubric:: {inspect.cleandoc(sys.modules[module].__doc__ or '').rstrip('.')}"
         yield ""
+        for fault in faults:
+            yield f"``{fault.name}``"
+            yield f"   {' '.join(fault.summary.split())}"
+            yield ""
 
 
 # -- Sphinx ----------------------------------------------------------------------
@@ -168,7 +174,8 @@ class Catalogue(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Read what the description says as if it stood on the page."""
-        for source in (errors, hooks, settings_module, faults):
+        stages = [sys.modules[name] for name in {fault.module for fault in FAULTS.values()}]
+        for source in (errors, hooks, settings_module, *stages):
             self.env.note_dependency(inspect.getfile(source))
         text = "\n".join(self._DESCRIPTIONS[self.name]())
         return self.parse_text_to_nodes(text, allow_section_headings=True)

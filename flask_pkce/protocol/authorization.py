@@ -58,7 +58,7 @@ class AuthorizationRequest:
     prompt: str | None = None
     screen_hint: str | None = None
     #: Further parameters by name, from ``ADDITIONAL_PARAMETERS`` or a hook.
-    additional: Mapping[str, str] = field(default_factory=dict)
+    additional: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def replace(self, **changes: Any) -> Self:
         """A changed copy, for ``before_authorize`` hooks."""

@@ -126,10 +126,12 @@ class Expectation:
     algorithms: tuple[str, ...]
     #: Seconds by which our clock and the tenant's may differ, 0 to 300.
     leeway: int
-    #: The nonce that was sent; None at a refresh.
+    #: The nonce that was sent; a refreshed ID token may go without it.
     nonce: str | None = field(default=None, repr=False)
     #: The code that was exchanged; None at a refresh.
     code: str | None = field(default=None, repr=False)
+    #: The state of the authorization request; None at a refresh.
+    state: str | None = field(default=None, repr=False)
     #: Unix seconds since when the user must have authenticated, if that was asked for.
     authenticated_since: float | None = None
     #: The organization that was asked for: an id (``org_…``) or a name.
@@ -159,7 +161,8 @@ def verify_id_token(
     alg = _algorithm(header, expected.algorithms)
     _check_signature(token, choose_key(keys, header.get("kid"), alg), alg)
     validate_claims(payload, expected, now=now)
-    for claim, hashed in (("at_hash", access_token), ("c_hash", expected.code)):
+    hashes = {"at_hash": access_token, "c_hash": expected.code, "s_hash": expected.state}
+    for claim, hashed in hashes.items():
         if claim in payload and hashed is not None:
             _check_hash(payload, claim, hashed, alg)
     return payload
@@ -212,7 +215,7 @@ def _check_signature(token: str, key: VerificationKey, alg: str) -> None:
 
 
 def _check_hash(claims: Mapping[str, Any], claim: str, hashed: str, alg: str) -> None:
-    """Check that an ID token was issued with this access token, or for this code.
+    """Check that an ID token was issued with this access token, or for this code or state.
 
     OpenID Connect Core 3.1.3.8 and 3.3.2.11
     """
@@ -235,12 +238,7 @@ def validate_claims(claims: Mapping[str, Any], expected: Expectation, *, now: fl
     _check_subject(claims.get("sub"), expected.subject)
     _check_audience(claims, expected.client_id)
     _check_times(claims, expected, now=now)
-    if expected.nonce is not None:
-        nonce = claims.get("nonce")
-        if not isinstance(nonce, str) or not hmac.compare_digest(
-            nonce.encode(), expected.nonce.encode()
-        ):
-            raise _wrong("nonce")
+    _check_nonce(claims, expected)
     if expected.organization is not None:
         _check_organization(claims, expected.organization)
 
@@ -254,6 +252,17 @@ def _check_subject(sub: Any, expected: str | None) -> None:
         raise _wrong("sub")
     if expected is not None and sub != expected:
         raise _wrong("sub")
+
+
+def _check_nonce(claims: Mapping[str, Any], expected: Expectation) -> None:
+    is_refresh = expected.subject is not None
+    if expected.nonce is None or (is_refresh and "nonce" not in claims):
+        return
+    nonce = claims.get("nonce")
+    if not isinstance(nonce, str) or not hmac.compare_digest(
+        nonce.encode(), expected.nonce.encode()
+    ):
+        raise _wrong("nonce")
 
 
 def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:

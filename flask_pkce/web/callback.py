@@ -123,6 +123,9 @@ def _bind(
     :raises SessionRenewed: if that was another; nothing is bound.
     """
     if flow.value.is_answered or flow.value.failure is not None:
+        if call.engine.sessions.was_renewed(session):
+            # By the same answer, at this moment: the old cookie would sign nobody in.
+            raise SessionRenewed()
         return session, flow
     renewed, call.pointer = call.engine.sessions.renew(session)
     return renewed, call.engine.sign_in.bind(flow, answer)

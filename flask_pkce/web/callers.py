@@ -42,6 +42,9 @@ class Caller:
     has_cookie: bool
     #: Why its session cannot be used, where a cookie came and it cannot.
     fault: PKCEError | None = None
+    #: The session whose cookie another request of this browser renewed a moment ago.  This one
+    #: may end it, and nothing else.
+    outrun_session: Held[Session] | None = None
 
     @property
     def known_session(self) -> Held[Session]:
@@ -59,7 +62,7 @@ class Caller:
     @property
     def is_outrun(self) -> bool:
         """Whether another request of this browser renewed its cookie a moment ago."""
-        return self.owner.session is None and isinstance(self.fault, SessionRenewed)
+        return self.owner.session is None and self.outrun_session is not None
 
 
 def identify(request: Request, engine: Engine, site: Site) -> Caller:
@@ -71,6 +74,7 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     sessions: dict[str, Held[Session]] = {}
     gone: str | None = None
     fault: PKCEError | None = None
+    outrun: Held[Session] | None = None
     for value in read_cookies(request, name):
         try:
             pointer = engine.signing.read_pointer(value)
@@ -85,10 +89,10 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
         elif pointer.opens(held.value.secret_hash):
             sessions[held.key] = held
         elif engine.clock() - held.value.renewed_at < _RENEWAL_PERIOD:
-            fault = SessionRenewed()
+            fault, outrun = SessionRenewed(), held
     # Two cookies that open two sessions: somebody planted one, and who knows which.
     session = next(iter(sessions.values())) if len(sessions) == 1 else None
-    return Caller(Owner(session, gone=gone), has_cookie, fault)
+    return Caller(Owner(session, gone=gone), has_cookie, fault, outrun)
 
 
 def local_owner(request: Request, engine: Engine) -> Owner | None:
@@ -107,6 +111,10 @@ def _is_on_loopback(request: Request) -> bool:
     if any(name in request.headers for name in _FORWARDING):
         return False
     if any(name.lower().startswith("x-forwarded-") for name, _ in request.headers):
+        return False
+    # No browser and no published client speaks HTTP/1.0, but nginx does where nothing is set; it
+    # adds no header then, and calls us by the name that it knows us by.
+    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
         return False
     # ProxyFix keeps what the socket said.
     original = request.environ.get("werkzeug.proxy_fix.orig", request.environ)

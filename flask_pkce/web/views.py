@@ -157,8 +157,10 @@ def _signed_in_user(call: Call, session: Held[Session], asked: TokenizedPKCE) ->
 def clear(call: Call) -> Response:
     """``POST /pkce/clear``: end the session."""
     caller = call.caller()
-    if caller.owner.session is not None:
-        call.engine.sign_out.clear(caller.owner.session)
+    # While the callback exchanges a code, the renewed cookie is not in the browser yet.
+    session = caller.owner.session or caller.outrun_session
+    if session is not None:
+        call.engine.sign_out.clear(session)
     destination = call.settings.unauthenticated_url
     if not call.html:
         response = no_content()

@@ -1,10 +1,9 @@
-"""The tenant, the browser and the applications of the end-to-end tests."""
+"""The tenant, the browsers and the applications of the end-to-end tests."""
 
 from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from .browsers import CHROMIUM, PACKAGES, find_browser, start_browser
+from .foreign import ForeignPages
 from .person import Person
 from .processes import PATIENCE, Node, Provider, Server, client_python, find_node
 
@@ -22,7 +23,8 @@ CLIENT_SECRET = "a-secret-of-the-confidential-client"
 CALLBACKS = ("/pkce/response/code", "/auth/pkce/response/code")
 
 Serve = Callable[..., Server]
-Visit = Callable[[Server], Person]
+Visit = Callable[..., Person]
+Launch = Callable[[str], "Browser"]
 
 
 def not_run(reason: str) -> NoReturn:
@@ -90,35 +92,44 @@ def provider_without_iss(start_provider: Callable[[bool], Provider]) -> Provider
     return start_provider(False)
 
 
-# -- the browser -------------------------------------------------------------
+# -- the browsers ------------------------------------------------------------
 
 
 # Until Playwright is stopped the main thread has a running event loop, which other tests do not
 # expect: hence the package and not the session.
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium that knows no host but this machine."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = next(filter(None, map(shutil.which, names)), None)
-    if executable is None:
-        not_run("No Chromium here; `apt-get install chromium` brings one.")
+def launch() -> Iterator[Launch]:
+    """Start a browser by its name; the same one each time."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         not_run("No Playwright here; `pip install playwright` brings it.")
+    running: dict[str, Browser] = {}
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=executable,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--no-first-run",
-                "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1",
-            ],
-        )
-        yield running
-        running.close()
+
+        def start(name: str) -> Browser:
+            if name not in running:
+                executable = find_browser(name)
+                if executable is None:
+                    not_run(f"No {name} here; `apt-get install {PACKAGES[name]}` brings one.")
+                running[name] = start_browser(playwright, name, executable)
+            return running[name]
+
+        yield start
+        for browser in running.values():
+            browser.close()
+
+
+@pytest.fixture
+def browser_name() -> str:
+    """Which browser people have; a module whose tests are about browsers names several."""
+    return CHROMIUM
+
+
+@pytest.fixture
+def browser(launch: Launch, browser_name: str) -> Browser:
+    """A browser that knows no host but this machine."""
+    return launch(browser_name)
 
 
 @pytest.fixture
@@ -135,6 +146,14 @@ def visit(browser: Browser) -> Iterator[Visit]:
     yield start
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def foreign() -> Iterator[ForeignPages]:
+    """Pages of somebody else."""
+    pages = ForeignPages()
+    yield pages
+    pages.close()
 
 
 # -- applications and clients ------------------------------------------------
@@ -168,6 +187,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
             # Longer than anybody here idles: a scripted browser does not repeat what it sent on
             # a connection that was being closed, as real ones do.
             *("--keep-alive", "75"),
+            *("--access-logfile", "-", "--access-logformat", "%(m)s %(U)s?%(q)s %(s)s"),
             "--no-control-socket",
         ]
         configuration = {

@@ -39,3 +39,15 @@ def create_app() -> Flask:
         return f"<!DOCTYPE html><title>Account</title><p>Your cart: {session.get('cart')}</p>"
 
     return app
+
+
+def create_counting_app() -> Flask:
+    """Create one that reads and writes a lasting session of its own before every request."""
+    app = create_app()
+
+    @app.before_request
+    def count() -> None:
+        session.permanent = True
+        session["seen"] = session.get("seen", 0) + 1
+
+    return app

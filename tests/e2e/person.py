@@ -130,6 +130,12 @@ class Person:
         return {c.get("name"): c.get("value") for c in cookies}.get(name)
 
     @property
+    def jar(self) -> list[str]:
+        """Every cookie of the application, with all that belongs to it."""
+        host = urlsplit(self.server.url).hostname
+        return sorted(repr(c) for c in self.context.cookies() if c.get("domain") == host)
+
+    @property
     def our_cookie(self) -> str | None:
         """The cookie of the blueprint."""
         return self.cookie(f"pkce-{self.server.port}")
@@ -143,11 +149,6 @@ class Person:
             and response.url.startswith(self.server.url)
             and urlsplit(response.url).path.endswith("/pkce/response/code")
         ]
-
-    def delivered_codes(self) -> list[str]:
-        """The authorization codes that its browser carried in forms."""
-        forms = [r.request.post_data or "" for r in self.callbacks("POST")]
-        return [code for form in forms for code in parse_qs(form).get("code", [])]
 
 
 def state_of(authorization_url: str) -> str:

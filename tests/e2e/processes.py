@@ -160,12 +160,12 @@ class Provider:
                 self._events.append(json.loads(line))
                 self._heard.notify_all()
 
-    def history(self) -> list[dict[str, Any]]:
-        """Everything that happened there up to now."""
+    def history(self, command: str = "") -> list[dict[str, Any]]:
+        """Everything that happened there up to now, when it takes this command."""
         assert self._process.stdin
         with self._heard:
             known = len(self._events)
-            self._process.stdin.write("\n")
+            self._process.stdin.write(f"{command}\n")
             self._process.stdin.flush()
             pong = {"event": "pong"}
             assert self._heard.wait_for(lambda: pong in self._events[known:], PATIENCE)
@@ -179,9 +179,36 @@ class Provider:
         """How often that happened since the mark: ``token``, ``token_refused``, ``revoked`` ..."""
         return [entry["event"] for entry in self.history()[since:]].count(event)
 
+    def wait_for(self, event: str, since: int) -> None:
+        """Wait until that happened since the mark."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.count(event, since):
+            assert time.monotonic() < deadline, f"{event} did not happen"
+            time.sleep(0.05)
+
+    @contextmanager
+    def slow(self, seconds: float) -> Iterator[None]:
+        """Let its token endpoint take so long meanwhile."""
+        self.history(str(round(seconds * 1000)))
+        try:
+            yield
+        finally:
+            self.history("0")
+
+    def codes(self, since: int) -> list[str]:
+        """The authorization codes that it gave since the mark."""
+        return [entry["code"] for entry in self.history()[since:] if "code" in entry]
+
     def close(self) -> None:
         """End it."""
         stop(self._process)
+
+
+def free_port() -> int:
+    """Find a port of this machine that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 # -- applications ------------------------------------------------------------

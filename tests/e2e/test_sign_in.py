@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .browsers import BROWSERS
 from .conftest import CLIENT_SECRET
 from .person import parameters_of, state_of
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from .processes import Provider, Server
 
 MODES = ("form_post", "query")
+
+pytestmark = pytest.mark.parametrize("browser_name", BROWSERS)
 
 
 @pytest.fixture(scope="module", params=MODES)

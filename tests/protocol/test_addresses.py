@@ -25,6 +25,7 @@ def test_loopback(host: str) -> None:
     assert is_loopback_host(host)
 
 
+@pytest.mark.requirement("NA-4")
 @pytest.mark.parametrize(
     "host",
     ["", "localhost.example", "127.0.0.1.example", "10.0.0.1", "[::2]", "0.0.0.0", "2130706433"],
@@ -57,6 +58,7 @@ def test_brackets_of_an_ipv6_literal() -> None:
     assert host_of(urlsplit("/path")) == ""
 
 
+@pytest.mark.requirement("A0-2", "NA-4")
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -106,6 +108,7 @@ def test_local_path(path: str) -> None:
     assert is_local_path(path)
 
 
+@pytest.mark.requirement("BC-1", "N42", "N43", "N44", "N45", "N46", "N47", "T10")
 @pytest.mark.parametrize(
     "path",
     [
@@ -149,6 +152,7 @@ def _as_a_browser(path: str) -> str:
     return "".join(char for char in path if char not in "\t\r\n").strip().replace("\\", "/")
 
 
+@pytest.mark.requirement("BC-1", "N46", "T10")
 @given(st.text("/\\.%2fF5cCeE?#:@a\t\n ", max_size=24))
 @example("/%2f/evil")
 def test_a_local_path_stays(path: str) -> None:

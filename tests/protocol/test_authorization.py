@@ -58,11 +58,13 @@ PARAMETERS = {
 # -- the request -----------------------------------------------------------------
 
 
+@pytest.mark.requirement("BC-8", "ID-11", "AZ-2", "T6")
 def test_parameters() -> None:
     """A request is sent with these parameters, and none that is empty."""
     assert REQUEST.parameters() == PARAMETERS
 
 
+@pytest.mark.requirement("AZ-2")
 def test_further_parameters() -> None:
     """Whatever else was asked for is sent too."""
     more = {
@@ -76,19 +78,35 @@ def test_further_parameters() -> None:
     assert request.parameters() == {**PARAMETERS, **more, "login_hint": "alice"}
 
 
+@pytest.mark.requirement("client_id", "N07", "AZ-2", "PK-4")
 def test_additional_parameters_override_nothing() -> None:
     """A parameter of the protocol wins over an additional one of its name (N07)."""
     request = REQUEST.replace(additional={"state": "evil", "code_challenge_method": "plain"})
     assert request.parameters() == PARAMETERS
 
 
+@pytest.mark.requirement("PK-4", "PK-8")
+@pytest.mark.parametrize("announced", [None, [], ["plain"], ["S256", "plain"]])
+def test_challenge_whatever_is_announced(announced: list[str] | None) -> None:
+    """Challenge, state and nonce are sent by ``S256`` alone, whatever the metadata say of PKCE:
+    it is not made weaker, and nothing that it protects hangs by it alone (RFC 9700 2.1.1)."""
+    tenant = make_tenant(code_challenge_methods_supported=announced)
+    sent = dict(parse_qsl(urlsplit(build_authorization_url(tenant, REQUEST)).query))
+    assert (sent["code_challenge"], sent["code_challenge_method"]) == (CHALLENGE, "S256")
+    assert (sent["state"], sent["nonce"]) == ("the-state", "the-nonce")
+
+
+@pytest.mark.requirement("correlation_id")
 def test_request_hides_its_secrets() -> None:
-    """A request in a log tells neither state, nonce nor challenge."""
-    shown = repr(REQUEST.replace(invitation="the-invitation"))
+    """A request in a log tells neither state, nonce nor challenge, nor what a host lets through:
+    Auth0's ``session_transfer_token`` signs a user in."""
+    additional = {"session_transfer_token": "the-transfer", "login_hint": "alice"}
+    shown = repr(REQUEST.replace(invitation="the-invitation", additional=additional))
     assert not any(secret in shown for secret in ("the-state", "the-nonce", CHALLENGE))
-    assert "the-invitation" not in shown
+    assert not any(secret in shown for secret in ("the-invitation", "the-transfer", "alice"))
 
 
+@pytest.mark.requirement("AZ-1")
 def test_authorization_url() -> None:
     """The address is the endpoint with each parameter once, encoded."""
     url = build_authorization_url(make_tenant(), REQUEST)
@@ -97,6 +115,7 @@ def test_authorization_url() -> None:
     assert parse_qsl(parts.query, strict_parsing=True) == list(PARAMETERS.items())
 
 
+@pytest.mark.requirement("AZ-1")
 def test_endpoint_with_a_query() -> None:
     """A query that the endpoint has already stays, and comes first (RFC 6749 3.1)."""
     tenant = make_tenant(authorization_endpoint=f"{ISSUER}authorize?p=b2c_1")
@@ -105,6 +124,7 @@ def test_endpoint_with_a_query() -> None:
     assert parse_qsl(urlsplit(url).query) == [("p", "b2c_1"), *PARAMETERS.items()]
 
 
+@pytest.mark.requirement("limits")
 def test_authorization_url_of_4000_characters() -> None:
     """An address may have 4000 characters, and not one more."""
     empty = build_authorization_url(make_tenant(), REQUEST.replace(additional={"ext-a": "x"}))
@@ -131,6 +151,7 @@ def test_change_by_a_hook() -> None:
     assert validate_changed_request(changed, REQUEST) is changed
 
 
+@pytest.mark.requirement("client_id", "T6")
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state", "nonce", "code_challenge"])
 def test_tie_that_a_hook_must_leave(name: str) -> None:
     """A hook must not cut the ties between request and flow."""
@@ -138,6 +159,7 @@ def test_tie_that_a_hook_must_leave(name: str) -> None:
         validate_changed_request(REQUEST.replace(**{name: "other"}), REQUEST)
 
 
+@pytest.mark.requirement("response_mode", "N08")
 @pytest.mark.parametrize("mode", ["fragment", "web_message", ""])
 def test_response_mode_without_a_callback(mode: str) -> None:
     """A hook must not choose a mode whose answer never reaches the server (N08)."""
@@ -145,12 +167,14 @@ def test_response_mode_without_a_callback(mode: str) -> None:
         validate_changed_request(REQUEST.replace(response_mode=mode), REQUEST)
 
 
+@pytest.mark.requirement("ID-1")
 def test_scope_without_openid() -> None:
     """A hook must not take out what makes it a sign-in."""
     with pytest.raises(ValueError, match="openid"):
         validate_changed_request(REQUEST.replace(scope=("email",)), REQUEST)
 
 
+@pytest.mark.requirement("client_id", "request", "N07", "N07b", "AZ-2")
 @pytest.mark.parametrize(
     "name", ["state", "redirect_uri", "response_type", "scope", "request", "request_uri"]
 )
@@ -171,6 +195,7 @@ def test_hook_that_returns_something_else(result: Any) -> None:
 # -- the answer ------------------------------------------------------------------
 
 
+@pytest.mark.requirement("AZ-5")
 def test_answer_with_a_code() -> None:
     """A code and a state are an answer; what is not known is ignored."""
     answer = parse_answer({"code": "c", "state": "s", "session_state": "x"})
@@ -179,6 +204,7 @@ def test_answer_with_a_code() -> None:
     assert parse_answer({"code": "c", "state": "s", "iss": "", "error": ""}) == answer
 
 
+@pytest.mark.requirement("N31", "AZ-6")
 def test_answer_with_an_error() -> None:
     """An error is an answer too; its description becomes one line (N31)."""
     answer = parse_answer(
@@ -187,8 +213,21 @@ def test_answer_with_an_error() -> None:
     assert answer.error == "access_denied"
     assert answer.error_description == "a b" + "x" * 253
     assert parse_answer({"error": "access_denied", "state": "s"}).error_description is None
+    address = {"error": "access_denied", "error_uri": "https://evil.example/", "state": "s"}
+    assert parse_answer(address) == Answer(state="s", error="access_denied")
 
 
+@pytest.mark.requirement("AZ-8")
+def test_answer_with_tokens() -> None:
+    """Tokens that nobody asked for in an answer are not read (RFC 9700 2.1.2)."""
+    tokens = {"access_token": "a", "id_token": "e.y.J", "token_type": "Bearer", "expires_in": "9"}
+    assert parse_answer({"code": "c", "state": "s", **tokens}) == Answer(state="s", code="c")
+    with pytest.raises(ParameterInvalid) as caught:
+        parse_answer({"state": "s", **tokens})
+    assert caught.value.field == "code"
+
+
+@pytest.mark.requirement("N30", "AZ-7")
 def test_answer_with_both() -> None:
     """An answer with a code and an error is an error (N30)."""
     answer = parse_answer({"error": "access_denied", "code": "c", "state": "s"})
@@ -204,6 +243,7 @@ def test_answer_hides_its_secrets() -> None:
         assert "the-code" not in shown
 
 
+@pytest.mark.requirement("N20", "AZ-4")
 @pytest.mark.parametrize("parameters", [{"code": "c"}, {"code": "c", "state": ""}])
 def test_answer_without_a_state(parameters: dict[str, str]) -> None:
     """Without a state it is nobody's answer (N20)."""
@@ -212,6 +252,7 @@ def test_answer_without_a_state(parameters: dict[str, str]) -> None:
     assert (caught.value.error, caught.value.field) == ("invalid_state", "state")
 
 
+@pytest.mark.requirement("N21", "N22", "N23", "AZ-4", "AZ-6", "AZ-10")
 @pytest.mark.parametrize(
     ("parameters", "field"),
     [
@@ -237,6 +278,7 @@ def test_malformed_answer(parameters: dict[str, str], field: str) -> None:
     assert caught.value.field == field
 
 
+@pytest.mark.requirement("AZ-10")
 def test_longest_code_and_state() -> None:
     """A code of 4096 characters and a state of 512 are taken."""
     answer = parse_answer({"state": "s" * 512, "code": "c" * 4096})
@@ -246,6 +288,7 @@ def test_longest_code_and_state() -> None:
 # -- whose answer it is ----------------------------------------------------------
 
 
+@pytest.mark.requirement("IS-1", "N48")
 @pytest.mark.parametrize(
     "iss",
     [
@@ -262,6 +305,7 @@ def test_answer_of_another_issuer(iss: str, announced: bool) -> None:
         check_issuer(Answer(state="s", code="c", iss=iss), tenant)
 
 
+@pytest.mark.requirement("IS-2", "N49")
 def test_issuer_that_was_announced() -> None:
     """Where the tenant announces ``iss``, an answer without it is refused (N49)."""
     tenant = make_tenant(authorization_response_iss_parameter_supported=True)
@@ -270,6 +314,7 @@ def test_issuer_that_was_announced() -> None:
     check_issuer(Answer(state="s", code="c", iss=ISSUER), tenant)
 
 
+@pytest.mark.requirement("IS-3")
 def test_issuer_that_was_not_announced() -> None:
     """Auth0 sends no ``iss``, and need not."""
     check_issuer(Answer(state="s", code="c"), make_tenant())
@@ -282,6 +327,7 @@ def test_valid_answer() -> None:
     assert response == AuthorizationResponse(code="c", state="s", issuer=ISSUER)
 
 
+@pytest.mark.requirement("AZ-6")
 def test_answer_to_another_request() -> None:
     """The state of another request is refused, before anything else is read."""
     answer = Answer(state="other", error="access_denied", iss="https://evil.example/")
@@ -290,6 +336,7 @@ def test_answer_to_another_request() -> None:
     assert type(caught.value) is FlowError
 
 
+@pytest.mark.requirement("IS-4", "N51")
 def test_error_of_another_issuer() -> None:
     """The error of another issuer is not interpreted (N51)."""
     answer = Answer(state="s", error="access_denied", iss="https://evil.example/")
@@ -304,6 +351,9 @@ def test_answer_with_neither_code_nor_error() -> None:
     assert caught.value.error == "server_error"
 
 
+@pytest.mark.requirement(
+    "login_required", "account_selection_required", "mfa_required", "A0-27", "NA-7", "N33", "AZ-6"
+)
 @pytest.mark.parametrize(
     ("error", "cls"),
     [

@@ -48,6 +48,7 @@ EXPECTED = Expectation(
     leeway=60,
     nonce="the-nonce",
     code=CODE,
+    state="the-state",
 )
 
 
@@ -89,12 +90,14 @@ def refused_claims(claim: str, claims: dict[str, Any], **kwargs: Any) -> None:
 # -- what is in order ------------------------------------------------------------
 
 
+@pytest.mark.requirement("ID-15")
 def test_valid() -> None:
     """A token that is in order gives its claims, all of them."""
     claims = id_claims(at_hash=half_hash(ACCESS_TOKEN), email="alice@example.com")
     assert verify(sign(claims)) == claims
 
 
+@pytest.mark.requirement("ID-17")
 @pytest.mark.parametrize("typ", [None, "JWT", "jwt", "application/jwt"])
 def test_type(typ: str | None) -> None:
     """A token says that it is a JWT, in any case, or says nothing."""
@@ -110,6 +113,7 @@ def _keys_for(alg: str) -> Key:
     return ec_key({"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}[alg])
 
 
+@pytest.mark.requirement("ID-15")
 @pytest.mark.parametrize("alg", ALGORITHMS)
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
 def test_every_algorithm(alg: str) -> None:
@@ -126,6 +130,7 @@ def test_every_algorithm(alg: str) -> None:
 # -- issuer, audience, authorized party ------------------------------------------
 
 
+@pytest.mark.requirement("A0-3", "A0-4", "ID-2", "N50b", "N68", "N68b")
 @pytest.mark.parametrize(
     "iss",
     [
@@ -144,12 +149,14 @@ def test_issuer(iss: Any) -> None:
     refused_claims("iss", id_claims(iss=iss))
 
 
+@pytest.mark.requirement("ID-3")
 @pytest.mark.parametrize("aud", [CLIENT_ID, [CLIENT_ID]])
 def test_audience(aud: Any) -> None:
     """We are the audience, alone or in a list of one."""
     assert verify(sign(id_claims(aud=aud)))["aud"] == aud
 
 
+@pytest.mark.requirement("ID-3", "ID-4", "N69", "AV-3")
 @pytest.mark.parametrize(
     "aud",
     [
@@ -170,6 +177,7 @@ def test_bad_audience(aud: Any) -> None:
     refused_claims("aud", id_claims(aud=aud))
 
 
+@pytest.mark.requirement("ID-4", "N69b")
 def test_authorized_party() -> None:
     """An ``azp``, where there is one, is us (N69b)."""
     assert verify(sign(id_claims(azp=CLIENT_ID)))
@@ -180,12 +188,14 @@ def test_authorized_party() -> None:
 # -- times -----------------------------------------------------------------------
 
 
+@pytest.mark.requirement("ID-9", "ST-5")
 @pytest.mark.parametrize("exp", [NOW - 59, NOW + 1, NOW + 10**9])
 def test_expiry(exp: int) -> None:
     """A token is good until it expires, and the leeway longer."""
     assert verify(sign(id_claims(exp=exp)))["exp"] == exp
 
 
+@pytest.mark.requirement("ID-9", "N70b")
 @pytest.mark.parametrize(
     "exp",
     [
@@ -204,12 +214,14 @@ def test_bad_expiry(exp: Any) -> None:
     refused_claims("exp", id_claims(exp=exp))
 
 
+@pytest.mark.requirement("ID-10")
 @pytest.mark.parametrize("iat", [NOW + 60, NOW, NOW - 660])
 def test_time_of_issue(iat: int) -> None:
     """A token was issued at most ten minutes ago, give or take the leeway."""
     assert verify(sign(id_claims(iat=iat)))["iat"] == iat
 
 
+@pytest.mark.requirement("ID-10", "N70c")
 @pytest.mark.parametrize(
     "iat",
     [
@@ -226,6 +238,7 @@ def test_bad_time_of_issue(iat: Any) -> None:
     refused_claims("iat", id_claims(iat=iat))
 
 
+@pytest.mark.requirement("ID-10", "N70c")
 def test_not_before() -> None:
     """``nbf`` is honoured where there is one (N70c)."""
     assert verify(sign(id_claims(nbf=NOW + 60)))
@@ -235,6 +248,7 @@ def test_not_before() -> None:
     refused(token, "claim: nbf")
 
 
+@pytest.mark.requirement("ID-9", "ST-5")
 def test_no_leeway() -> None:
     """Without a leeway the second counts."""
     assert verify(sign(id_claims(exp=NOW + 1)), leeway=0)
@@ -242,6 +256,7 @@ def test_no_leeway() -> None:
     refused_claims("iat", id_claims(iat=NOW + 1), leeway=0)
 
 
+@pytest.mark.requirement("ID-13")
 @pytest.mark.parametrize("auth_time", [NOW - 360, NOW])
 def test_time_of_authentication(auth_time: int) -> None:
     """With ``max_age`` or ``prompt=login`` the user authenticated since."""
@@ -249,6 +264,7 @@ def test_time_of_authentication(auth_time: int) -> None:
     assert verify(token, authenticated_since=NOW - 300)
 
 
+@pytest.mark.requirement("ID-13", "N70d", "N70e", "T31")
 @pytest.mark.parametrize("auth_time", [NOW - 361, NOW - 86400])
 def test_authentication_too_long_ago(auth_time: int) -> None:
     """An authentication of before is refused, though the URL was changed (N70d, N70e)."""
@@ -257,6 +273,7 @@ def test_authentication_too_long_ago(auth_time: int) -> None:
     assert verify(token)
 
 
+@pytest.mark.requirement("ID-13", "N70d", "N70e")
 @pytest.mark.parametrize("auth_time", [None, str(NOW), float(NOW), True])
 def test_no_time_of_authentication(auth_time: Any) -> None:
     """Where it was asked for, the time of authentication must be there (N70d)."""
@@ -266,6 +283,7 @@ def test_no_time_of_authentication(auth_time: Any) -> None:
 # -- nonce, subject, access token, organization ----------------------------------
 
 
+@pytest.mark.requirement("BC-2", "ID-11", "N70", "N70a", "AV-2", "AV-3", "T3", "T6")
 @pytest.mark.parametrize(
     "nonce",
     [
@@ -284,18 +302,28 @@ def test_nonce(nonce: Any) -> None:
     refused_claims("nonce", id_claims(nonce=nonce))
 
 
-def test_no_nonce_at_a_refresh() -> None:
-    """At a refresh no nonce was sent, and none is looked for (OpenID Connect Core 12.2)."""
-    assert verify(sign(id_claims(nonce=None)), nonce=None)
-    assert verify(sign(id_claims(nonce="of the sign-in")), nonce=None)
+@pytest.mark.requirement("ID-21")
+def test_nonce_at_a_refresh() -> None:
+    """A refreshed ID token has no nonce, or that of the sign-in (OpenID Connect Core 12.2)."""
+    for nonce in (None, "the-nonce"):
+        assert verify(sign(id_claims(nonce=nonce)), subject="auth0|alice")
+    for other in ("another", "", 5):
+        refused_claims("nonce", id_claims(nonce=other), subject="auth0|alice")
 
 
+def test_refresh_of_a_sign_in_whose_nonce_was_not_kept() -> None:
+    """Where the nonce of the sign-in is not known, none is looked for."""
+    assert verify(sign(id_claims()), nonce=None, subject="auth0|alice")
+
+
+@pytest.mark.requirement("ID-14")
 @pytest.mark.parametrize("sub", ["a", "x" * 255, "auth0|5f7c8ec7c33c6c004bbafe82"])
 def test_subject(sub: str) -> None:
     """A subject has 1 to 255 ASCII characters."""
     assert verify(sign(id_claims(sub=sub)))["sub"] == sub
 
 
+@pytest.mark.requirement("ID-14", "N70f", "AV-3")
 @pytest.mark.parametrize(
     "sub",
     [
@@ -312,6 +340,7 @@ def test_bad_subject(sub: Any) -> None:
     refused_claims("sub", id_claims(sub=sub))
 
 
+@pytest.mark.requirement("ID-14", "ID-21", "N85")
 def test_subject_of_the_sign_in() -> None:
     """A refreshed ID token keeps the subject, its case included."""
     assert verify(sign(id_claims()), subject="auth0|alice")
@@ -319,6 +348,7 @@ def test_subject_of_the_sign_in() -> None:
     refused_claims("sub", id_claims(sub="AUTH0|alice"), subject="auth0|alice")
 
 
+@pytest.mark.requirement("ID-15", "N70g")
 @pytest.mark.parametrize(
     "value",
     [
@@ -338,6 +368,7 @@ def test_hash_of_another_access_token(value: Any) -> None:
     refused(sign(id_claims() | {"at_hash": None if value is NULL else value}), "at_hash")
 
 
+@pytest.mark.requirement("ID-16", "N70h")
 @pytest.mark.parametrize(
     "value", ["A" * 22, half_hash("another-code"), half_hash(ACCESS_TOKEN), 5]
 )
@@ -350,6 +381,25 @@ def test_c_hash(value: Any) -> None:
     assert verify(sign(id_claims(c_hash=value)), code=None)
 
 
+@pytest.mark.requirement("ID-16")
+@pytest.mark.parametrize("value", ["A" * 22, half_hash("another-state"), half_hash(CODE), 5])
+def test_s_hash(value: Any) -> None:
+    """An ``s_hash``, where there is one, is that of the state that was sent (ID-16)."""
+    claims = id_claims(s_hash=half_hash("the-state"))
+    assert verify(sign(claims)) == claims
+    refused(sign(id_claims(s_hash=value)), "s_hash")
+    # At a refresh it says nothing.
+    assert verify(sign(id_claims(s_hash=value)), state=None)
+
+
+@pytest.mark.requirement("A0-27")
+@pytest.mark.parametrize("updated_at", [1_700_000_000, "2026-11-22T20:00:00.000Z", None, True])
+def test_kind_of_updated_at(updated_at: Any) -> None:
+    """Auth0 tells ``updated_at`` as a text or a number, by the profile of the tenant."""
+    assert verify(sign(id_claims(updated_at=updated_at))).get("updated_at") == updated_at
+
+
+@pytest.mark.requirement("organization", "A0-20", "N70k")
 @pytest.mark.parametrize(
     ("asked", "claims"),
     [
@@ -366,6 +416,7 @@ def test_organization(asked: str, claims: dict[str, Any]) -> None:
     assert verify(sign(id_claims(**claims)), organization=asked)
 
 
+@pytest.mark.requirement("organization", "A0-20", "N70i", "N70j", "T26", "T31")
 @pytest.mark.parametrize(
     ("asked", "claim", "claims"),
     [
@@ -392,6 +443,7 @@ def _flipped(token: str) -> str:
     return f"{head}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
 
 
+@pytest.mark.requirement("ID-5", "N71")
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -413,11 +465,13 @@ def test_signature(spoil: Any) -> None:
     refused(spoil(sign(id_claims())), "signature of the ID token does not verify")
 
 
+@pytest.mark.requirement("ID-5", "T22")
 def test_signature_of_another_key() -> None:
     """A key of somebody else is not taken, though it is called like ours (T22)."""
     refused(sign(id_claims(), rsa_key("another")), "does not verify")
 
 
+@pytest.mark.requirement("ID-8", "N72", "T22")
 @pytest.mark.parametrize("alg", ["none", "nOnE", "NONE", ""])
 @pytest.mark.parametrize("allowed", [("RS256",), ("none", "nOnE", "NONE", "")])
 def test_no_signature(alg: str, allowed: tuple[str, ...]) -> None:
@@ -427,6 +481,7 @@ def test_no_signature(alg: str, allowed: tuple[str, ...]) -> None:
     refused(token, "algorithm that is not allowed", algorithms=allowed)
 
 
+@pytest.mark.requirement("ID-7", "N72b", "N72c", "T22")
 @pytest.mark.parametrize(
     "secret",
     [
@@ -445,12 +500,14 @@ def test_symmetric_signature(secret: bytes, allowed: tuple[str, ...]) -> None:
     refused(token, "algorithm that is not allowed", algorithms=allowed)
 
 
+@pytest.mark.requirement("ID-6", "N72d", "T22")
 @pytest.mark.parametrize("alg", ["RS384", "PS256"])
 def test_algorithm_that_is_not_allowed(alg: str) -> None:
     """A good algorithm that the operator does not allow is refused (N72d)."""
     refused(sign(id_claims(), alg=alg), "algorithm that is not allowed")
 
 
+@pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize("alg", [None, 5, ["RS256"]])
 def test_algorithm_of_another_kind(alg: Any) -> None:
     """A header without an algorithm is refused."""
@@ -459,6 +516,7 @@ def test_algorithm_of_another_kind(alg: Any) -> None:
     refused(token, "algorithm that is not allowed")
 
 
+@pytest.mark.requirement("ID-17", "T22")
 @pytest.mark.parametrize(
     "header",
     [
@@ -474,12 +532,14 @@ def test_critical_header(header: dict[str, Any]) -> None:
     refused(sign(id_claims(), **header), "critical header")
 
 
+@pytest.mark.requirement("ID-17", "T22")
 @pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "logout+jwt", "", 5, ["JWT"]])
 def test_token_of_another_type(typ: Any) -> None:
     """An access or logout token of the same tenant is no ID token (N74c)."""
     refused(sign(id_claims(), typ=typ), "token of another type")
 
 
+@pytest.mark.requirement("ID-17")
 @pytest.mark.parametrize(
     "header",
     [
@@ -493,11 +553,13 @@ def test_header_that_is_ignored(header: dict[str, Any]) -> None:
     assert verify(sign(id_claims(), **header))
 
 
+@pytest.mark.requirement("ID-17")
 def test_longest_token() -> None:
     """Auth0 permits 100 kB of claims of a host's own."""
     assert verify(sign(id_claims(roles="x" * 95_000)))
 
 
+@pytest.mark.requirement("ID-17", "T12", "T22")
 def test_keys_in_the_header() -> None:
     """Keys that a token brings along are not looked at (N75)."""
     mine = rsa_key("another")
@@ -508,6 +570,7 @@ def test_keys_in_the_header() -> None:
 # -- form ------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("ID-17")
 @pytest.mark.parametrize(
     "token",
     [
@@ -527,12 +590,14 @@ def test_no_token(token: str) -> None:
     refused(token, "is no signed JWT")
 
 
+@pytest.mark.requirement("ID-17")
 def test_header_that_is_too_long() -> None:
     """A header has at most 4096 characters, however well it is signed."""
     assert verify(sign(id_claims(), x="x" * 2000))
     refused(sign(id_claims(), x="x" * 3500), "is no signed JWT")
 
 
+@pytest.mark.requirement("ID-18", "T22")
 @pytest.mark.parametrize(
     "payload",
     [
@@ -552,6 +617,7 @@ def test_signed_nonsense(payload: str) -> None:
     refused(sign(payload.encode()), "is no signed JWT")
 
 
+@pytest.mark.requirement("ID-18", "T22")
 def test_duplicate_header() -> None:
     """A header parameter must not occur twice (N75b)."""
     header = b'{"alg":"none","alg":"RS256","kid":"first"}'
@@ -589,6 +655,7 @@ def test_key_without_an_id() -> None:
         verify(sign(id_claims()), keys=keys)
 
 
+@pytest.mark.requirement("MD-8", "F2-2", "T22")
 def test_decoys() -> None:
     """Keys with the same ``kid`` and another kind or algorithm do not confuse (N76)."""
     decoys = [
@@ -603,6 +670,7 @@ def test_decoys() -> None:
     assert verify(sign(id_claims()), keys=keys)
 
 
+@pytest.mark.requirement("MD-8", "F2-2")
 def test_two_keys_that_fit() -> None:
     """Of two keys with the same ``kid`` that fit, neither is guessed."""
     two = key_set(jwk(rsa_key(), kid="first"), jwk(rsa_key("another"), kid="first"))
@@ -616,6 +684,7 @@ def test_key_id_of_another_kind() -> None:
         verify(sign(id_claims(), kid=5))
 
 
+@pytest.mark.requirement("ID-6")
 def test_curve_of_the_algorithm() -> None:
     """An algorithm on a curve takes a key on that curve alone."""
     keys = key_set(jwk(ec_key("P-384"), kid="first"))
@@ -627,6 +696,7 @@ def test_curve_of_the_algorithm() -> None:
 GOOD = jwk(rsa_key(), kid="first")
 
 
+@pytest.mark.requirement("MD-8", "N77")
 @pytest.mark.parametrize(
     "member",
     [
@@ -657,6 +727,7 @@ def test_member_that_is_no_key(member: Any) -> None:
     assert verify(sign(id_claims()), keys=keys)
 
 
+@pytest.mark.requirement("MD-8")
 @pytest.mark.parametrize(("size", "taken"), [(1024, 0), (2048, 1)])
 def test_size_of_an_rsa_key(size: int, taken: int) -> None:
     """An RSA key of fewer than 2048 bits is left out."""

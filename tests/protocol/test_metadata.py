@@ -12,6 +12,7 @@ from flask_pkce.protocol.metadata import Registration, parse_domain, parse_metad
 from tests.support import CLIENT_ID, ISSUER, REGISTRATION, make_tenant, metadata
 
 
+@pytest.mark.requirement("A0-2", "A0-3")
 @pytest.mark.parametrize(
     ("text", "issuer", "is_exact"),
     [
@@ -26,6 +27,9 @@ from tests.support import CLIENT_ID, ISSUER, REGISTRATION, make_tenant, metadata
         ),
         pytest.param("https://tenant.example/", "https://tenant.example/", True, id="issuer"),
         pytest.param("https://tenant.example", "https://tenant.example", False, id="no slash"),
+        pytest.param("TENANT.Example", "https://tenant.example/", True, id="upper case"),
+        pytest.param("tenant.example:443", "https://tenant.example/", True, id="default port"),
+        pytest.param("xn--tennt-gra.example", "https://xn--tennt-gra.example/", True, id="IDNA"),
         pytest.param("https://a.example/x/", "https://a.example/x/", True, id="issuer with path"),
         pytest.param("https://a.example/x", "https://a.example/x", False, id="path, no slash"),
         pytest.param("http://127.0.0.1:4000/", "http://127.0.0.1:4000/", True, id="loopback"),
@@ -36,6 +40,30 @@ def test_domain(text: str, issuer: str, is_exact: bool) -> None:
     assert parse_domain(text) == (issuer, is_exact)
 
 
+@pytest.mark.requirement("A0-1")
+@pytest.mark.parametrize(
+    "host",
+    [
+        "tenant.us.auth0.com",
+        "tenant.eu.auth0.com",
+        "tenant.us-3.auth0.com",
+        "tenant.eu-2.auth0.com",
+        "tenant.jp.auth0.com",
+        "travel0.auth0.com",
+        "tenant.a-locality-of-later.auth0.com",
+        "login.shop.example",
+    ],
+)
+def test_domain_of_auth0(host: str) -> None:
+    """A tenant lies wherever the operator says: no locality is known, none is demanded."""
+    issuer, is_exact = parse_domain(host)
+    registration = Registration(issuer, is_exact, CLIENT_ID)
+    assert (registration.issuer, registration.domain) == (f"https://{host}/", host)
+    document = {name: value.replace(ISSUER, issuer) for name, value in metadata().items()}
+    assert parse_metadata(document, registration).issuer == issuer
+
+
+@pytest.mark.requirement("A0-2", "MD-2")
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -46,6 +74,20 @@ def test_domain(text: str, issuer: str, is_exact: bool) -> None:
         pytest.param("https://tenant.example/#a", "query or a fragment", id="fragment"),
         pytest.param("tenant.example?a", "query or a fragment", id="host and query"),
         pytest.param("me@tenant.example", "user information", id="user"),
+        pytest.param("https://a:b@tenant.example/", "user information", id="password"),
+        pytest.param("tenant.example\\.evil.example", "visible ASCII", id="backslash"),
+        pytest.param("tenant%2eexample", "no host name", id="percent"),
+        pytest.param("tenant.example\n", "visible ASCII", id="newline"),
+        pytest.param("tenant.example\x00", "visible ASCII", id="NUL"),
+        pytest.param("tenänt.example", "visible ASCII", id="no ASCII"),
+        pytest.param("tenant.example.", "no host name", id="dot at the end"),
+        pytest.param("tenant..example", "no host name", id="two dots"),
+        pytest.param("*.example", "no host name", id="any host"),
+        pytest.param("tenant.example:x", "port", id="letter for a port"),
+        pytest.param("tenant.example:65536", "port", id="no such port"),
+        pytest.param("tenant.example/u/login", "write an issuer with a path", id="another path"),
+        pytest.param("ftp://tenant.example/", "https://", id="another scheme"),
+        pytest.param("//tenant.example", "no host name", id="no scheme"),
         pytest.param("", "give the tenant's host", id="nothing"),
     ],
 )
@@ -55,6 +97,7 @@ def test_bad_domain(text: str, fault: str) -> None:
         parse_domain(text)
 
 
+@pytest.mark.requirement("BC-11", "MD-3")
 def test_registration() -> None:
     """A registration tells where the metadata lies, and never its secret."""
     registration = Registration(ISSUER, True, CLIENT_ID, "top-secret")
@@ -83,6 +126,7 @@ def test_domain_of_this_tenant(domain: str) -> None:
     assert REGISTRATION.names(domain)
 
 
+@pytest.mark.requirement("N80c", "T12", "WC-1")
 @pytest.mark.parametrize(
     "domain",
     [
@@ -112,6 +156,7 @@ def test_domain_over_http() -> None:
     assert not local.names("127.0.0.1")
 
 
+@pytest.mark.requirement("A0-7", "BC-11", "MD-6", "MD-9")
 def test_metadata() -> None:
     """What the library needs of a tenant's metadata, and nothing that is made up."""
     tenant = make_tenant(
@@ -129,6 +174,7 @@ def test_metadata() -> None:
     assert tenant.announces_iss is False
 
 
+@pytest.mark.requirement("IS-2", "MD-9")
 @pytest.mark.parametrize(("said", "announced"), [(True, True), (False, False), ("true", False)])
 def test_announcement_of_iss(said: Any, announced: bool) -> None:
     """Only the boolean announces that answers carry ``iss``."""
@@ -136,6 +182,7 @@ def test_announcement_of_iss(said: Any, announced: bool) -> None:
     assert tenant.announces_iss is announced
 
 
+@pytest.mark.requirement("A0-3", "MD-1", "N78", "AV-3")
 @pytest.mark.parametrize(
     "issuer",
     [
@@ -153,6 +200,7 @@ def test_issuer_to_the_letter(issuer: Any) -> None:
         make_tenant(issuer=issuer)
 
 
+@pytest.mark.requirement("A0-3", "MD-1")
 @pytest.mark.parametrize("issuer", ["https://tenant.example", "https://tenant.example/"])
 def test_issuer_without_its_slash(issuer: str) -> None:
     """A URL that was written without its slash is met with or without it, and kept as met."""
@@ -162,6 +210,7 @@ def test_issuer_without_its_slash(issuer: str) -> None:
         make_tenant(registration, issuer="https://tenant.example//")
 
 
+@pytest.mark.requirement("A0-7", "MD-4", "N81")
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
 def test_missing_member(name: str) -> None:
     """Without these members there is no sign-in."""
@@ -171,6 +220,7 @@ def test_missing_member(name: str) -> None:
         parse_metadata(document, REGISTRATION)
 
 
+@pytest.mark.requirement("A0-4", "UP-9", "MD-4", "N80", "N81", "AZ-1", "BB-5", "T12")
 @pytest.mark.parametrize(
     "name",
     [
@@ -203,6 +253,7 @@ def test_endpoint_where_it_must_not_be(name: str, value: Any, fault: str) -> Non
         make_tenant(**{name: value})
 
 
+@pytest.mark.requirement("MD-4", "BB-5")
 def test_endpoint_on_an_allowed_host() -> None:
     """The operator can name further hosts; the address stays to the byte."""
     registration = dataclasses.replace(REGISTRATION, endpoint_hosts=("keys.example",))
@@ -218,6 +269,7 @@ def test_tenant_on_loopback() -> None:
     assert tenant.token_endpoint == "http://127.0.0.1:4000/oauth/token"
 
 
+@pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize("value", ["PS256", None, {"PS256": True}])
 def test_algorithms_that_are_no_list(value: Any) -> None:
     """A member that is no list says nothing, and every allowed algorithm may be used."""
@@ -226,6 +278,7 @@ def test_algorithms_that_are_no_list(value: Any) -> None:
     assert tenant.algorithms == ("RS256", "ES256")
 
 
+@pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize(
     ("announced", "common"),
     [

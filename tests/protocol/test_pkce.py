@@ -22,6 +22,7 @@ from tests.support import CHALLENGE, VERIFIER
 OCTETS = bytes.fromhex("7418dfb49799e0254ffa607dd8adbbba16d4254d69d6bff05b58055853848d79")
 
 
+@pytest.mark.requirement("PK-3")
 def test_appendix_b() -> None:
     """The octets of the appendix give its verifier, and that gives its challenge."""
     assert build_code_verifier(OCTETS) == VERIFIER
@@ -30,12 +31,14 @@ def test_appendix_b() -> None:
     assert CODE_CHALLENGE_METHOD == "S256"
 
 
+@pytest.mark.requirement("PK-3")
 def test_appendix_a() -> None:
     """Base64url as in the appendix: no padding, and the two letters that differ."""
     assert base64url(bytes([3, 236, 255, 224, 193])) == "A-z_4ME"
     assert decode_base64url("A-z_4ME") == bytes([3, 236, 255, 224, 193])
 
 
+@pytest.mark.requirement("PK-2")
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_randomness_of_another_length(length: int) -> None:
     """A verifier is made of exactly 32 bytes."""
@@ -43,6 +46,7 @@ def test_randomness_of_another_length(length: int) -> None:
         build_code_verifier(bytes(length))
 
 
+@pytest.mark.requirement("PK-1")
 @given(st.binary(min_size=32, max_size=32))
 def test_every_verifier_is_one(randomness: bytes) -> None:
     """Whatever the randomness, verifier and challenge are well-formed and belong together."""
@@ -59,6 +63,7 @@ def test_base64url_there_and_back(data: bytes) -> None:
     assert decode_base64url(base64url(data)) == data
 
 
+@pytest.mark.requirement("PK-5")
 @pytest.mark.parametrize(
     "text",
     [
@@ -76,6 +81,7 @@ def test_not_base64url(text: str) -> None:
         decode_base64url(text)
 
 
+@pytest.mark.requirement("PK-1")
 @pytest.mark.parametrize(
     "text",
     [
@@ -90,6 +96,7 @@ def test_code_verifier(text: str) -> None:
     assert len(code_challenge(text)) == 43
 
 
+@pytest.mark.requirement("N12", "N13", "N14", "PK-1")
 @pytest.mark.parametrize(
     "text",
     [
@@ -112,6 +119,7 @@ def test_not_a_code_verifier(text: str) -> None:
         verifies(text, CHALLENGE)
 
 
+@pytest.mark.requirement("N10", "PK-5")
 @pytest.mark.parametrize(
     "text",
     [
@@ -130,6 +138,7 @@ def test_not_a_code_challenge(text: str) -> None:
     assert not is_code_challenge(text)
 
 
+@pytest.mark.requirement("PK-10")
 def test_verifier_of_another_challenge() -> None:
     """A verifier fits its own challenge alone."""
     assert not verifies("a" * 43, CHALLENGE)

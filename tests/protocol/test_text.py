@@ -21,6 +21,7 @@ def test_scope_token(text: str) -> None:
     assert is_scope_token(text)
 
 
+@pytest.mark.requirement("IN-3", "N06g")
 @pytest.mark.parametrize("text", ["", "a b", 'a"b', "a\\b", "a\tb", "openid\n", "é"])
 def test_no_scope_token(text: str) -> None:
     """A space, a quote, a backslash, a control or nothing at all is no scope (N06g)."""
@@ -51,6 +52,7 @@ def test_no_error_code(text: str) -> None:
     assert not is_error_code(text)
 
 
+@pytest.mark.requirement("UP-10", "N06b")
 @pytest.mark.parametrize(
     "text",
     [
@@ -74,6 +76,7 @@ def test_no_control_characters(text: str) -> None:
     assert not has_control_characters(text)
 
 
+@pytest.mark.requirement("LG-2", "N31", "T18")
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -90,6 +93,7 @@ def test_one_line(text: str, line: str) -> None:
     assert one_line(text) == line
 
 
+@pytest.mark.requirement("LG-2", "N31")
 @given(st.text(st.characters(codec=None, exclude_categories=())))
 def test_one_line_is_one(text: str) -> None:
     """Whatever comes, no control is left, and it can be encoded."""

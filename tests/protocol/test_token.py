@@ -44,6 +44,7 @@ SCOPE = ("openid", "email")
 # -- the request -----------------------------------------------------------------
 
 
+@pytest.mark.requirement("A0-10", "AZ-11")
 def test_code_request() -> None:
     """A code goes with its redirect URI and verifier, and our credentials (RFC 6749 4.1.3)."""
     assert build_token_form(CODE_REQUEST, CONFIDENTIAL) == {
@@ -56,6 +57,7 @@ def test_code_request() -> None:
     }
 
 
+@pytest.mark.requirement("AZ-18")
 def test_refresh_request() -> None:
     """A refresh token goes alone, or with an audience (RFC 6749 6)."""
     assert build_token_form(build_refresh_request("the-token"), REGISTRATION) == {
@@ -78,6 +80,7 @@ def test_additional_parameters() -> None:
     assert "empty" not in form
 
 
+@pytest.mark.requirement("RV-1", "RV-3")
 def test_revocation() -> None:
     """A revocation names the refresh token and what it is (RFC 7009 2.1)."""
     assert build_revocation_form("the-token", CONFIDENTIAL) == {
@@ -111,6 +114,7 @@ def test_what_a_hook_must_leave(name: str) -> None:
         validate_changed_token_request(CODE_REQUEST.replace(**{name: "other"}), CODE_REQUEST)
 
 
+@pytest.mark.requirement("AZ-12")
 @pytest.mark.parametrize("name", ["code", "grant_type", "client_id", "client_assertion"])
 def test_what_a_hook_must_not_add(name: str) -> None:
     """A hook must not send a second code or other credentials."""
@@ -148,6 +152,7 @@ def parse(**changes: Any) -> Tokens:
     return parse_token_response(document(**changes), requested_scope=SCOPE)
 
 
+@pytest.mark.requirement("A0-11", "AZ-14")
 def test_token_response() -> None:
     """A response is read whole; nothing of it is shown."""
     tokens = parse(mfa_token="ignored")
@@ -162,12 +167,14 @@ def test_token_response() -> None:
     assert "e.y.J" not in repr(tokens)
 
 
+@pytest.mark.requirement("AZ-15")
 @pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER", "bEaReR"])
 def test_case_of_the_token_type(token_type: str) -> None:
     """``token_type`` is compared without case (RFC 6749 5.1)."""
     assert parse(token_type=token_type).access_token == "the-access-token"
 
 
+@pytest.mark.requirement("A0-11", "N66", "N66b", "AZ-15")
 @pytest.mark.parametrize("token_type", [None, "mac", "DPoP", "Bearer ", "", 5, ["Bearer"]])
 def test_other_token_type(token_type: Any) -> None:
     """A token of a type that we do not understand is not used (N66, N66b)."""
@@ -175,6 +182,7 @@ def test_other_token_type(token_type: Any) -> None:
         parse(token_type=token_type)
 
 
+@pytest.mark.requirement("UP-11", "N66c", "AZ-14")
 @pytest.mark.parametrize(
     ("expires_in", "seconds"),
     [(None, None), (0, 0), (3600, 3600), ("3600", 3600), (315360000, 315360000)],
@@ -184,6 +192,7 @@ def test_expires_in(expires_in: Any, seconds: int | None) -> None:
     assert parse(expires_in=expires_in).expires_in == seconds
 
 
+@pytest.mark.requirement("UP-11", "N66c", "AZ-14")
 @pytest.mark.parametrize(
     "expires_in",
     [-1, True, 3600.0, 1e30, 315360001, "abc", "", "-1", "1" * 12, "3600.5", "٣٦", "²", [3600]],
@@ -194,6 +203,7 @@ def test_bad_expires_in(expires_in: Any) -> None:
         parse(expires_in=expires_in)
 
 
+@pytest.mark.requirement("UP-12", "N66d", "AZ-14")
 @pytest.mark.parametrize("name", ["access_token", "refresh_token", "id_token"])
 @pytest.mark.parametrize(
     "value", ["", "a b", "a\n", "é", 5, True, ["x"], "x" * (128 * 1024 + 1)], ids=repr
@@ -204,6 +214,7 @@ def test_bad_token(name: str, value: Any) -> None:
         parse(**{name: value})
 
 
+@pytest.mark.requirement("UP-12")
 def test_longest_tokens() -> None:
     """64 KiB of access token and 128 KiB of ID token are taken."""
     tokens = parse(access_token="x" * 65536, id_token="x" * 131072)
@@ -212,18 +223,21 @@ def test_longest_tokens() -> None:
         parse(access_token="x" * 65537)
 
 
+@pytest.mark.requirement("A0-11", "UP-12", "N66d", "AZ-14")
 def test_no_access_token() -> None:
     """A response without access token is none."""
     with pytest.raises(TenantError, match="has no access_token"):
         parse(access_token=None)
 
 
+@pytest.mark.requirement("A0-11")
 def test_tokens_that_need_not_be() -> None:
     """Refresh and ID token may be missing."""
     tokens = parse(refresh_token=None, id_token=None)
     assert (tokens.refresh_token, tokens.id_token) == (None, None)
 
 
+@pytest.mark.requirement("AZ-14")
 @pytest.mark.parametrize(
     ("scope", "granted"),
     [(None, SCOPE), ("openid", ("openid",)), ("a  b", ("a", "b")), ("", ())],
@@ -285,6 +299,7 @@ def test_request_of_another_kind_is_not_taken() -> None:
 # -- errors ----------------------------------------------------------------------
 
 
+@pytest.mark.requirement("A0-12", "A0-27", "AZ-16")
 @pytest.mark.parametrize("status", [400, 401, 403, 429, 500])
 @pytest.mark.parametrize(
     ("error", "cls", "word", "answered"),
@@ -306,6 +321,7 @@ def test_error_whatever_the_status(
     assert (exc.error, exc.status) == (word, answered)
 
 
+@pytest.mark.requirement("A0-12", "A0-13", "N64b", "AZ-16")
 @pytest.mark.parametrize(
     ("error", "cls"),
     [
@@ -334,6 +350,7 @@ def test_unknown_error_with_a_status_of_the_server() -> None:
     assert "500" in exc.detail
 
 
+@pytest.mark.requirement("AZ-16")
 @pytest.mark.parametrize("error", [None, 5, "", 'a"b', "e" * 65, ["invalid_grant"]])
 def test_error_without_a_code(error: Any) -> None:
     """Without an error code of RFC 6749 the answer is nonsense; nothing of it is quoted."""

@@ -13,6 +13,7 @@ from flask_pkce.stores.memory import PURGE_STEP, STALE_EXPIRIES
 from flask_pkce.testing.store_suite import StoreFactory, StoreSuite
 
 
+@pytest.mark.requirement("ST-4")
 class TestMemoryStore(StoreSuite):
     """What holds for every store holds for this one."""
 

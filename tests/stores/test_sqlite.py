@@ -53,6 +53,7 @@ def store(path: Path, clock: MovableClock) -> Iterator[SQLiteStore]:
     store.close()
 
 
+@pytest.mark.requirement("ST-4")
 class TestSQLiteStore(StoreSuite):
     """What holds for every store holds for this one."""
 

@@ -65,6 +65,11 @@ SEEDS: dict[str, tuple[dict[str, Any], str, str]] = {
             CHALLENGE + "\n",
         )
     },
+    "invitation too long": (
+        {"organization": "org_1", "invitation": "x" * 129},
+        "parameter-invalid",
+        "$.invitation",
+    ),
     "code_challenge without its method": (
         {"code_challenge": CHALLENGE},
         "parameter-invalid",
@@ -143,6 +148,14 @@ SEEDS: dict[str, tuple[dict[str, Any], str, str]] = {
             ("nonce", "x", "parameter-foreign"),
             ("request_uri", "https://attacker.example/", "parameter-foreign"),
             ("request", "eyJ", "parameter-foreign"),
+            ("resource", "https://api.example/", "parameter-foreign"),
+            ("dpop_jkt", "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", "parameter-foreign"),
+            ("correlation_id", "x", "parameter-foreign"),
+            ("session_transfer_token", "x", "parameter-foreign"),
+            ("authorization_details", "[]", "parameter-foreign"),
+            ("id_token_hint", "e.y.J", "parameter-foreign"),
+            ("organization", "org_1", "parameter-foreign"),
+            ("invitation", "x", "parameter-foreign"),
             ("ext-", "x", "parameter-foreign"),
             ("ext-a.b", "x", "parameter-foreign"),
             ("Access_Type", "offline", "parameter-foreign"),
@@ -193,6 +206,14 @@ SEEDS: dict[str, tuple[dict[str, Any], str, str]] = {
             {"ADDITIONAL_PARAMETERS": {"login_hint": text}},
             "parameter-invalid",
             "$.ADDITIONAL_PARAMETERS",
+        )
+        for what, text in ODD_TEXTS.items()
+    },
+    **{
+        f"schema with {what}": (
+            {"schema": {"migration": 0, "semantic": text}},
+            "parameter-invalid",
+            "$.schema.semantic",
         )
         for what, text in ODD_TEXTS.items()
     },
@@ -252,6 +273,14 @@ TOKENS: dict[str, tuple[dict[str, Any], str, str]] = {
         "refresh-token-unknown",
         "$.refresh_token",
     ),
+    **{
+        f"schema with {what}": (
+            {"schema": {"semantic": text}},
+            "parameter-invalid",
+            "$.schema.semantic",
+        )
+        for what, text in ODD_TEXTS.items()
+    },
     "refresh token too long": (
         {"grant_type": "refresh_token", "refresh_token": "é" * 8000},
         "body-too-large",

@@ -14,6 +14,7 @@ from tests.web.host import (
     CrossSitePost,
     Host,
     check_page,
+    check_problem,
     check_refused,
 )
 
@@ -58,6 +59,22 @@ ANSWERS: dict[str, tuple[str, str, str]] = {
 }
 
 
+@pytest.mark.requirement(
+    "UP-10",
+    "IN-2",
+    "IS-5",
+    "N06d",
+    "N20",
+    "N21",
+    "N22",
+    "N23",
+    "N24",
+    "N25",
+    "N26",
+    "N28",
+    "AZ-4",
+    "T17",
+)
 @pytest.mark.parametrize(("form", "code", "field"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
     """A malformed answer is refused by name, from a program, from a page, and in a query."""
@@ -76,6 +93,21 @@ def test_answer(form: str, code: str, field: str, caller: Caller) -> None:
     assert host.store.contents() == before
 
 
+@pytest.mark.requirement("N21")
+@pytest.mark.parametrize("spoilt", [{}, {"code": "a b"}, {"error": '"'}], ids=repr)
+def test_malformed_answer_of_a_flow_under_way(
+    spoilt: dict[str, str], host: Host, browser: Browser
+) -> None:
+    """A malformed answer with a good state leaves the flow as it is: the real one can come."""
+    state, url = browser.begin()
+    before = host.store.contents()
+    check_problem(browser.respond(state=state, **spoilt), "parameter-invalid")
+    check_page(browser.deliver({"state": state, **spoilt}), "parameter-invalid")
+    assert host.store.contents() == before
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
+
+
+@pytest.mark.requirement("IN-2")
 def test_raw_bytes_in_a_form(caller: Caller) -> None:
     """A form is ASCII, percent-encoded."""
     body = "state=s&code=é".encode()
@@ -98,6 +130,7 @@ def test_query_too_large(host: Host, browser: Browser) -> None:
     check_page(browser.open(CALLBACK, environ_overrides=environ), "body-too-large", status=413)
 
 
+@pytest.mark.requirement("FP-3", "IN-2", "N16")
 @pytest.mark.parametrize("name", ["code", "state", "error", "iss", "ticket"])
 def test_query_beside_a_form(name: str, caller: Caller) -> None:
     """A query that stands beside the form shadows nothing: it is refused."""
@@ -129,10 +162,13 @@ STATES = {
 }
 
 
+@pytest.mark.requirement("BC-2", "N32", "N35")
+@pytest.mark.parametrize("answered", [{"code": "c"}, {"error": "access_denied"}], ids=repr)
 @pytest.mark.parametrize(("state", "code"), STATES.values(), ids=STATES.keys())
-def test_state(state: str, code: str, caller: Caller) -> None:
-    """A state that is unknown, and one that nobody signed, are told apart."""
-    check_refused(caller, lambda: caller.respond(state=state, code="c"), code)
+def test_state(state: str, code: str, answered: dict[str, str], caller: Caller) -> None:
+    """A state that is unknown, and one that nobody signed, are told apart; an error that comes
+    with either fails no flow."""
+    check_refused(caller, lambda: caller.respond(state=state, **answered), code)
 
 
 @pytest.mark.parametrize("position", [0, 20, 50, 88])
@@ -153,6 +189,7 @@ def test_state_of_another_key(caller: Caller, make_app: MakeApp) -> None:
     assert "SECRET_KEY" in members["hint"]
 
 
+@pytest.mark.requirement("BC-2", "N54", "AZ-19", "T32")
 def test_state_of_another_session(caller: Caller) -> None:
     """A state of another session is refused, at every route, in no other words than for one
     that does not exist any more."""

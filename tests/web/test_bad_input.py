@@ -46,24 +46,72 @@ def shortened(names: Iterable[str]) -> list[str]:
 # -- SeededPKCE ------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement(
+    "response_type",
+    "response_mode",
+    "audience",
+    "resource",
+    "invitation",
+    "prompt",
+    "screen_hint",
+    "login_hint",
+    "dpop_jkt",
+    "request",
+    "correlation_id",
+    "A0-2",
+    "BC-8",
+    "UP-10",
+    "ID-22",
+    "IN-1",
+    "IN-3",
+    "NA-3",
+    "N03b",
+    "N06",
+    "N06b",
+    "N06g",
+    "N06h",
+    "N07",
+    "N07b",
+    "N08",
+    "N09",
+    "N10",
+    "N11",
+    "N80c",
+    "N88b",
+    "PK-4",
+    "PK-5",
+    "T11",
+    "T12",
+    "T18",
+    "WC-1",
+    "WC-2",
+    "WC-3",
+    "WC-4",
+    "WC-5",
+    "WC-6",
+    "WC-9",
+)
 @pytest.mark.parametrize(("body", "code", "field"), SEEDS.values(), ids=shortened(SEEDS))
 def test_seed(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``SeededPKCE`` that is not what it must be is named, and nothing is started."""
     check_refused(caller, lambda: caller.code(**body), code, field=field or None)
 
 
+@pytest.mark.requirement("limits", "N88b")
 def test_too_much_for_a_url(caller: Caller) -> None:
     """What would make an address that servers refuse is refused here."""
     extra = {f"ext-{number}": "x" * 450 for number in range(9)}
     check_refused(caller, lambda: caller.code(ADDITIONAL_PARAMETERS=extra), "parameter-invalid")
 
 
+@pytest.mark.requirement("UP-9", "N80c", "BB-5", "T12", "WC-1")
 def test_foreign_domain_contacts_nobody(host: Host, browser: Browser) -> None:
     """Nothing that a caller sends makes the server contact another host, or any at all."""
     check_problem(browser.code(domain="attacker.example"), "parameter-foreign")
     assert host.tenant.requests == ()
 
 
+@pytest.mark.requirement("N06h", "WC-2")
 def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
     """The refusal does not tell what is configured."""
     response = caller.code(client_id="another-client")
@@ -73,6 +121,24 @@ def test_foreign_client_id_is_not_told_ours(caller: Caller) -> None:
 # -- TokenizedPKCE ---------------------------------------------------------------------------
 
 
+@pytest.mark.requirement(
+    "BC-9",
+    "UP-10",
+    "IN-1",
+    "N03b",
+    "N06",
+    "N06b",
+    "N06h",
+    "N12",
+    "N13",
+    "N14",
+    "N56",
+    "N99",
+    "PK-1",
+    "T18",
+    "WC-2",
+    "WC-3",
+)
 @pytest.mark.parametrize(("body", "code", "field"), TOKENS.values(), ids=shortened(TOKENS))
 def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) -> None:
     """A member of ``TokenizedPKCE`` that is not what it must be is named; the tenant is not
@@ -81,6 +147,7 @@ def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) 
     assert caller.token().status_code == 200
 
 
+@pytest.mark.requirement("N60")
 def test_wrong_verifier(caller: Caller) -> None:
     """A wrong verifier for the right code is told before the tenant is asked."""
     (flow,) = caller.host.engine.sessions.flows(caller.host.session_of(caller))
@@ -97,6 +164,7 @@ def test_wrong_verifier(caller: Caller) -> None:
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT")
 
 
+@pytest.mark.requirement("FP-9")
 @pytest.mark.parametrize(
     ("method", "path"),
     [(method, path) for path in ROUTES for method in METHODS if method not in ROUTES[path]],
@@ -112,6 +180,7 @@ def test_method(method: str, path: str, make_app: MakeApp) -> None:
     assert host.store.contents() == {}
 
 
+@pytest.mark.requirement("FP-9")
 @pytest.mark.parametrize("path", ROUTES)
 def test_options(path: str, make_app: MakeApp) -> None:
     """OPTIONS tells the methods, has no effect, and is no CORS preflight of ours."""
@@ -123,6 +192,7 @@ def test_options(path: str, make_app: MakeApp) -> None:
     assert host.store.contents() == {}
 
 
+@pytest.mark.requirement("N18", "T9")
 @pytest.mark.parametrize(("path", "methods"), ROUTES.items())
 @pytest.mark.parametrize(
     ("name", "value"),
@@ -184,6 +254,7 @@ def test_unknown_paths_are_the_hosts(host: Host) -> None:
         assert host.app.test_client().get(path).content_type.startswith("text/html")
 
 
+@pytest.mark.requirement("BC-1", "UP-10", "N42", "N43", "N44", "N45", "N46", "N47", "T10", "T18")
 @pytest.mark.parametrize(
     "return_to",
     [
@@ -231,6 +302,7 @@ def test_repeated_field_of_a_login_form(host: Host, browser: Browser) -> None:
     check_page(page, "parameter-invalid")
 
 
+@pytest.mark.requirement("N40")
 @pytest.mark.parametrize("value", ["", "x", "é", "a" * 5000, "a.b.c", "\x7f", '"quoted"'])
 def test_cookie(value: str, host: Host) -> None:
     """A cookie that makes no sense is a cookie that nobody signed."""
@@ -313,6 +385,7 @@ def hosts(make_app: MakeApp) -> dict[str, Host]:
     }
 
 
+@pytest.mark.requirement("AZ-17")
 @settings(
     max_examples=300,
     deadline=None,

@@ -60,6 +60,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.requirement("IN-1", "N06c", "N06d", "N06e", "N06f")
 @pytest.mark.parametrize("path", JSON_ROUTES)
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 def test_malformed_json(body: bytes, path: str, caller: Caller) -> None:
@@ -73,6 +74,7 @@ def test_malformed_json(body: bytes, path: str, caller: Caller) -> None:
     assert len(members["detail"]) < 100
 
 
+@pytest.mark.requirement("IN-1")
 @pytest.mark.parametrize("path", JSON_ROUTES)
 def test_eight_deep(path: str, caller: Caller) -> None:
     """What the API does not know may lie eight deep, and is ignored."""
@@ -80,6 +82,7 @@ def test_eight_deep(path: str, caller: Caller) -> None:
     assert caller.send("POST", path, data=body, content_type=JSON).status_code == 200
 
 
+@pytest.mark.requirement("IN-1", "IN-2", "N06c", "N06f")
 @pytest.mark.parametrize("path", [*JSON_ROUTES, CALLBACK])
 def test_too_large(path: str, caller: Caller) -> None:
     """A body of more than 16 KiB is refused by its length, before it is read."""
@@ -117,6 +120,7 @@ class Endless(io.BytesIO):
         return b" " * size
 
 
+@pytest.mark.requirement("IN-1", "IN-2", "N06f")
 @pytest.mark.parametrize("path", [*JSON_ROUTES, CALLBACK])
 def test_too_large_chunked(path: str, caller: Caller) -> None:
     """A chunked body without a length is read up to the limit, and no further."""
@@ -152,6 +156,7 @@ def test_as_large_as_allowed(host: Host, browser: Browser) -> None:
 # -- media types -----------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("IN-1", "N59", "BB-4", "T15")
 @pytest.mark.parametrize("path", JSON_ROUTES)
 @pytest.mark.parametrize(
     "content_type",
@@ -186,6 +191,7 @@ def test_json_media_type(content_type: str, host: Host, browser: Browser) -> Non
     assert response.status_code == 200
 
 
+@pytest.mark.requirement("N06f")
 @pytest.mark.parametrize("content_type", [JSON, FORM, "text/plain", None])
 def test_empty_body_has_no_type(content_type: str | None, host: Host, browser: Browser) -> None:
     """An empty body is no body, whatever its type."""
@@ -193,6 +199,7 @@ def test_empty_body_has_no_type(content_type: str | None, host: Host, browser: B
     assert response.status_code == 200
 
 
+@pytest.mark.requirement("FP-1", "N15")
 @pytest.mark.parametrize(
     "content_type",
     [JSON, "text/plain", "multipart/form-data; boundary=x", "application/octet-stream", ""],
@@ -207,6 +214,7 @@ def test_callback_media_type(content_type: str, caller: Caller) -> None:
         assert caller.host.store.contents() == before
 
 
+@pytest.mark.requirement("IN-1", "N06f")
 @pytest.mark.parametrize("path", [*JSON_ROUTES, CALLBACK])
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "GZIP", "identity, gzip", "x"])
 def test_compressed(encoding: str, path: str, caller: Caller) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import re
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -14,6 +16,7 @@ from flask_pkce.protocol.authorization import parse_answer
 from flask_pkce.testing import LocalTenant
 from flask_pkce.web.tickets import AnswerLimit
 from tests.conftest import MakeApp
+from tests.support import at_once
 from tests.web.host import CALLBACK, NAVIGATION, Browser, Clock, Host, check_page, check_problem
 
 RESPONSE_MODES = ["form_post", "query"]
@@ -46,6 +49,7 @@ def test_post_touches_nothing(host: Host, browser: Browser) -> None:
     assert host.status_of(browser, state) == "sent"
 
 
+@pytest.mark.requirement("BC-13", "T19")
 def test_code_is_never_in_a_url(host: Host, browser: Browser) -> None:
     """The browser is sent on with the ticket alone, on the same path."""
     _, url = browser.begin()
@@ -57,6 +61,7 @@ def test_code_is_never_in_a_url(host: Host, browser: Browser) -> None:
     assert answer.params["state"] not in location.query
 
 
+@pytest.mark.requirement("ST-3", "T28")
 def test_store_keeps_no_ticket(host: Host, browser: Browser) -> None:
     """Of the ticket only a hash is stored."""
     _, url = browser.begin()
@@ -67,6 +72,7 @@ def test_store_keeps_no_ticket(host: Host, browser: Browser) -> None:
         assert ticket.encode() not in value
 
 
+@pytest.mark.requirement("FP-1", "FP-6")
 def test_bound_with_ticket(host: Host, browser: Browser) -> None:
     """The ticket and the session together bind the answer; the page says that it is done."""
     state, url = browser.begin()
@@ -76,6 +82,32 @@ def test_bound_with_ticket(host: Host, browser: Browser) -> None:
     flow = host.flow_of(browser, state).value
     assert flow.status == "bound"
     assert flow.code == answer.params["code"]
+
+
+@pytest.mark.requirement("N53", "T34")
+@pytest.mark.parametrize("delivery", ["caller", "session"])
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_pages_tell_no_secret(response_mode: str, delivery: str, make_app: MakeApp) -> None:
+    """Neither page nor header of a sign-in that succeeds has a code, state, verifier or token."""
+    host = make_app(
+        PKCE_RESPONSE_MODE=response_mode,
+        PKCE_TOKEN_DELIVERY=delivery,
+        PKCE_SCOPE="openid profile email offline_access",
+    )
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    answer = host.tenant.sign_in(url)
+    (flow,) = [held.value for held in host.engine.sessions.flows(host.session_of(browser))]
+    pages = [kept := browser.deliver(answer), browser.follow(kept), browser.follow(kept)]
+    if delivery == "caller":
+        pages.append(browser.open("/pkce/token", method="POST", site="same-origin"))
+    pages.append(browser.follow(kept))
+    secrets = [answer.params["code"], flow.state, flow.nonce, flow.code_verifier or ""]
+    secrets += [grant.refresh_token or "" for grant in host.session_of(browser).value.grants]
+    assert all(secrets)
+    assert len(secrets) == 5
+    for page in pages:
+        assert not [secret for secret in secrets if secret in f"{page.headers}{page.text}"]
 
 
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
@@ -97,6 +129,7 @@ def test_goes_on_elsewhere(make_app: MakeApp) -> None:
     assert response.headers["Location"] == "https://spa.example/done"
 
 
+@pytest.mark.requirement("HO-2")
 def test_goes_on_below_the_prefix(make_app: MakeApp) -> None:
     """A path of this application gets the prefix under which users reach it."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example/shop", PKCE_AUTHENTICATED_URL="/welcome")
@@ -118,6 +151,50 @@ def test_goes_on_below_the_prefix(make_app: MakeApp) -> None:
     assert response.headers["Location"] == "/shop/welcome"
 
 
+@pytest.mark.requirement("FP-5")
+def test_nothing_is_cached(host: Host, browser: Browser) -> None:
+    """Whatever the callback answers, nobody may keep it."""
+    state, url = browser.begin()
+    kept = browser.deliver(host.tenant.sign_in(url))
+    for response in (
+        kept,
+        browser.follow(kept),
+        browser.deliver({"state": "s"}),
+        browser.open(CALLBACK),
+        browser.respond(state=state, code=host.flow_of(browser, state).value.code or ""),
+        browser.respond(state="s"),
+    ):
+        assert response.headers["Cache-Control"] == "no-store, private"
+
+
+@pytest.mark.requirement("BC-12")
+def test_pages_load_nothing(keeping: Host, make_app: MakeApp) -> None:
+    """The pages of the callback name no other site, and tell none where they were
+    (RFC 9700 4.2.4)."""
+    app = Flask("host")
+    app.config["SESSION_COOKIE_SAMESITE"] = "Strict"
+    strict = make_app(app=app).browser()
+    browser = (host := make_app()).browser()
+    waits = keeping.browser()
+    answer = keeping.tenant.sign_in(waits.submit("/pkce/code").headers["Location"])
+    kept = waits.deliver(answer)
+    keeping.engine.sign_in.bind(
+        keeping.flow_of(waits, answer.params["state"]), parse_answer(answer.params)
+    )
+    keeping.begin_redeeming(waits, answer.params["state"])
+    for response, shown in (
+        (browser.arrive(host.tenant.sign_in(browser.begin()[1])), "<h1>Signed in</h1>"),
+        (strict.deliver({"state": "s", "code": "c"}), "Continue</a>"),
+        (waits.follow(kept), "Reload now</a>"),
+        (fetch(strict, "spent"), "Start again</button>"),
+    ):
+        assert shown in response.text
+        assert "//" not in response.text
+        assert not re.search(r"<(script|img|link|iframe|object)\b|\bsrc=|url\(", response.text)
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.requirement("CK-8", "N36")
 def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     """A ticket is taken once; reloading its page is harmless."""
     _, url = browser.begin()
@@ -127,6 +204,9 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     assert host.engine.sessions.take_answer(ticket_of(kept)) is None
 
 
+@pytest.mark.requirement(
+    "BC-2", "BC-20", "N38", "N52", "AZ-19", "PK-8", "AV-2", "AV-3", "T1", "T2", "T32"
+)
 def test_ticket_of_another_browser(host: Host) -> None:
     """Whoever started the flow cannot fetch an answer that somebody else's browser delivered:
     the ticket is in that browser alone, and destroyed when it is used there."""
@@ -139,6 +219,7 @@ def test_ticket_of_another_browser(host: Host) -> None:
     check_problem(attacker.token(), "authorization-pending")
 
 
+@pytest.mark.requirement("CK-8")
 def test_ticket_lives_a_minute(host: Host, browser: Browser) -> None:
     """After 60 seconds a ticket is no more; the flow can still be finished."""
     state, url = browser.begin()
@@ -200,6 +281,7 @@ def test_unknown_ticket(ticket: str, host: Host, browser: Browser) -> None:
     check_page(fetch(browser, ticket), "ticket-spent")
 
 
+@pytest.mark.requirement("ST-2", "T9")
 def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Clock) -> None:
     """Whoever posts to the callback cannot fill the store: there is a limit for a minute."""
     mounted = host.app.extensions["pkce"]
@@ -219,6 +301,7 @@ def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Cloc
 # -- the host's own session ----------------------------------------------------------------
 
 
+@pytest.mark.requirement("CK-13", "N95", "T33")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_host_session_is_untouched(response_mode: str, make_app: MakeApp) -> None:
     """``flask.session`` is neither read nor written, and its cookie not set by the callback."""
@@ -267,6 +350,7 @@ def test_strict_cookies(response_mode: str, make_app: MakeApp) -> None:
 # -- query -----------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("BC-13", "FP-9", "T19")
 def test_query_ends_at_a_clean_url(make_app: MakeApp) -> None:
     """A GET with ``code`` binds at once, and the browser goes on to an address without it."""
     host = make_app(PKCE_RESPONSE_MODE="query")
@@ -289,6 +373,7 @@ def test_tenant_that_ignores_form_post(host: Host, browser: Browser) -> None:
     assert host.status_of(browser, state) == "bound"
 
 
+@pytest.mark.requirement("N36")
 def test_query_again(make_app: MakeApp) -> None:
     """Going back to the address with the code is harmless."""
     host = make_app(PKCE_RESPONSE_MODE="query")
@@ -304,6 +389,7 @@ def test_query_again(make_app: MakeApp) -> None:
 # -- errors of the tenant ----------------------------------------------------------------------
 
 
+@pytest.mark.requirement("access_denied", "FP-4")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     """The tenant's error is the answer: told on a page, at a clean address, and by the API."""
@@ -317,6 +403,16 @@ def test_cancel(response_mode: str, make_app: MakeApp) -> None:
     check_problem(browser.token(), "access-denied")
 
 
+@pytest.mark.requirement(
+    "login_required",
+    "account_selection_required",
+    "access_denied",
+    "mfa_required",
+    "FP-4",
+    "NA-7",
+    "N29",
+    "AZ-6",
+)
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -334,6 +430,61 @@ def test_errors_of_their_own(error: str, code: str, host: Host, browser: Browser
     check_problem(browser.respond(state=state, error=error), code)
 
 
+@pytest.mark.requirement("unauthorized", "invalid_request", "unauthorized_client")
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param("unauthorized", marks=pytest.mark.requirement("unauthorized")),
+        pytest.param("invalid_request", marks=pytest.mark.requirement("invalid_request")),
+        *(
+            pytest.param(error, marks=pytest.mark.requirement("unauthorized_client"))
+            for error in (
+                "unauthorized_client",
+                "unsupported_response_type",
+                "invalid_scope",
+                "server_error",
+                "temporarily_unavailable",
+            )
+        ),
+    ],
+)
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_errors_of_auth0(error: str, response_mode: str, make_app: MakeApp) -> None:
+    """An error that a person cannot treat differently keeps the tenant's word, ends the flow, and
+    is shown on a page with a way on."""
+    host = make_app(PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    state, _ = browser.begin()
+    answer = {"state": state, "error": error, "error_description": "user is blocked"}
+    if response_mode == "query":
+        response = browser.open(f"{CALLBACK}?{urlencode(answer)}", site="cross-site")
+        page = check_page(browser.follow(response), "tenant-refused", status=400)
+    else:
+        page = check_page(browser.arrive(answer), "tenant-refused", status=400)
+    assert "user is blocked" in page
+    assert "Start again" in page
+    for heard in (browser.code(state=state), browser.token()):
+        check_problem(heard, "tenant-refused", error=error, status=400)
+    assert host.status_of(browser, state) == "failed"
+    assert host.token_requests == 0
+
+
+@pytest.mark.requirement("N29")
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_login_required(response_mode: str, make_app: MakeApp) -> None:
+    """Where ``prompt=none`` needs somebody to sign in, the flow failed and says so."""
+    host = make_app(PKCE_RESPONSE_MODE=response_mode)
+    browser = host.browser()
+    state, url = browser.begin(prompt="none")
+    answer = host.tenant.sign_in(url)
+    assert answer.params["error"] == "login_required"
+    check_page(browser.arrive(answer), "login-required")
+    assert host.status_of(browser, state) == "failed"
+    check_problem(browser.token(), "login-required", status=400)
+    assert host.token_requests == 0
+
+
+@pytest.mark.requirement("N33", "AZ-6")
 def test_other_error(host: Host, browser: Browser) -> None:
     """Any other error of the tenant is told by the tenant's own word."""
     state, _ = browser.begin()
@@ -342,6 +493,7 @@ def test_other_error(host: Host, browser: Browser) -> None:
     assert "(The tenant says: so it is)" in members["detail"]
 
 
+@pytest.mark.requirement("access_denied", "HX-7", "N28", "AZ-6", "T17")
 def test_description_is_escaped(host: Host, browser: Browser) -> None:
     """What a stranger wrote is text on our page, never HTML."""
     state, _ = browser.begin()
@@ -352,11 +504,32 @@ def test_description_is_escaped(host: Host, browser: Browser) -> None:
     assert "&lt;script&gt;" in page
 
 
-def test_code_and_error(host: Host, browser: Browser) -> None:
-    """An answer with both a code and an error is an error."""
+@pytest.mark.requirement("LG-2", "N31", "T18")
+def test_description_in_the_log(
+    host: Host, browser: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the log it is part of one short line, without controls."""
     state, _ = browser.begin()
-    response = browser.respond(state=state, code="a-code", error="access_denied")
+    text = "so\r\nERROR:root:forged \x1b[31m" + "x" * 4096
+    answer = {"state": state, "error": "access_denied", "error_description": text}
+    with caplog.at_level(logging.INFO, "flask_pkce"):
+        browser.arrive(answer)
+    (line,) = [record.message for record in caplog.records if "access-denied" in record.message]
+    assert "so ERROR:root:forged [31mxxx" in line
+    assert line.isprintable()
+    assert len(line) <= len("access-denied: ") + 256
+
+
+@pytest.mark.requirement("N30", "AZ-7")
+def test_code_and_error(host: Host, browser: Browser) -> None:
+    """An answer with both a code and an error is an error; the code goes nowhere."""
+    state, url = browser.begin()
+    code = host.tenant.sign_in(url).params["code"]
+    response = browser.respond(state=state, code=code, error="access_denied")
     check_problem(response, "access-denied")
+    assert host.status_of(browser, state) == "failed"
+    check_problem(browser.token(), "access-denied")
+    assert host.token_requests == 0
 
 
 # -- iss (RFC 9207) ----------------------------------------------------------------------------
@@ -380,6 +553,7 @@ def test_iss_fits(response_mode: str, announcing: LocalTenant, make_app: MakeApp
     assert "Signed in" in browser.arrive(answer).text
 
 
+@pytest.mark.requirement("IS-1", "IS-2", "IS-4", "N48", "N49", "N51", "AV-3", "T4")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 @pytest.mark.parametrize("answered", [{"code": "a-code"}, {"error": "access_denied"}])
 @pytest.mark.parametrize("iss", ["https://attacker.example/", "https://tenant.example", None])
@@ -403,6 +577,7 @@ def test_iss_does_not_fit(
     assert host.status_of(browser, state) == "sent"
 
 
+@pytest.mark.requirement("IS-3", "N48")
 def test_iss_of_a_tenant_that_announces_none(host: Host, browser: Browser) -> None:
     """An ``iss`` that nobody announced must fit all the same."""
     state, _ = browser.begin()
@@ -413,6 +588,7 @@ def test_iss_of_a_tenant_that_announces_none(host: Host, browser: Browser) -> No
     assert "Signed in" in browser.arrive({**answer, "iss": host.tenant.issuer}).text
 
 
+@pytest.mark.requirement("IS-2")
 def test_program_passes_on_without_iss(announcing: LocalTenant, make_app: MakeApp) -> None:
     """The published API has no member for ``iss``: a program's answer need not have it, and one
     that it has must fit."""
@@ -427,6 +603,7 @@ def test_program_passes_on_without_iss(announcing: LocalTenant, make_app: MakeAp
 # -- JSON callers --------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("FP-6")
 @pytest.mark.parametrize("is_local", [False, True])
 def test_json_caller(is_local: bool, make_app: MakeApp) -> None:
     """A JSON caller is bound directly, and gets the model."""
@@ -470,6 +647,7 @@ def test_schema_of_the_flow(host: Host, browser: Browser) -> None:
     assert response.get_json()["result"]["schema"] == schema
 
 
+@pytest.mark.requirement("BC-3")
 def test_first_bound_answer_wins(host: Host, browser: Browser) -> None:
     """The first bound answer wins, also against an error that comes later."""
     state, _ = browser.begin()
@@ -488,6 +666,7 @@ def test_delivery_session_takes_no_codes(make_app: MakeApp) -> None:
     check_problem(browser.respond(**answer.params), "delivery-refused", field="code")
 
 
+@pytest.mark.requirement("N40")
 def test_forged_cookie(host: Host, browser: Browser) -> None:
     """A cookie of another key is told as such: do all workers share SECRET_KEY?"""
     state, url = browser.begin()
@@ -510,6 +689,7 @@ def keeping(make_app: MakeApp) -> Host:
     )
 
 
+@pytest.mark.requirement("BC-14", "CK-11")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_exchange_by_the_callback(response_mode: str, make_app: MakeApp) -> None:
     """The callback's GET exchanges the code itself, renews the pointer, and goes on."""
@@ -524,6 +704,7 @@ def test_exchange_by_the_callback(response_mode: str, make_app: MakeApp) -> None
     assert browser.send("GET", "/pkce/user").get_json()["sub"] == "auth0|alice"
 
 
+@pytest.mark.requirement("N36", "AZ-9", "T7")
 def test_exchange_once(keeping: Host) -> None:
     """Reloading the callback exchanges nothing again, and ends where the first did."""
     browser = keeping.browser()
@@ -532,6 +713,37 @@ def test_exchange_once(keeping: Host) -> None:
     pages = [browser.follow(kept) for _ in range(3)]
     assert [page.headers["Location"] for page in pages] == ["/account"] * 3
     assert keeping.token_requests == 1
+
+
+@pytest.mark.requirement("N37", "T7")
+def test_hundred_at_once(keeping: Host) -> None:
+    """However often an answer comes at the same moment, its code is exchanged once."""
+    browser = keeping.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    answer = keeping.tenant.sign_in(url)
+    keeping.engine.tenants.keys()
+    cookie = browser.cookie
+    copies = [keeping.browser() for _ in range(100)]
+    for copy in copies:
+        copy.client.set_cookie("pkce-80", cookie)
+    responses = at_once(lambda number: copies[number].arrive(answer), len(copies))
+    assert not [response for response in responses if isinstance(response, Exception)]
+    assert keeping.token_requests == 1
+    (winner,) = (copy for copy in copies if copy.cookie != cookie)
+    assert winner.send("GET", "/pkce/user").get_json()["sub"] == "auth0|alice"
+
+
+@pytest.mark.requirement("N70a")
+def test_nonce_that_the_user_changed(keeping: Host) -> None:
+    """With a nonce of its own the server takes no ID token that has the state for one."""
+    browser = keeping.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    sent = dict(parse_qsl(urlsplit(url).query))
+    assert sent["nonce"] != sent["state"]
+    changed = url.replace(urlencode({"nonce": sent["nonce"]}), f"nonce={sent['state']}")
+    check_page(browser.arrive(keeping.tenant.sign_in(changed)), "id-token-invalid")
+    check_problem(browser.send("GET", "/pkce/user"), "not-signed-in")
+    assert (keeping.token_requests, keeping.revocations) == (1, 1)
 
 
 def test_unreachable_tenant(keeping: Host) -> None:

@@ -14,6 +14,7 @@ def sign_in(host: Host, browser: Browser) -> None:
     Prepared(host, browser, own_state=False).put("done")
 
 
+@pytest.mark.requirement("CK-9")
 def test_clear(host: Host, browser: Browser) -> None:
     """Nothing is left, the refresh token is revoked, the cookie deleted as it was set."""
     sign_in(host, browser)
@@ -29,6 +30,7 @@ def test_clear(host: Host, browser: Browser) -> None:
     assert host.revocations == 1
 
 
+@pytest.mark.requirement("CK-9")
 def test_secure_cookie_is_deleted_as_such(make_app: MakeApp) -> None:
     """Over https the deletion is Secure, without which ``__Host-`` is refused."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example")
@@ -40,6 +42,7 @@ def test_secure_cookie_is_deleted_as_such(make_app: MakeApp) -> None:
     assert "Path=/" in line
 
 
+@pytest.mark.requirement("RV-4")
 def test_without_a_session(host: Host, browser: Browser) -> None:
     """With no session it does nothing, and deletes no cookie that did not come."""
     response = browser.clear()
@@ -47,6 +50,7 @@ def test_without_a_session(host: Host, browser: Browser) -> None:
     assert "Set-Cookie" not in response.headers
 
 
+@pytest.mark.requirement("RV-4")
 def test_twice(host: Host, browser: Browser) -> None:
     """It is idempotent: who still has the cookie gets it deleted, and nothing else happens."""
     sign_in(host, browser)
@@ -77,6 +81,7 @@ def test_local_session(make_app: MakeApp) -> None:
     assert program.clear().status_code == 204
 
 
+@pytest.mark.requirement("N89", "RV-4")
 @pytest.mark.parametrize("fault", ["unreachable", "silent"])
 def test_tenant_that_does_not_revoke(fault: str, host: Host, browser: Browser) -> None:
     """Revoking is best effort: the session is gone, whatever the tenant does."""
@@ -86,6 +91,7 @@ def test_tenant_that_does_not_revoke(fault: str, host: Host, browser: Browser) -
     assert host.store.contents() == {}
 
 
+@pytest.mark.requirement("A0-16")
 def test_every_grant_is_revoked(host: Host, browser: Browser) -> None:
     """Each sign-in of the session had a refresh token, and each is revoked."""
     sign_in(host, browser)
@@ -94,6 +100,7 @@ def test_every_grant_is_revoked(host: Host, browser: Browser) -> None:
     assert host.revocations == 2
 
 
+@pytest.mark.requirement("N58")
 def test_body_does_not_matter(host: Host, browser: Browser) -> None:
     """Whatever is in the body, the session ends."""
     browser.challenge()
@@ -111,6 +118,7 @@ def test_page(host: Host, browser: Browser) -> None:
     assert not browser.has_cookie
 
 
+@pytest.mark.requirement("BC-14")
 def test_where_a_browser_goes(make_app: MakeApp) -> None:
     """With ``redirects.unauthenticated`` a browser goes there; a program gets its 204."""
     host = make_app(PKCE_UNAUTHENTICATED_URL="/bye")

@@ -77,6 +77,7 @@ def full_seed(challenge: dict[str, str]) -> dict[str, Any]:
 # -- what arrives at the tenant --------------------------------------------------------
 
 
+@pytest.mark.requirement("response_type", "client_id", "response_mode", "V1-1")
 def test_empty_body(host: Host, browser: Browser) -> None:
     """An empty body is a login button: everything comes from the flow and from the settings."""
     response = browser.code()
@@ -96,6 +97,18 @@ def test_empty_body(host: Host, browser: Browser) -> None:
     }
 
 
+@pytest.mark.requirement("A0-9")
+def test_only_the_browser_goes_to_the_tenant(host: Host, browser: Browser) -> None:
+    """Nothing of ours asks the authorization endpoint, or shows a page of the tenant's."""
+    browser.code()
+    browser.submit("/pkce/code")
+    asked = {(request.method, request.path) for request in host.tenant.requests}
+    assert asked == {("GET", "/.well-known/openid-configuration")}
+
+
+@pytest.mark.requirement(
+    "response_mode", "audience", "organization", "invitation", "screen_hint", "AZ-2"
+)
 def test_full_body(wide: Host) -> None:
     """Every parameter of ``SeededPKCE`` and ``ADDITIONAL_PARAMETERS`` arrives at the tenant."""
     browser = wide.browser()
@@ -117,6 +130,7 @@ def test_newest_unsent_flow(host: Host, browser: Browser) -> None:
     assert parameters(browser.code())["state"] not in {older, newer}
 
 
+@pytest.mark.requirement("resource", "dpop_jkt", "request", "IN-1", "N06g", "N07b", "WC-6")
 @pytest.mark.parametrize(
     "absent",
     [
@@ -133,6 +147,8 @@ def test_newest_unsent_flow(host: Host, browser: Browser) -> None:
         {"ADDITIONAL_PARAMETERS": {"connection": "", "login_hint": None}},
         {"state": None, "nonce": None, "scope": None, "schema": None, "prompt": None},
         {"a_member": "that the API does not know", "request_uri": "https://attacker.example"},
+        {"request": "e.y.J", "resource": "https://attacker.example", "dpop_jkt": "x"},
+        {"correlation_id": "x", "session_transfer_token": "x", "authorization_details": "[]"},
     ],
 )
 def test_absent(absent: dict[str, Any], host: Host, browser: Browser) -> None:
@@ -145,6 +161,7 @@ def test_absent(absent: dict[str, Any], host: Host, browser: Browser) -> None:
     assert all(sent[name] == plain[name] for name in same)
 
 
+@pytest.mark.requirement("WC-1")
 @pytest.mark.parametrize(
     "domain",
     [
@@ -160,18 +177,21 @@ def test_domain(domain: str, host: Host, browser: Browser) -> None:
     assert browser.code(domain=domain).status_code == 200
 
 
+@pytest.mark.requirement("IN-3")
 def test_scope_leaves_space_separated(host: Host, browser: Browser) -> None:
     """A scope arrives as a list, or as text, and leaves space-separated, each once."""
     assert parameters(browser.code(scope=["openid", "email", "email"]))["scope"] == "openid email"
     assert parameters(browser.code(scope="openid  profile"))["scope"] == "openid profile"
 
 
+@pytest.mark.requirement("prompt")
 @pytest.mark.parametrize("prompt", ["none", "login", "consent", "select_account", "login consent"])
 def test_prompt(prompt: str, host: Host, browser: Browser) -> None:
     """Every prompt of OpenID Connect passes through."""
     assert parameters(browser.code(prompt=prompt))["prompt"] == prompt
 
 
+@pytest.mark.requirement("ext-*")
 def test_ten_extensions(host: Host, browser: Browser) -> None:
     """Ten ``ext-`` parameters pass through."""
     extra = {f"ext-{number}": str(number) for number in range(10)}
@@ -179,6 +199,7 @@ def test_ten_extensions(host: Host, browser: Browser) -> None:
     assert {name: value for name, value in sent.items() if name.startswith("ext-")} == extra
 
 
+@pytest.mark.requirement("ID-11", "N06i", "WC-4")
 def test_own_state_and_nonce(host: Host, browser: Browser) -> None:
     """A caller's own state and nonce are honoured; the nonce is checked in the ID token."""
     sent = parameters(browser.code(state="my-state", nonce="my-nonce"))
@@ -187,6 +208,7 @@ def test_own_state_and_nonce(host: Host, browser: Browser) -> None:
     assert browser.token().status_code == 200
 
 
+@pytest.mark.requirement("N06i")
 def test_own_state_without_nonce(host: Host, browser: Browser) -> None:
     """The nonce is the state, as the model says, where the caller sends none."""
     sent = parameters(browser.code(state="my-state"))
@@ -199,6 +221,7 @@ def test_any_visible_state(state: str, host: Host, browser: Browser) -> None:
     assert parameters(browser.code(state=state))["state"] == state
 
 
+@pytest.mark.requirement("N06i", "WC-4")
 def test_equal_states_of_two_sessions(host: Host) -> None:
     """Equal states of two sessions never meet."""
     one, other = host.browser(), host.browser()
@@ -211,6 +234,7 @@ def test_equal_states_of_two_sessions(host: Host) -> None:
         assert claims["email"] == f"{user}@example.com"
 
 
+@pytest.mark.requirement("PK-10", "WC-5")
 def test_own_challenge(host: Host, browser: Browser) -> None:
     """With a caller's own challenge only that caller knows the verifier: /token needs it."""
     response = browser.code(state="mine", code_challenge=CHALLENGE, code_challenge_method="S256")
@@ -292,6 +316,7 @@ def test_schema_is_kept_with_the_flow(host: Host, browser: Browser) -> None:
     assert answer["seed"]["schema"] == answer["result"]["schema"] == schema
 
 
+@pytest.mark.requirement("audience")
 def test_configured_audience_and_redirects(make_app: MakeApp) -> None:
     """The tenant's description has the configured audience, and addresses for redirects."""
     host = make_app(
@@ -371,6 +396,7 @@ def test_other_parameters(changed: dict[str, Any], field: str, wide: Host) -> No
 # -- browsers -----------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("BC-14")
 def test_login_button(host: Host, browser: Browser) -> None:
     """A form with a button is a login: 303 to the authorization URL, and a session."""
     response = browser.submit("/pkce/code")
@@ -379,6 +405,15 @@ def test_login_button(host: Host, browser: Browser) -> None:
     assert browser.has_cookie
     answer = host.tenant.sign_in(response.headers["Location"])
     assert "Signed in" in browser.arrive(answer).text
+
+
+@pytest.mark.requirement("NA-1")
+def test_page_of_the_tenant_is_for_browsers(host: Host, browser: Browser) -> None:
+    """The page on which a person signs in is never fetched by us, nor passed on."""
+    browser.code()
+    assert browser.submit("/pkce/code").status_code == 303
+    asked = [(each.method, each.path) for each in host.tenant.requests]
+    assert asked == [("GET", "/.well-known/openid-configuration")]
 
 
 def test_button_pressed_twice(host: Host, browser: Browser) -> None:
@@ -410,6 +445,7 @@ def test_html_caller_with_json(host: Host, browser: Browser) -> None:
     assert "prompt=login" in response.headers["Location"]
 
 
+@pytest.mark.requirement("FP-6")
 @pytest.mark.parametrize(
     ("accept", "is_html"),
     [
@@ -439,6 +475,7 @@ def test_return_to(make_app: MakeApp) -> None:
     assert (response.status_code, response.headers["Location"]) == (303, "/account?tab=1")
 
 
+@pytest.mark.requirement("N07c", "T11")
 def test_return_to_is_no_parameter(host: Host, browser: Browser) -> None:
     """What stands in ``return_to`` is not taken for parameters of the authorization URL."""
     fields = {"return_to": "/x?audience=evil&scope=admin"}
@@ -451,6 +488,7 @@ def test_return_to_is_no_parameter(host: Host, browser: Browser) -> None:
 # -- delivery session -------------------------------------------------------------------
 
 
+@pytest.mark.requirement("ID-11", "N06i", "T34")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` the answer has neither seed nor result, and a nonce of its own
     goes to the tenant."""
@@ -464,6 +502,7 @@ def test_delivery_session(make_app: MakeApp) -> None:
     assert parameters(browser.code(state="mine"))["nonce"] != "mine"
 
 
+@pytest.mark.requirement("N06i", "WC-4")
 @pytest.mark.parametrize(
     ("secret", "field"),
     [
@@ -480,6 +519,7 @@ def test_delivery_session_refuses_secrets(
     assert host.store.contents() == {}
 
 
+@pytest.mark.requirement("BC-20", "N52", "N54", "T2")
 def test_program_without_cookies(host: Host) -> None:
     """Without cookies and local session a flow can be started, and not gone on with; the hint
     names the setting."""

@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from tests.conftest import MakeApp
-from tests.web.host import Browser, Caller, Host, check_problem
+from tests.web.host import Browser, Caller, Host, check_page, check_problem
 from tests.web.prepared import Prepared
 
 # -- POST token: what the tenant does -------------------------------------------------
@@ -42,6 +42,7 @@ TENANT = (
 )
 
 
+@pytest.mark.requirement("A0-11", "A0-14", "UP-1", "UP-8", "N61", "N65e", "N67", "N70", "N72")
 @pytest.mark.parametrize("flow_of", ["browser", "local"])
 @pytest.mark.parametrize("told", TENANT, ids=lambda told: told.fault)
 def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
@@ -72,6 +73,7 @@ def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
     assert host.token_requests == told.arrived
 
 
+@pytest.mark.requirement("ST-1")
 def test_bound_again_keeps_its_expiry(host: Host, browser: Browser) -> None:
     """A flow that is bound again ends when it would have ended."""
     known = Prepared(host, browser, own_state=False).put("bound")
@@ -85,6 +87,37 @@ def test_bound_again_keeps_its_expiry(host: Host, browser: Browser) -> None:
     check_problem(browser.code(state=known.state), "state-expired")
 
 
+@pytest.mark.requirement("no redirect")
+def test_nobody_comes_back(host: Host, browser: Browser) -> None:
+    """Where the tenant shows a page of its own and sends nobody back the flow expires, of which
+    nothing is left, and its caller is told so; another sign-in works."""
+    state, _ = browser.begin()
+    check_problem(browser.token(), "authorization-pending")
+    host.clock.advance(600)
+    assert host.store.contents() == {}
+    check_problem(browser.code(state=state), "state-expired")
+    _, url = browser.begin()
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
+
+
+@pytest.mark.requirement("ST-5")
+@pytest.mark.parametrize("jump", [-3600, -30, 30])
+def test_clock_that_jumps(jump: int, host: Host, browser: Browser) -> None:
+    """A clock that is set back or ahead in the midst of a sign-in does not end it; it ends no
+    later than its lifetime by the clock as it was."""
+    known = Prepared(host, browser, own_state=False).put("sent")
+    ends = host.flow_of(browser, known.state).value.expires_at
+    url = browser.code(state=known.state).get_json()["authorization_url"]
+    host.clock.advance(jump)
+    browser.arrive(host.tenant.sign_in(url))
+    assert host.flow_of(browser, known.state).value.expires_at == ends
+    assert browser.token().status_code == 200
+    late = Prepared(host, browser, own_state=False).put("sent")
+    host.clock.advance(600)
+    check_problem(browser.code(state=late.state), "state-expired")
+
+
+@pytest.mark.requirement("A0-14")
 def test_limit_says_when_to_ask_again(host: Host, browser: Browser) -> None:
     """The tenant's ``x-ratelimit-reset`` becomes a Retry-After in seconds."""
     Prepared(host, browser, own_state=False).put("bound")
@@ -92,6 +125,7 @@ def test_limit_says_when_to_ask_again(host: Host, browser: Browser) -> None:
     assert browser.token().headers["Retry-After"] == "7"
 
 
+@pytest.mark.requirement("A0-16")
 def test_cleared_while_redeeming(host: Host, browser: Browser) -> None:
     """An exchange that a clear overtook stores nothing, and its tokens are revoked."""
     Prepared(host, browser, own_state=False).put("bound")
@@ -106,6 +140,7 @@ def test_cleared_while_redeeming(host: Host, browser: Browser) -> None:
 # -- GET challenge: the cap -----------------------------------------------------------
 
 
+@pytest.mark.requirement("ST-2", "T9")
 @pytest.mark.parametrize("busy", ["bound", "redeeming"])
 def test_cap_of_busy_flows(busy: str, host: Host, browser: Browser) -> None:
     """A session whose twenty flows are all bound or being redeemed starts no more."""
@@ -122,6 +157,7 @@ def test_cap_of_busy_flows(busy: str, host: Host, browser: Browser) -> None:
     assert host.store.contents() == before
 
 
+@pytest.mark.requirement("ST-2")
 @pytest.mark.parametrize(
     ("first", "second"),
     [("done", "started"), ("failed", "started"), ("started", "sent"), ("sent", "bound")],
@@ -138,6 +174,7 @@ def test_who_gives_way(first: str, second: str, host: Host, browser: Browser) ->
     assert host.status_of(browser, stays.state) == second
 
 
+@pytest.mark.requirement("ST-2", "N93")
 def test_oldest_sent_gives_way(host: Host, browser: Browser) -> None:
     """Of twenty sent flows the oldest gives way."""
     states = [Prepared(host, browser, own_state=False).put("sent").state for _ in range(20)]
@@ -145,6 +182,20 @@ def test_oldest_sent_gives_way(host: Host, browser: Browser) -> None:
     session = host.session_of(browser)
     kept = [state for state in states if host.engine.sessions.flow(session, state) is not None]
     assert kept == states[1:]
+
+
+@pytest.mark.requirement("N93", "T9")
+def test_two_hundred_sign_ins(host: Host, browser: Browser) -> None:
+    """Two hundred sign-ins that nobody finished leave one small cookie, and the newest works."""
+    urls = [browser.submit("/pkce/code").headers["Location"] for _ in range(200)]
+    assert list(browser.cookies) == ["pkce-80"]
+    assert len(f"pkce-80={browser.cookie}") <= 130
+    assert len(host.session_of(browser).value.flows) == 20
+    # The flows and their session.
+    assert len(host.store.contents()) == 21
+    check_page(browser.arrive(host.tenant.sign_in(urls[0])), "state-cleared")
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(urls[-1])).text
+    assert browser.token().status_code == 200
 
 
 # -- POST clear: waiters --------------------------------------------------------------

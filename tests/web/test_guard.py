@@ -53,6 +53,7 @@ def send(host: Host, route: tuple[str, str], headers: dict[str, str], **options:
 # -- Host --------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("HO-1", "N01", "N01b", "T14")
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 @pytest.mark.parametrize(
     "name",
@@ -116,6 +117,7 @@ class UnreadableBody:
     readline = readinto = __iter__ = read
 
 
+@pytest.mark.requirement("HO-1")
 @pytest.mark.parametrize("name", ["localhost", "LOCALHOST:5000", "127.0.0.1:1", "[::1]:65535"])
 def test_loopback_hosts(name: str, host: Host) -> None:
     """Without a public URL it is any of the names of the loopback interface, with any port."""
@@ -124,12 +126,14 @@ def test_loopback_hosts(name: str, host: Host) -> None:
     assert response.status_code == 200
 
 
+@pytest.mark.requirement("HO-1", "N01b")
 def test_no_host_at_all(host: Host) -> None:
     """A request without a Host is no request to us."""
     arrives_with(host, HTTP_HOST=None)
     check_problem(host.program().send("GET", "/pkce/challenge"), "host-unknown")
 
 
+@pytest.mark.requirement("HO-1")
 def test_public_url(make_app: MakeApp) -> None:
     """With a public URL it is that one host, and no longer localhost."""
     host = make_app(PKCE_PUBLIC_URL="https://app.example/shop")
@@ -139,6 +143,7 @@ def test_public_url(make_app: MakeApp) -> None:
         assert response.status_code == status
 
 
+@pytest.mark.requirement("HO-2")
 def test_server_name(make_app: MakeApp) -> None:
     """Flask's SERVER_NAME stands for a public URL."""
     host = make_app(SERVER_NAME="app.example", PREFERRED_URL_SCHEME="https")
@@ -147,9 +152,70 @@ def test_server_name(make_app: MakeApp) -> None:
     assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
 
 
+@pytest.mark.requirement("BC-15")
+def test_forwarded_address_that_the_host_trusts(make_app: MakeApp) -> None:
+    """With ``ProxyFix`` it is the public URL still, and a strange host is refused."""
+    host = make_app(PKCE_PUBLIC_URL="https://app.example")
+    fixed = ProxyFix(host.app.wsgi_app, x_host=1, x_port=1, x_prefix=1)
+    host.app.wsgi_app = fixed  # type: ignore[method-assign]
+    headers = {"X-Forwarded-Proto": "http", "X-Forwarded-Prefix": "/evil"}
+    response = host.program().send("POST", "/pkce/code", headers=headers)
+    assert response.get_json()["seed"]["redirect_uri"] == host.callback_url
+    headers["X-Forwarded-Host"] = "evil.example"
+    check_problem(host.program().send("POST", "/pkce/code", headers=headers), "host-unknown")
+
+
+@pytest.mark.requirement("BC-15", "HO-2")
+@pytest.mark.parametrize("public_url", ["https://app.example/shop", None])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-Host": "evil.example", "X-Forwarded-Port": "444"},
+        {"X-Forwarded-Proto": "http", "X-Forwarded-Prefix": "/evil"},
+        {"Forwarded": "host=evil.example;proto=http"},
+        {"X-Original-Host": "evil.example", "X-Host": "evil.example"},
+    ],
+    ids=lambda headers: " ".join(headers),
+)
+def test_forwarded_headers_move_nothing(
+    headers: dict[str, str], public_url: str | None, make_app: MakeApp
+) -> None:
+    """Redirect URI, cookie and where a browser goes are made of the settings, or of a Host that
+    is ours: no header that a stranger can send changes them."""
+    host = make_app(PKCE_PUBLIC_URL=public_url, PKCE_AUTHENTICATED_URL="/in")
+    base_url = "https://app.example:8443" if public_url else "http://localhost"
+    browser = host.browser()
+    answer = browser.post("/pkce/code", headers=headers, base_url=base_url).get_json()
+    address = public_url or "http://localhost"
+    assert answer["seed"]["redirect_uri"] == f"{address}{CALLBACK}"
+    assert answer["auth0"]["redirects"]["authenticated"] == f"{address}/in"
+    (name,) = browser.cookies
+    assert name == ("__Host-pkce" if public_url else "pkce-80")
+    form = {"state": "s", "code": "c"}
+    sent = {**NAVIGATION, **headers}
+    kept = send(host, ("POST", CALLBACK), sent, data=form, base_url=base_url)
+    assert kept.headers["Location"].startswith(f"{public_url or ''}{CALLBACK}?ticket=")
+
+
 # -- Sec-Fetch-Site and Origin --------------------------------------------------------------
 
 
+@pytest.mark.requirement(
+    "FM-1",
+    "CK-3",
+    "FP-8",
+    "N57",
+    "N59b",
+    "BB-4",
+    "AV-3",
+    "RV-5",
+    "T9",
+    "T14",
+    "T15",
+    "T16",
+    "T29",
+    "WC-7",
+)
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "navigate", "websocket"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense", ""])
@@ -166,6 +232,7 @@ def test_other_sites(site: str, mode: str, route: tuple[str, str], keeping: Host
     assert keeping.store.contents() == before
 
 
+@pytest.mark.requirement("FM-1")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 def test_address_bar(route: tuple[str, str], keeping: Host) -> None:
     """What a person types is a GET; a POST that claims to come from nowhere is refused."""
@@ -177,6 +244,7 @@ def test_address_bar(route: tuple[str, str], keeping: Host) -> None:
         check_page(response, "origin-refused")
 
 
+@pytest.mark.requirement("FM-3", "N57", "N59", "N59d", "BB-4", "RV-5", "T15", "T29")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 @pytest.mark.parametrize(
     "origin",
@@ -192,6 +260,7 @@ def test_foreign_origin_without_fetch_metadata(
     assert keeping.store.contents() == {}
 
 
+@pytest.mark.requirement("FM-1", "FM-3")
 def test_own_origin_without_fetch_metadata(host: Host) -> None:
     """Our own origin, and none, are good."""
     for headers in ({}, {"Origin": "http://localhost"}):
@@ -199,6 +268,7 @@ def test_own_origin_without_fetch_metadata(host: Host) -> None:
         assert response.status_code == 200
 
 
+@pytest.mark.requirement("FM-3")
 def test_fetch_metadata_decides(host: Host) -> None:
     """Where there is Sec-Fetch-Site it decides: a proxy may have changed what Origin says."""
     browser = host.browser()
@@ -208,6 +278,7 @@ def test_fetch_metadata_decides(host: Host) -> None:
     check_problem(browser.send("POST", "/pkce/code", headers=headers), "origin-refused")
 
 
+@pytest.mark.requirement("FM-3")
 @pytest.mark.parametrize("route", OURS, ids=" ".join)
 def test_allowed_origins(route: tuple[str, str], make_app: MakeApp) -> None:
     """The host can allow further origins by name; CORS headers are not ours to send."""
@@ -225,6 +296,7 @@ def test_allowed_origins(route: tuple[str, str], make_app: MakeApp) -> None:
 # -- the callback --------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("FM-2", "N59d")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin", "none"])
 def test_callback_is_a_navigation(site: str, method: str, host: Host) -> None:
@@ -237,6 +309,20 @@ def test_callback_is_a_navigation(site: str, method: str, host: Host) -> None:
         check_page(send(host, ("GET", f"{CALLBACK}?ticket=x"), headers), "ticket-spent")
 
 
+@pytest.mark.requirement("FP-2")
+@pytest.mark.parametrize("user", [None, "?1", "?0"])
+def test_callback_without_user_activation(user: str | None, host: Host) -> None:
+    """Whether a person or a script submitted the tenant's form does not matter."""
+    headers = {**NAVIGATION, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-User": user or ""}
+    browser = host.browser()
+    _, url = browser.begin()
+    data = host.tenant.sign_in(url).params
+    kept = send(host, ("POST", CALLBACK), headers, data=data)
+    where = kept.headers["Location"]
+    assert "Signed in" in browser.send("GET", where, headers=headers).text
+
+
+@pytest.mark.requirement("BC-17", "FM-2", "N59c", "T21")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("dest", ["iframe", "frame", "embed", "object", "fencedframe", ""])
 def test_callback_in_a_frame(dest: str, method: str, host: Host) -> None:
@@ -253,6 +339,7 @@ def test_callback_in_a_frame(dest: str, method: str, host: Host) -> None:
     assert host.store.contents() == before
 
 
+@pytest.mark.requirement("FM-2", "CK-3", "N59c")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("mode", ["cors", "no-cors", None])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
@@ -270,6 +357,7 @@ def test_callback_by_a_foreign_script(
     assert host.store.contents() == before
 
 
+@pytest.mark.requirement("FM-3")
 def test_callback_by_a_foreign_script_of_an_old_browser(host: Host) -> None:
     """Without Fetch Metadata a JSON caller's Origin must be ours."""
     curl = host.browser()
@@ -284,6 +372,7 @@ def test_callback_by_a_foreign_script_of_an_old_browser(host: Host) -> None:
     assert response.status_code == 200
 
 
+@pytest.mark.requirement("FP-6")
 def test_navigation_of_an_old_browser(host: Host) -> None:
     """Without Fetch Metadata it is a page where the browser ranks HTML first."""
     headers = {"Accept": "text/html, */*;q=0.5", "Origin": "https://tenant.example"}
@@ -336,6 +425,13 @@ def test_forwarded(header: str, local: Host) -> None:
     for value in ("127.0.0.1", "for=127.0.0.1", "1.1 localhost"):
         response = local.program().send("GET", "/pkce/challenge", headers={header: value})
         assert not is_local(response)
+
+
+def test_old_protocol(local: Host) -> None:
+    """nginx speaks HTTP/1.0 where nothing is set, and then no header tells that it is there."""
+    environ = {"SERVER_PROTOCOL": "HTTP/1.0"}
+    response = local.program().send("GET", "/pkce/challenge", environ_overrides=environ)
+    assert not is_local(response)
 
 
 @pytest.mark.parametrize(
@@ -415,19 +511,22 @@ def test_switched_off(host: Host) -> None:
     assert not is_local(host.program().send("GET", "/pkce/challenge"))
 
 
+@pytest.mark.requirement("T14")
 def test_foreign_page_reaches_no_local_session(local: Host) -> None:
     """A page of another site, in a browser without Fetch Metadata, is told by its Origin."""
     headers = {"Origin": "https://evil.example"}
     check_problem(local.program().send("POST", "/pkce/clear", headers=headers), "origin-refused")
 
 
+@pytest.mark.requirement("BC-20", "N52", "T2")
 @pytest.mark.parametrize(
     "elsewhere",
     [
         {"headers": {"X-Forwarded-For": "127.0.0.1"}},
         {"environ_overrides": {"REMOTE_ADDR": "203.0.113.9"}},
+        {"environ_overrides": {"SERVER_PROTOCOL": "HTTP/1.0"}},
     ],
-    ids=["forwarded", "peer"],
+    ids=["forwarded", "peer", "protocol"],
 )
 def test_browser_elsewhere_finishes_no_local_flow(elsewhere: Any, local: Host) -> None:
     """Only a browser on loopback may finish a flow of the local session."""

@@ -76,6 +76,23 @@ def test_newest_sign_in_is_refreshed(host: Host, browser: Browser) -> None:
     assert user() == "auth0|bob"
 
 
+@pytest.mark.requirement("BB-7")
+def test_scope_of_its_own_sign_in(host: Host, browser: Browser) -> None:
+    """A refresh never gives the scope of another sign-in of the session: no token is kept here
+    that could have more than was asked for."""
+    narrow = sign_in(host, browser, scope=["openid", "offline_access"])
+    wide = sign_in(host, browser)
+    for answer, scope in ((narrow, "openid offline_access"), (wide, "openid profile email")):
+        token = answer["auth0"]["oAuth"]["token"]
+        assert token["scope"].startswith(scope)
+        body = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
+        asked = host.token_requests
+        again = browser.token(**body).get_json()["auth0"]["oAuth"]["token"]
+        assert again["scope"] == token["scope"]
+        assert host.token_requests == asked + 1
+
+
+@pytest.mark.requirement("N56", "T13", "T25", "WC-8")
 def test_refresh_token_of_another_session(host: Host) -> None:
     """Another session's refresh token is not taken, in neither member."""
     owner, other = host.browser(), host.browser()
@@ -98,6 +115,7 @@ def test_empty_body_never_refreshes(host: Host, browser: Browser) -> None:
     assert host.token_requests == asked
 
 
+@pytest.mark.requirement("A0-15", "BC-16", "AZ-18", "V1-1", "T25")
 def test_rotation_is_stored(host: Host, browser: Browser) -> None:
     """The new refresh token takes the place of the old one, again and again."""
     tokens = [sign_in(host, browser)["auth0"]["oAuth"]["token"]["refresh_token"]]
@@ -111,6 +129,7 @@ def test_rotation_is_stored(host: Host, browser: Browser) -> None:
     check_problem(response, "refresh-token-unknown")
 
 
+@pytest.mark.requirement("A0-15", "BC-16", "N64", "BB-6", "T25")
 def test_refused_refresh_ends_the_sign_in(host: Host, browser: Browser) -> None:
     """A refresh token that the tenant takes back is ``invalid_grant``, and the sign-in is over."""
     sign_in(host, browser)
@@ -121,6 +140,7 @@ def test_refused_refresh_ends_the_sign_in(host: Host, browser: Browser) -> None:
     check_problem(browser.token(grant_type="refresh_token"), "refresh-token-unknown")
 
 
+@pytest.mark.requirement("BC-16", "N64", "BB-6", "T25")
 def test_reuse_at_the_tenant(host: Host, browser: Browser) -> None:
     """Used elsewhere, the refresh token is refused by the tenant, and the sign-in is over."""
     token = sign_in(host, browser)["auth0"]["oAuth"]["token"]["refresh_token"]
@@ -142,12 +162,13 @@ def test_reuse_at_the_tenant(host: Host, browser: Browser) -> None:
 def test_refresh_that_fails(fault: str, code: str, host: Host, browser: Browser) -> None:
     """A tenant that only fails takes nothing back: the sign-in stays."""
     sign_in(host, browser)
-    before = host.store.contents()
+    before = host.session_of(browser).value
     host.tenant.faults.add(fault)
     check_problem(browser.token(grant_type="refresh_token"), code)
-    assert host.store.contents() == before
+    assert host.session_of(browser).value == before
 
 
+@pytest.mark.requirement("ID-21", "N84", "N85")
 @pytest.mark.parametrize("fault", ["invalid-iss", "missing-sub", "invalid-sig-rs256"])
 def test_refreshed_id_token_is_verified(fault: str, host: Host, browser: Browser) -> None:
     """A refreshed ID token keeps ``iss`` and ``sub``; where it does not the sign-in is over."""
@@ -200,6 +221,27 @@ def test_cleared_while_refreshing(host: Host, browser: Browser) -> None:
     check_problem(browser.token(grant_type="refresh_token"), "signed-out-meanwhile")
     assert host.revocations == 2
     assert host.store.contents() == {}
+
+
+@pytest.mark.requirement("A0-15")
+def test_two_at_once(host: Host, browser: Browser) -> None:
+    """A second request while the first is under way hears 409, and gets tokens afterwards: the
+    tenant never sees a refresh token twice."""
+    sign_in(host, browser)
+    rival = host.browser()
+    rival.client.set_cookie("pkce-80", browser.cookie)
+    heard = []
+    host.while_tokens_are_made(lambda: heard.append(rival.token(grant_type="refresh_token")))
+    asked = host.token_requests
+    first = browser.token(grant_type="refresh_token")
+    check_problem(heard[0], "refresh-under-way")
+    assert heard[0].headers["Retry-After"] == "1"
+    assert host.token_requests == asked + 1
+    second = rival.token(grant_type="refresh_token")
+    tokens = [
+        answer.get_json()["auth0"]["oAuth"]["token"]["refresh_token"] for answer in (first, second)
+    ]
+    assert tokens[0] != tokens[1]
 
 
 def test_nothing_to_refresh(make_app: MakeApp) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from flask_pkce.protocol.authorization import parse_answer
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host, check_page, check_problem
 
@@ -30,6 +31,7 @@ def refresh_of(page: TestResponse) -> str:
     return html.unescape(location)
 
 
+@pytest.mark.requirement("CK-7", "CK-11", "T1", "T8")
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_planted_cookie(response_mode: str, make_app: MakeApp) -> None:
     """Whoever planted the cookie, and with it the flow, does not get at the answer."""
@@ -111,6 +113,36 @@ def test_at_the_same_moment(
         assert host.status_of(rival, flows[0][0]) == "sent"
 
 
+@pytest.mark.requirement("N37")
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+def test_same_answer_at_the_same_moment(
+    response_mode: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose cookie was renewed while the answer was bound comes again with the new one before
+    the code is exchanged: with the old one nobody could be signed in."""
+    host = make_app(PKCE_RESPONSE_MODE=response_mode, PKCE_TOKEN_DELIVERY="session")
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    answer = host.tenant.sign_in(url)
+    find = host.engine.sign_in.find
+
+    def overtaken(*args: Any) -> Any:
+        monkeypatch.setattr(host.engine.sign_in, "find", find)
+        session, flow = find(*args)
+        _, pointer = host.engine.sessions.renew(session)
+        assert pointer is not None
+        browser.client.set_cookie("pkce-80", host.engine.signing.sign_pointer(pointer))
+        return session, host.engine.sign_in.bind(flow, parse_answer(answer.params))
+
+    monkeypatch.setattr(host.engine.sign_in, "find", overtaken)
+    response = browser.deliver(answer)
+    while "ticket" in response.headers["Location"]:
+        assert host.token_requests == 0
+        response = browser.follow(response)
+    assert browser.send("GET", "/pkce/user").get_json()["sub"] == "auth0|alice"
+    assert host.token_requests == 1
+
+
 def test_refused_answer_of_a_flow_that_failed(host: Host, browser: Browser) -> None:
     """Where nothing is bound any more the cookie stays as it is."""
     state, url = browser.begin()
@@ -118,3 +150,26 @@ def test_refused_answer_of_a_flow_that_failed(host: Host, browser: Browser) -> N
     cookie = browser.cookie
     check_page(browser.arrive({"state": state, "code": "c"}), "access-denied")
     assert browser.cookie == cookie
+
+
+def test_clear_with_the_old_cookie(make_app: MakeApp) -> None:
+    """Who signs out while the code is exchanged is signed out, though the new cookie is not in
+    the browser yet; the tokens are taken back.  Later the old cookie is worth nothing."""
+    host = make_app(
+        PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE="openid profile email offline_access"
+    )
+    browser = host.browser()
+    url = browser.code().get_json()["authorization_url"]
+    other = copy(browser)
+    host.while_tokens_are_made(lambda: other.clear())
+    check_page(browser.arrive(host.tenant.sign_in(url)), "signed-out-meanwhile")
+    assert host.revocations == 1
+    assert not host.store.contents()
+    check_problem(browser.send("GET", "/pkce/user"), "not-signed-in")
+
+    url = browser.code().get_json()["authorization_url"]
+    late = copy(browser)
+    browser.arrive(host.tenant.sign_in(url))
+    host.clock.advance(10)
+    assert late.clear().status_code == 204
+    assert browser.send("GET", "/pkce/user").status_code == 200

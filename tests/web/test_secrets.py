@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from requests import PreparedRequest
 
 from flask_pkce import PKCEBlueprint, authorization_answered, authorization_requested, signed_in
 from flask_pkce.protocol.authorization import parse_answer
 from tests.conftest import SECRET_KEY, MakeApp
-from tests.web.host import CALLBACK, Browser, Caller, Host
+from tests.web.host import CALLBACK, PAGE, Browser, Caller, Host
 from tests.web.prepared import Prepared
 
 CLIENT_SECRET = "the-client-secret-of-the-application"
@@ -129,6 +130,7 @@ def errors(host: Host, caller: Caller, secrets: dict[str, str]) -> Iterator[str]
             yield host.program().send("POST", "/pkce/token", headers=tampered).text
 
 
+@pytest.mark.requirement("LG-1", "N98", "PK-6", "T19")
 @pytest.mark.parametrize("is_local", [False, True])
 def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list[Any]) -> None:
     """A whole sign-in, with every logger at DEBUG, tells no secret: not in a log line, not in an
@@ -147,6 +149,59 @@ def test_whole_sign_in(is_local: bool, secretive: Host, watch: Watch, seen: list
         assert not [value for value in seen if secret in str(value)], name
 
 
+@pytest.mark.requirement("FP-7", "PK-6")
+@pytest.mark.parametrize("delivery", ["caller", "session"])
+def test_what_a_browser_sees(delivery: str, make_app: MakeApp, seen: list[Any]) -> None:
+    """No page and no address on the way has the verifier, the code or a token; the tenant gets
+    the verifier at its token endpoint alone."""
+    pkce = PKCEBlueprint()
+    pkce.after_token(seen.append)
+    host = make_app(
+        blueprint=pkce, PKCE_TOKEN_DELIVERY=delivery, PKCE_SCOPE="openid offline_access"
+    )
+    browser = host.browser()
+    sent = browser.submit("/pkce/code")
+    answer = host.tenant.sign_in(sent.headers["Location"])
+    verifier = host.flow_of(browser, answer.params["state"]).value.code_verifier
+    kept = browser.deliver(answer)
+    pages = [sent, kept, browser.follow(kept)]
+    if delivery == "caller":
+        pages.append(browser.post("/pkce/token", headers=PAGE))
+    pages += [browser.follow(kept), browser.deliver({"state": "s"}), browser.submit("/pkce/clear")]
+    (tokens,) = seen
+    secrets = [verifier, answer.params["code"], tokens.access_token, tokens.refresh_token]
+    for page in pages:
+        shown = f"{page.headers}{page.text}"
+        assert not [secret for secret in [*secrets, tokens.id_token] if secret in shown]
+    asked = [each for each in host.tenant.requests if "code_verifier" in each.fields + each.query]
+    assert [(each.method, each.path) for each in asked] == [("POST", "/oauth/token")]
+    assert "code_verifier" in asked[0].fields
+
+
+@pytest.mark.requirement("AZ-13")
+def test_addresses_that_are_called(secretive: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What we send to the tenant stands in forms, and no address has a parameter."""
+    session = secretive.engine.transport.session
+    send, called = session.send, []
+
+    def note(prepared: PreparedRequest, **options: Any) -> Any:
+        called.append(prepared.url or "")
+        return send(prepared, **options)
+
+    monkeypatch.setattr(session, "send", note)
+    browser = secretive.browser()
+    sign_in(secretive, browser)
+    assert browser.clear().status_code == 204
+    assert [url.rpartition("/")[2] for url in called] == [
+        "openid-configuration",
+        "jwks.json",
+        "token",
+        "token",
+        "revoke",
+    ]
+
+
+@pytest.mark.requirement("LG-1", "N98", "T19")
 @pytest.mark.parametrize("fault", ["silent", "unreachable", "token-html", "invalid-sig-rs256"])
 def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
     """Neither do the faults of the tenant, down to the causes of their exceptions."""
@@ -160,6 +215,7 @@ def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
         assert secret not in text
 
 
+@pytest.mark.requirement("LG-1", "N98", "T19")
 def test_hook_that_fails(secretive: Host, make_app: MakeApp, watch: Watch) -> None:
     """Nor what goes wrong in the host's own code, which Flask logs with its traceback."""
     pkce = PKCEBlueprint()
@@ -178,6 +234,7 @@ def test_hook_that_fails(secretive: Host, make_app: MakeApp, watch: Watch) -> No
         assert not [line for line in watch.lines if secret in line]
 
 
+@pytest.mark.requirement("LG-1", "N98", "T19")
 def test_reprs(secretive: Host) -> None:
     """What is kept of a sign-in has no secret in its repr."""
     browser = secretive.browser()
@@ -199,6 +256,7 @@ def test_reprs(secretive: Host) -> None:
             assert secret not in repr(value), type(value)
 
 
+@pytest.mark.requirement("N98")
 def test_signals(secretive: Host) -> None:
     """What observers are given has no secret in its repr either."""
     seen: list[Any] = []
@@ -216,6 +274,7 @@ def test_signals(secretive: Host) -> None:
     assert not [name for name, secret in secrets.items() if secret in repr(seen)]
 
 
+@pytest.mark.requirement("ST-3", "BB-3", "T28")
 def test_store_is_sealed(secretive: Host) -> None:
     """What the store keeps can be read by nobody who has only the store."""
     secrets = sign_in(secretive, secretive.browser())

@@ -266,6 +266,9 @@ def _caller(cell: Cell, host: Host, owner: Caller) -> Caller:
     return caller
 
 
+@pytest.mark.requirement(
+    "BC-17", "N36", "N38", "N39", "N58", "AZ-17", "RV-5", "T1", "T7", "T20", "T21", "T29", "WC-10"
+)
 @pytest.mark.parametrize("cell", CELLS, ids=_id)
 def test_cell(cell: Cell, make_app: MakeApp) -> None:
     """Each cell answers as the table says; the tenant is asked, and others' flows are touched,

@@ -44,6 +44,7 @@ def answer(document: Any, status: int = 200, **headers: str) -> Response:
 # -- metadata and keys ---------------------------------------------------------------------
 
 
+@pytest.mark.requirement("N78", "N80")
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
@@ -98,12 +99,14 @@ def test_keys_are_had_first(fault: str, code: str, host: Host, browser: Browser)
     assert browser.token().status_code == 200
 
 
+@pytest.mark.requirement("N77")
 def test_malformed_key(host: Host, browser: Browser) -> None:
     """A malformed key among good ones is left out."""
     host.tenant.faults.add("jwks-garbage-key")
     Prepared(host, browser, own_state=False).put("done")
 
 
+@pytest.mark.requirement("N74")
 def test_rotated_keys(host: Host, browser: Browser) -> None:
     """A new key of the tenant is fetched when it is met."""
     Prepared(host, browser, own_state=False).put("done")
@@ -115,6 +118,7 @@ def test_rotated_keys(host: Host, browser: Browser) -> None:
 # -- the token endpoint ------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("N61", "N64b")
 @pytest.mark.parametrize("status", [400, 401, 403])
 @pytest.mark.parametrize(
     ("error", "code", "told"),
@@ -144,6 +148,7 @@ def test_told_by_error(
     assert host.status_of(browser, known.state) == expected
 
 
+@pytest.mark.requirement("N63")
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -172,6 +177,7 @@ def test_limit(
 GOOD = {"access_token": "a", "token_type": "Bearer"}
 
 
+@pytest.mark.requirement("N65b", "N65d", "N66", "N66c", "N66d", "T24")
 @pytest.mark.parametrize(
     "nonsense",
     [
@@ -220,6 +226,7 @@ def test_nonsense(nonsense: Response, known: Any, host: Host, browser: Browser) 
     assert host.token_requests == 1
 
 
+@pytest.mark.requirement("N62")
 def test_redirect_is_not_followed(known: Any, host: Host, browser: Browser) -> None:
     """A redirect would repeat code and secret elsewhere: nobody hears of them there."""
     host.tenant.faults.add("token-redirect-307")
@@ -246,6 +253,7 @@ class CutOff(HTTPAdapter):
         raise TimeoutError("timed out")
 
 
+@pytest.mark.requirement("N65")
 def test_cut_off(known: Any, host: Host, browser: Browser) -> None:
     """An answer that began and did not end in time may have used the code up: 504."""
     session = host.engine.transport.session
@@ -266,6 +274,7 @@ def test_page_of_an_error(known: Any, host: Host, browser: Browser) -> None:
     assert "Welcome" not in page
 
 
+@pytest.mark.requirement("N65d")
 @pytest.mark.parametrize("status", [200, 400, 500])
 @pytest.mark.parametrize("mimetype", ["text/html", "application/json", "text/plain"])
 def test_no_secret_is_shown(
@@ -300,29 +309,6 @@ def test_logged_for_the_operator(
     assert "PKCE_CLIENT_SECRET" in members["hint"]
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.message.startswith("client-refused")
-
-
-def test_delivery_session(make_app: MakeApp) -> None:
-    """With delivery ``session`` the callback's page tells the same."""
-    host = make_app(
-        PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE="openid profile email offline_access"
-    )
-    for fault, code in (
-        ("token-html", "tenant-nonsense"),
-        ("silent", "tenant-silent"),
-        ("invalid-aud", "id-token-invalid"),
-        ("token-invalid-grant", "grant-refused"),
-    ):
-        browser = host.browser()
-        url = browser.submit("/pkce/code").headers["Location"]
-        kept = browser.deliver(host.tenant.sign_in(url))
-        host.engine.tenants.keys()
-        host.tenant.faults = {fault}
-        check_page(browser.follow(kept), code)
-        host.tenant.faults.clear()
-        failed = browser.follow(kept)
-        assert "Signed in" not in failed.text
-        assert failed.status_code == 400
 
 
 def test_confidential_client(make_app: MakeApp) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flask_pkce import PKCEBlueprint, TokenRequest, TokenResponse
 from flask_pkce.testing import LocalTenant
 from tests.conftest import MakeApp
 from tests.web.host import PAGE, Browser, Caller, Host, check_page, check_problem
@@ -77,6 +78,7 @@ def test_full_body(make_app: MakeApp) -> None:
     assert browser.token(**asked).get_json()["token"] == asked
 
 
+@pytest.mark.requirement("CK-8", "CK-11", "T8")
 def test_pointer_is_renewed(host: Host, browser: Browser) -> None:
     """At sign-in a new pointer is issued and the old one dies at once; other flows stay."""
     other, _ = browser.begin()
@@ -118,6 +120,7 @@ def test_which_flow(named_by: str, host: Host, browser: Browser) -> None:
     assert redeemed == (newer if named_by == "neither" else older)[2]
 
 
+@pytest.mark.requirement("N60")
 def test_wrong_verifier(host: Host, browser: Browser) -> None:
     """A verifier that does not fit is told before the tenant is asked, and uses nothing up."""
     _, verifier, code = bound(host, browser)
@@ -132,6 +135,7 @@ def test_wrong_verifier(host: Host, browser: Browser) -> None:
     assert browser.token(code=code, code_verifier=verifier).status_code == 200
 
 
+@pytest.mark.requirement("N99", "WC-8")
 def test_wrong_code(host: Host, browser: Browser) -> None:
     """With our own callback the code must be the bound one."""
     _, verifier, _ = bound(host, browser)
@@ -141,6 +145,7 @@ def test_wrong_code(host: Host, browser: Browser) -> None:
     assert host.token_requests == 0
 
 
+@pytest.mark.requirement("N99", "T13")
 def test_code_that_was_not_bound(host: Host, browser: Browser) -> None:
     """A code in the body is not redeemed where our callback should have brought it."""
     challenge = browser.challenge()
@@ -151,6 +156,7 @@ def test_code_that_was_not_bound(host: Host, browser: Browser) -> None:
     assert host.token_requests == 0
 
 
+@pytest.mark.requirement("CK-8", "N37", "AZ-9", "BB-7")
 def test_once(host: Host, browser: Browser) -> None:
     """A code is redeemed once, however many try at once; tokens are never told again."""
     bound(host, browser)
@@ -208,6 +214,7 @@ def test_userinfo_endpoint_as_audience(host: Host, browser: Browser) -> None:
     assert response.status_code == 200
 
 
+@pytest.mark.requirement("AV-1")
 def test_page(make_app: MakeApp) -> None:
     """A browser that prefers HTML goes on, and sees no token."""
     host = make_app(PKCE_AUTHENTICATED_URL="/in")
@@ -264,6 +271,7 @@ def test_tenant_that_announces_iss(elsewhere: Host, tenant: LocalTenant) -> None
     assert browser.token(code=code, code_verifier=verifier).status_code == 200
 
 
+@pytest.mark.requirement("N03b", "WC-3")
 def test_other_redirect_uri_than_sent(elsewhere: Host) -> None:
     """The redirect URI is the flow's: another that is allowed is refused too."""
     browser = elsewhere.browser()
@@ -275,6 +283,7 @@ def test_other_redirect_uri_than_sent(elsewhere: Host) -> None:
     assert elsewhere.token_requests == 0
 
 
+@pytest.mark.requirement("WC-8")
 def test_code_of_another_session(elsewhere: Host) -> None:
     """A code that arrived elsewhere is redeemed only with a verifier of the caller's session."""
     owner, other = elsewhere.browser(), elsewhere.browser()
@@ -289,6 +298,7 @@ def test_code_of_another_session(elsewhere: Host) -> None:
 # -- delivery session ---------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("T34")
 def test_delivery_session(make_app: MakeApp) -> None:
     """With delivery ``session`` nothing is exchanged here; the answer is who signed in."""
     host = make_app(
@@ -307,6 +317,37 @@ def test_delivery_session(make_app: MakeApp) -> None:
     assert host.token_requests == 1
 
 
+@pytest.mark.requirement("AV-1")
+def test_delivery_session_tells_no_secret(make_app: MakeApp) -> None:
+    """No answer of a whole sign-in has a token, the code or the verifier in it."""
+    pkce = PKCEBlueprint()
+    responses: list[TokenResponse] = []
+    requests: list[TokenRequest] = []
+    pkce.after_token(responses.append)
+    pkce.before_token(requests.append)
+    host = make_app(
+        blueprint=pkce,
+        PKCE_TOKEN_DELIVERY="session",
+        PKCE_SCOPE="openid profile email offline_access",
+    )
+    browser = host.browser()
+    answers = [browser.send("GET", "/pkce/challenge"), browser.code()]
+    answer = host.tenant.sign_in(answers[-1].get_json()["authorization_url"])
+    answers.append(browser.deliver(answer))
+    answers += [browser.follow(answers[-1]), browser.token()]
+    answers += [browser.token(grant_type="refresh_token"), browser.send("GET", "/pkce/user")]
+    answers += [browser.open("/pkce/user"), browser.open("/pkce/challenge"), browser.clear()]
+    (response,), (request,) = responses, requests
+    secrets = [response.access_token, response.refresh_token, response.id_token]
+    secrets += [request.code, request.code_verifier]
+    told = "".join(f"{answer.headers}{answer.text}" for answer in answers)
+    assert len(answers) == 10
+    for secret in secrets:
+        assert secret
+        assert secret not in told
+
+
+@pytest.mark.requirement("AV-1")
 @pytest.mark.parametrize(
     "secret",
     [

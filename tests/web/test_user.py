@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flask_pkce import PKCEBlueprint, TokenResponse
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host, check_page, check_problem
 
@@ -23,6 +24,7 @@ def signed_in(keeping: Host) -> Browser:
     return browser
 
 
+@pytest.mark.requirement("BB-8")
 def test_user(keeping: Host, signed_in: Browser) -> None:
     """The claims of the verified ID token, without those that are the protocol's."""
     claims = signed_in.send("GET", "/pkce/user").get_json()
@@ -40,6 +42,7 @@ def test_page(keeping: Host, signed_in: Browser) -> None:
     assert '<form method="post" action="/pkce/clear">' in response.text
 
 
+@pytest.mark.requirement("AZ-22", "BB-8")
 def test_nobody(keeping: Host) -> None:
     """Where nobody is signed in it is 401, with a scheme that opens no dialog."""
     browser = keeping.browser()
@@ -57,6 +60,30 @@ def test_for_as_long_as_the_session_lives(keeping: Host, signed_in: Browser) -> 
     assert signed_in.send("GET", "/pkce/user").status_code == 200
     keeping.clock.advance(1)
     check_problem(signed_in.send("GET", "/pkce/user"), "not-signed-in")
+
+
+@pytest.mark.requirement("A0-24")
+def test_no_longer_than_at_the_tenant(make_app: MakeApp) -> None:
+    """Where the tenant says when its own session ends, the sign-in ends then at the latest."""
+    pkce = PKCEBlueprint()
+
+    @pkce.after_token
+    def say(response: TokenResponse) -> TokenResponse:
+        end = int(host.clock()) + 3600
+        return response.replace(claims={**response.claims, "session_expiry": end})
+
+    host = make_app(
+        blueprint=pkce, PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE="openid offline_access"
+    )
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    browser.arrive(host.tenant.sign_in(url))
+    host.clock.advance(3599)
+    claims = browser.send("GET", "/pkce/user").get_json()
+    assert claims["sid"]
+    assert claims["session_expiry"] == host.clock() + 1
+    host.clock.advance(1)
+    check_problem(browser.send("GET", "/pkce/user"), "not-signed-in")
 
 
 def test_after_a_clear(keeping: Host, signed_in: Browser) -> None:

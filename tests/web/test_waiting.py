@@ -66,6 +66,7 @@ def test_wait_hears_of_a_refusal(host: Host, browser: Browser) -> None:
     check_problem(response, "access-denied")
 
 
+@pytest.mark.requirement("T30")
 @pytest.mark.parametrize(
     ("prefer", "seconds"),
     [
@@ -116,6 +117,7 @@ def test_bound_does_not_wait(host: Host, browser: Browser) -> None:
     assert host.store.waits == []
 
 
+@pytest.mark.requirement("T30")
 def test_one_waiter_a_session(host: Host, browser: Browser) -> None:
     """While the session waits already, its other requests are answered at once."""
     state, url = browser.begin()
@@ -135,6 +137,7 @@ def test_one_waiter_a_session(host: Host, browser: Browser) -> None:
     assert "Preference-Applied" not in at_once[0].headers
 
 
+@pytest.mark.requirement("T30")
 def test_fill_of_waiters(host: Host) -> None:
     """A process has its fill of waiters: the others need threads too."""
     callers = [host.browser() for _ in range(MAX_WAITERS + 1)]

@@ -36,7 +36,8 @@ class Endpoints:
 
         :rfc:`7009#section-2`
         """
-        return self._server.answer_revocation_request()
+        refused: Response | None = self._provider.spoil("revocation_request", None)
+        return self._server.answer_revocation_request() if refused is None else refused
 
     def userinfo(self) -> Response:
         """Tell about the user of an access token.

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from http.client import HTTPResponse as WireResponse
 from io import BytesIO
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
-from requests import PreparedRequest, Response
+from requests import ConnectionError as RequestsConnectionError
+from requests import PreparedRequest, ReadTimeout, RequestException, Response
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPHeaderDict, HTTPResponse
+from urllib3 import HTTPConnectionPool, HTTPHeaderDict, HTTPResponse, Timeout
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import (
+    MaxRetryError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+)
 from werkzeug.test import EnvironBuilder, run_wsgi_app
+from werkzeug.wsgi import ClosingIterator
 
 from .provider import Provider
+from .wire import Received
 
 if TYPE_CHECKING:
     from socket import socket
@@ -26,25 +37,20 @@ class InProcessAdapter(HTTPAdapter):
 
     :param app: the tenant's application.
     :param provider: the tenant.
-    :param with_faults: whether faults of the transport hit requests that go through here.
     """
 
-    def __init__(
-        self, app: WSGIApplication, provider: Provider, *, with_faults: bool = True
-    ) -> None:
+    def __init__(self, app: WSGIApplication, provider: Provider) -> None:
         super().__init__()
         self._app = app
         self._provider = provider
-        self._with_faults = with_faults
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """Answer a request; what is said of time, certificates and proxies means nothing here."""
-        if self._with_faults:
-            self._provider.spoil("connect", request)
-        wire = self._call(request)
-        if self._with_faults:
-            self._provider.spoil("read", request)
-        answer = WireResponse(cast("socket", _Received(wire)), method=request.method)
+        """Answer a request; what is said of certificates and proxies means nothing here."""
+        try:
+            received = self._call(request, _seconds(kwargs.get("timeout")))
+        except OSError as error:
+            raise _as_raised_by_requests(error, request) from error
+        answer = WireResponse(cast("socket", received), method=request.method)
         answer.begin()
         return self.build_response(
             request,
@@ -62,7 +68,7 @@ class InProcessAdapter(HTTPAdapter):
             ),
         )
 
-    def _call(self, request: PreparedRequest) -> bytes:
+    def _call(self, request: PreparedRequest, seconds: float) -> Received:
         # Forms and JSON are a string; a stream is nothing that an endpoint here would take.
         body: Any = request.body or b""
         headers: Any = request.headers
@@ -73,16 +79,27 @@ class InProcessAdapter(HTTPAdapter):
             headers=list(headers.items()),
             input_stream=BytesIO(body.encode() if isinstance(body, str) else body),
         )
-        content, status, answered = run_wsgi_app(self._app, builder.get_environ(), buffered=True)
+        content, status, answered = run_wsgi_app(self._app, builder.get_environ())
         lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in answered)]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + b"".join(content)
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        return Received(head, ClosingIterator(content), seconds)
 
 
-class _Received:
-    """What ``http.client`` asks of a socket."""
+def _seconds(timeout: Any) -> float:
+    """The seconds that a whole answer may take, of what ``requests`` takes as a timeout."""
+    total = timeout.total if isinstance(timeout, Timeout) else timeout
+    return total if isinstance(total, int | float) else inf
 
-    def __init__(self, wire: bytes) -> None:
-        self._wire = wire
 
-    def makefile(self, mode: str) -> BytesIO:
-        return BytesIO(self._wire)
+def _as_raised_by_requests(error: OSError, request: PreparedRequest) -> RequestException:
+    """What ``requests`` makes of an error of a connection."""
+    pool = HTTPConnectionPool("tenant.example")
+    if isinstance(error, TimeoutError):
+        silent = ReadTimeoutError(pool, str(request.url), "Read timed out.")
+        return ReadTimeout(silent, request=request)
+    if isinstance(error, ConnectionRefusedError):
+        refused = NewConnectionError(HTTPConnection("tenant.example"), "connection refused")
+        reason = MaxRetryError(pool, str(request.url), refused)
+        return RequestsConnectionError(reason, request=request)
+    aborted = ProtocolError("Connection aborted.", error)
+    return RequestsConnectionError(aborted, request=request)

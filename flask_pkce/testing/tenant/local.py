@@ -10,10 +10,10 @@ from os import PathLike
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import requests
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from .app import build_app
 from .browser import Browser
@@ -29,6 +29,7 @@ from .models import (
     TenantUser,
 )
 from .provider import Provider
+from .wire import Handler, ServedWire, Wire
 
 LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -86,6 +87,7 @@ class LocalTenant:
         self._provider.faults = FaultSet(faults)
         self._server: BaseWSGIServer | None = None
         self._thread: Thread | None = None
+        self._wire: ServedWire | None = None
         #: The tenant as a WSGI application.
         self.app = build_app(self._provider)
 
@@ -159,15 +161,17 @@ class LocalTenant:
             if self._takes_issuer_from_port:
                 self._provider.issuer = f"http://{self._host}:{self._port}/"
                 self._takes_issuer_from_port = False
+            wire = ServedWire(self.app, self._provider)
             # Given a port that is taken, werkzeug would end the process.
             self._server = make_server(
                 self._host,
                 self._port,
-                self.app,
+                wire,
                 threaded=True,
-                request_handler=_QuietHandler,
+                request_handler=Handler,
                 fd=listener.fileno(),
             )
+        self._wire = wire
         self._thread = Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="tenant", daemon=True
         )
@@ -176,12 +180,13 @@ class LocalTenant:
 
     def stop(self) -> None:
         """Stop serving; its memory and its address stay."""
-        if self._server is None or self._thread is None:
+        if self._server is None or self._thread is None or self._wire is None:
             return
+        self._wire.stopped.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-        self._server = self._thread = None
+        self._server = self._thread = self._wire = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -200,7 +205,8 @@ class LocalTenant:
         :return: the same session.
         """
         self._is_mounted = True
-        session.mount(self._provider.origin, InProcessAdapter(self.app, self._provider))
+        wire = Wire(self.app, self._provider)
+        session.mount(self._provider.origin, InProcessAdapter(wire, self._provider))
         return session
 
     # -- for tests -----------------------------------------------------------
@@ -231,7 +237,7 @@ class LocalTenant:
         """A new browser, in process, that faults of the transport leave alone."""
         session = requests.Session()
         session.trust_env = False
-        adapter = InProcessAdapter(self.app, self._provider, with_faults=False)
+        adapter = InProcessAdapter(self.app, self._provider)
         session.mount(self._provider.origin, adapter)
         return Browser(self._provider, session)
 
@@ -243,8 +249,3 @@ class LocalTenant:
     ) -> AuthorizationAnswer:
         """Sign in with a new browser, see :meth:`Browser.sign_in`."""
         return self.browser().sign_in(authorization_url, user, cancel)
-
-
-class _QuietHandler(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Stay quiet: request lines hold states and codes."""

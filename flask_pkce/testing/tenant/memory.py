@@ -48,6 +48,7 @@ class AuthorizationCode:
     code_challenge: str
     code_challenge_method: str
     nonce: str | None
+    state: str | None
 
     def get_redirect_uri(self) -> str:
         """The redirect URI of the authorization request."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from .faults import FaultSet, Scene, Stage
 from .keys import SigningKeys
-from .memory import Memory
+from .memory import AuthorizationCode, Memory
 from .models import RecordedRequest, TenantClient, TenantUser
 
 T = TypeVar("T")
@@ -70,9 +70,27 @@ class Provider:
         """Scheme, host and port of the issuer."""
         return self.issuer.rstrip("/")
 
-    def spoil(self, stage: Stage, value: T) -> T:
-        """Let the faults that are switched on work on a value."""
-        return self.faults.spoil(stage, value, Scene(self.issuer, self.now))
+    def spoil(
+        self,
+        stage: Stage,
+        value: T,
+        code: AuthorizationCode | None = None,
+        client_id: str = "",
+    ) -> T:
+        """Let the faults that are switched on work on a value.
+
+        :param code: for an ID token: that of which it is made.
+        :param client_id: for an ID token: whom it is made for.
+        """
+        client = self.clients.get(client_id)
+        scene = Scene(
+            issuer=self.issuer,
+            now=self.now,
+            keys=self.keys,
+            client_secret=client.client_secret if client else None,
+            code=code,
+        )
+        return self.faults.spoil(stage, value, scene)
 
     def find_user(self, name: str) -> TenantUser | None:
         """The user with that e-mail address, in any case, or that subject."""

@@ -95,6 +95,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
             code_challenge=data["code_challenge"],
             code_challenge_method=data["code_challenge_method"],
             nonce=data.get("nonce"),
+            state=data.get("state"),
         )
         provider.memory.codes.put(code, record, provider.code_lifetime)
 
@@ -201,8 +202,8 @@ class IDTokens(OpenIDCode):
         if code and code.nonce:
             claims["nonce"] = code.nonce
         claims |= organization_claims(grant.organization)
-        claims = provider.spoil("id_token_claims", claims)
-        return provider.spoil("id_token", sign(provider, claims))
+        claims = provider.spoil("id_token_claims", claims, code, grant.client_id)
+        return provider.spoil("id_token", sign(provider, claims), code, grant.client_id)
 
 
 class Revocation(RevocationEndpoint):

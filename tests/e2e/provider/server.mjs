@@ -4,7 +4,8 @@
 //
 // Every line on standard output is a JSON object: the first has the `issuer`, the later ones an
 // `event` each. A line of standard input is answered by the event `pong`, which so comes after all
-// that happened before. When standard input is closed, as by the end of its parent, it ends.
+// that happened before; a number in it is how many milliseconds the token endpoint takes from now
+// on. When standard input is closed, as by the end of its parent, it ends.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -16,7 +17,11 @@ const HOUR = 3600;
 
 const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-process.stdin.on('data', () => tell({ event: 'pong' })).on('end', () => process.exit(0));
+let delay = 0;
+process.stdin.on('data', (line) => {
+  if (String(line).trim()) delay = Number(line);
+  tell({ event: 'pong' });
+}).on('end', () => process.exit(0));
 
 const server = createServer();
 await new Promise((listening) => { server.listen(port, '127.0.0.1', listening); });
@@ -114,7 +119,7 @@ provider.use(async (ctx, next) => {
 });
 provider.on('authorization.success', (ctx, answer) => {
   if (!iss) delete answer.iss;
-  tell({ event: 'authorized', mode: ctx.oidc.params.response_mode, client_id: ctx.oidc.params.client_id });
+  tell({ event: 'authorized', code: answer.code });
 });
 provider.on('authorization.error', (ctx, error) => tell({ event: 'refused', error: error.message }));
 provider.on('grant.success', (ctx) => tell({ event: 'token', grant_type: ctx.oidc.params.grant_type }));
@@ -195,6 +200,9 @@ server.on('request', (request, response) => {
       response.statusCode = 400;
       response.end(error.message);
     });
+  } else if (request.url === '/oauth/token') {
+    tell({ event: 'token_asked' });
+    setTimeout(answer, delay, request, response);
   } else {
     request.url = askForConsent(request.url);
     answer(request, response);
