@@ -549,6 +549,16 @@ class GrantRefused(TenantRefused):
     hint = "Start again: the code or refresh token was used, withdrawn or too old."
 
 
+class RefreshTokenReused(GrantRefused):
+    """The tenant took the refresh token for one that was used before, and ended the sign-in.
+
+    An earlier refresh was cut off, and the tenant's answer to it, with the new token, was lost.
+    """
+
+    code = "refresh-token-reused"
+    hint = "Sign in again. A rotation overlap at the tenant avoids it: see the page on Auth0."
+
+
 class TenantLimit(PKCEError):
     """The tenant asks us to slow down."""
 

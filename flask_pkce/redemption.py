@@ -242,6 +242,7 @@ class Redemption:
         :raises SignedOutMeanwhile: if the session was cleared.
         """
         grant = Grant(
+            id=flow.code_hash or "",
             issuer=tenant.issuer,
             claims=response.claims,
             scope=response.scope,

@@ -13,6 +13,9 @@ MAX_FLOWS = 20
 #: Sign-ins whose refresh tokens one session keeps.
 MAX_GRANTS = 20
 
+#: Seconds for which what a refresh brought is shared with those that come too late for it.
+RENEWAL_SHARED = 30
+
 #: What stands for the owner in the states of the local session, whose record comes and goes.
 LOCAL_OWNER = "local"
 
@@ -26,9 +29,30 @@ class FlowEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Renewal:
+    """What the last refresh of a sign-in brought, for those that asked for it at the same time.
+
+    Times are Unix seconds.
+    """
+
+    at: float
+    access_token: str = field(repr=False)
+    #: None where the tenant does not say.
+    expires_at: float | None
+    scope: tuple[str, ...]
+    #: What the refresh asked for in place of the audience of the sign-in.
+    audience: str | None
+    id_token: str | None = field(default=None, repr=False)
+    #: The refresh token that it used up.
+    spent: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grant:
     """A sign-in of the session: who signed in, and what refreshes its tokens."""
 
+    #: Tells the sign-ins of a session apart, whatever becomes of their tokens.
+    id: str
     issuer: str
     claims: Mapping[str, Any] = field(repr=False)
     scope: tuple[str, ...]
@@ -38,6 +62,9 @@ class Grant:
     nonce: str | None = field(default=None, repr=False)
     #: Until when a refresh that is under way can still end.
     refreshing_until: float | None = None
+    #: Whether the tenant may have used up the refresh token, and we never heard of the new one.
+    is_uncertain: bool = False
+    renewal: Renewal | None = None
 
     @property
     def subject(self) -> str:
@@ -93,14 +120,24 @@ class Session:
         return self.grants[-1]
 
     def grant_of(self, refresh_token: str, *, now: float) -> Grant | None:
-        """The sign-in to which a refresh token was issued, as long as it is good."""
+        """The sign-in to which a refresh token was issued, as long as it is good.
+
+        The one that the last refresh used up counts for half a minute: whoever found the access
+        token expired at the same moment comes with it.
+        """
         if now >= self.signed_in_until:
             return None
         for grant in self.grants:
-            held = grant.refresh_token
-            if held is not None and hmac.compare_digest(held.encode(), refresh_token.encode()):
+            known = [grant.refresh_token]
+            if grant.renewal is not None and abs(now - grant.renewal.at) < RENEWAL_SHARED:
+                known.append(grant.renewal.spent)
+            if any(_is_same(token, refresh_token) for token in known):
                 return None if grant.is_over(now=now) else grant
         return None
+
+    def same_grant(self, grant: Grant) -> Grant | None:
+        """A sign-in as it is now; None if it is over."""
+        return next((current for current in self.grants if current.id == grant.id), None)
 
     def with_flow(self, entry: FlowEntry, *, now: float) -> Session:
         """A copy with one more flow, and without those that ended."""
@@ -128,9 +165,13 @@ class Session:
     def with_grant(self, old: Grant, new: Grant | None) -> Session:
         """A copy in which a sign-in was refreshed, or is over."""
         if new is None:
-            kept = tuple(grant for grant in self.grants if grant != old)
-        elif old in self.grants:
-            kept = tuple(new if grant == old else grant for grant in self.grants)
+            kept = tuple(grant for grant in self.grants if grant.id != old.id)
+        elif self.same_grant(old) is not None:
+            kept = tuple(new if grant.id == old.id else grant for grant in self.grants)
         else:
             kept = (*self.grants, new)[-MAX_GRANTS:]
         return dataclasses.replace(self, grants=kept)
+
+
+def _is_same(held: str | None, token: str) -> bool:
+    return held is not None and hmac.compare_digest(held.encode(), token.encode())

@@ -84,6 +84,16 @@ class Sessions:
         now_held = self.reload(held)
         return now_held is not None and now_held.value.secret_hash != held.value.secret_hash
 
+    def wait_for_change(self, held: Held[Session], *, seconds: float) -> Held[Session] | None:
+        """The session once it is not as it was read any more, or after that time.
+
+        :return: None if it was cleared.
+        """
+        waited = self._records.wait(held, seconds=seconds)
+        if waited is None or waited.value.created_at != held.value.created_at:
+            return None
+        return waited
+
     def update(
         self, held: Held[Session], change: Callable[[Session], Session]
     ) -> Held[Session] | None:

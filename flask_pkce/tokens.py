@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .errors import (
     GrantRefused,
     IDTokenInvalid,
+    RefreshTokenReused,
     RefreshTokenUnknown,
     RefreshUnderWay,
     SignedOutMeanwhile,
+    TenantError,
+    TenantUnreachable,
 )
 from .exchange import Exchange
 from .hooks import HookRunner, token_refreshed
@@ -19,7 +23,7 @@ from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
 from .protocol.token import TokenResponse, build_refresh_request
 from .records import Held
-from .session import Grant, Session
+from .session import Grant, Renewal, Session
 from .sessions import Sessions
 from .settings import Settings
 
@@ -31,6 +35,10 @@ class Refreshed:
     session: Held[Session]
     tenant: Tenant
     response: TokenResponse
+
+
+class _Outrun(Exception):
+    """Another request changed the sign-in meanwhile."""
 
 
 class Refresh:
@@ -74,14 +82,24 @@ class Refresh:
         return grant
 
     def refresh(
-        self, held: Held[Session], grant: Grant, *, audience: str | None = None
+        self,
+        held: Held[Session],
+        grant: Grant,
+        *,
+        audience: str | None = None,
+        refresh_token: str | None = None,
     ) -> Refreshed:
-        """Ask for new tokens; the new refresh token is saved before anybody gets them.
+        """Ask for new tokens, once for all that ask at the same time.
+
+        The new refresh token is saved before anybody gets the tokens.  With rotation, a refresh
+        token that comes twice ends every token of the sign-in (:rfc:`9700#section-4.14.2`).
 
         :param audience: another API than that of the sign-in.
-        :raises RefreshUnderWay: if another request is at it: with rotation, a refresh token that
-            comes twice ends every token of the sign-in (:rfc:`9700#section-4.14.2`).
-        :raises GrantRefused: if the tenant took the refresh token back; the sign-in is over.
+        :param refresh_token: the one that the caller named, if it did.
+        :raises RefreshUnderWay: if the refresh of another request came to nothing, or to no end.
+        :raises RefreshTokenReused: if the tenant took the refresh token back after an answer of
+            it was lost; the sign-in is over.
+        :raises GrantRefused: if it took it back for another reason; the sign-in is over.
         :raises SignedOutMeanwhile: if the session was cleared; the new tokens are revoked.
 
         :rfc:`6749#section-6`, OpenID Connect Core 12
@@ -89,6 +107,73 @@ class Refresh:
         tenant = self._exchange.prepare()
         if grant.issuer != tenant.issuer:
             raise RefreshTokenUnknown("The sign-in was at another tenant.")
+        if refresh_token is not None and refresh_token != grant.refresh_token:
+            # Too late for the refresh that used it up, and in time for what that brought.
+            if grant.renewal is None or grant.renewal.audience != audience:
+                raise RefreshTokenUnknown(field="$.refresh_token")
+            return Refreshed(held, tenant, self._shared(grant, grant.renewal))
+        while (begun := self._begin(held, grant)) is None:
+            held, current = self._wait(held, grant)
+            renewal = current.renewal
+            if renewal is not None and renewal != grant.renewal and renewal.audience == audience:
+                return Refreshed(held, tenant, self._shared(current, renewal))
+            if renewal == grant.renewal and not self._was_abandoned(current):
+                raise RefreshUnderWay()
+            grant = current
+        return self._refresh(*begun, tenant, audience)
+
+    def _begin(self, held: Held[Session], grant: Grant) -> tuple[Held[Session], Grant] | None:
+        """Take a sign-in to refresh it, as nobody else can then until a deadline.
+
+        :return: the sign-in as taken; None if another request has it, or had it meanwhile.
+        """
+        if grant.refreshing_until is not None and not self._was_abandoned(grant):
+            return None
+        begun = dataclasses.replace(
+            grant,
+            refreshing_until=self._exchange.deadline(),
+            is_uncertain=grant.is_uncertain or self._was_abandoned(grant),
+        )
+
+        def take(session: Session) -> Session:
+            if session.same_grant(grant) != grant:
+                raise _Outrun
+            return session.with_grant(grant, begun)
+
+        try:
+            saved = self._sessions.update(held, take)
+        except _Outrun:
+            return None
+        if saved is None:
+            raise SignedOutMeanwhile()
+        return saved, begun
+
+    def _wait(self, held: Held[Session], grant: Grant) -> tuple[Held[Session], Grant]:
+        """Wait until the refresh of another request ended, or must have.
+
+        :return: the session and the sign-in as they are then.
+        :raises GrantRefused: if the sign-in is over.
+        :raises SignedOutMeanwhile: if the session was cleared.
+        """
+        now_held = self._sessions.reload(held)
+        until = time.monotonic() + self._exchange.deadline() - self._clock()
+        while now_held is not None:
+            current = now_held.value.same_grant(grant)
+            if current is None:
+                raise GrantRefused()
+            left = (current.refreshing_until or 0) - self._clock()
+            if current.renewal != grant.renewal or left <= 0 or time.monotonic() >= until:
+                return now_held, current
+            now_held = self._sessions.wait_for_change(now_held, seconds=left)
+        raise SignedOutMeanwhile()
+
+    def _was_abandoned(self, grant: Grant) -> bool:
+        """Whether a refresh was begun and nobody can be at it any more: its worker died."""
+        return grant.refreshing_until is not None and grant.refreshing_until <= self._clock()
+
+    def _refresh(
+        self, held: Held[Session], grant: Grant, tenant: Tenant, audience: str | None
+    ) -> Refreshed:
         request = build_refresh_request(grant.refresh_token or "", audience=audience)
         expected = Expectation(
             issuer=grant.issuer,
@@ -98,39 +183,63 @@ class Refresh:
             nonce=grant.nonce,
             subject=grant.subject,
         )
-        held, begun = self._begin(held, grant)
-        idle = dataclasses.replace(grant, refreshing_until=None)
         try:
             response = self._exchange.obtain(
                 tenant, request, expected, scope=grant.scope, claims=grant.claims
             )
         except BaseException as exc:
-            left = None if isinstance(exc, GrantRefused | IDTokenInvalid) else idle
-            self._sessions.update(held, lambda session: session.with_grant(begun, left))
+            self._give_back(held, grant, exc)
+            if isinstance(exc, GrantRefused) and grant.is_uncertain:
+                raise RefreshTokenReused() from exc
             raise
+        now = self._clock()
         renewed = dataclasses.replace(
-            idle,
+            grant,
             claims=response.claims,
             refresh_token=response.refresh_token or grant.refresh_token,
+            refreshing_until=None,
+            is_uncertain=False,
+            renewal=Renewal(
+                at=now,
+                access_token=response.access_token,
+                expires_at=None if response.expires_in is None else now + response.expires_in,
+                scope=response.scope,
+                audience=audience,
+                id_token=response.id_token,
+                spent=grant.refresh_token,
+            ),
         )
-        saved = self._sessions.update(held, lambda session: session.with_grant(begun, renewed))
+        saved = self._sessions.update(held, lambda session: session.with_grant(grant, renewed))
         if saved is None:
             self._exchange.revoke(tenant, renewed.refresh_token)
             raise SignedOutMeanwhile()
         self._hooks.tell(token_refreshed, response=response)
         return Refreshed(saved, tenant, response)
 
-    def _begin(self, held: Held[Session], grant: Grant) -> tuple[Held[Session], Grant]:
-        """Take a sign-in to refresh it, as nobody else can then until a deadline."""
-        begun = dataclasses.replace(grant, refreshing_until=self._exchange.deadline())
+    def _give_back(self, held: Held[Session], grant: Grant, exc: BaseException) -> None:
+        """Let others refresh a sign-in again, or end it if the tenant did."""
+        left = None
+        if not isinstance(exc, GrantRefused | IDTokenInvalid):
+            left = dataclasses.replace(
+                grant,
+                refreshing_until=None,
+                is_uncertain=grant.is_uncertain or _may_have_arrived(exc),
+            )
+        self._sessions.update(held, lambda session: session.with_grant(grant, left))
 
-        def take(session: Session) -> Session:
-            is_taken = (grant.refreshing_until or 0) > self._clock()
-            if is_taken or grant not in session.grants:
-                raise RefreshUnderWay()
-            return session.with_grant(grant, begun)
+    def _shared(self, grant: Grant, renewal: Renewal) -> TokenResponse:
+        """What the refresh of another request brought."""
+        expires_at = renewal.expires_at
+        return TokenResponse(
+            access_token=renewal.access_token,
+            expires_in=None if expires_at is None else max(int(expires_at - self._clock()), 0),
+            scope=renewal.scope,
+            refresh_token=grant.refresh_token,
+            id_token=renewal.id_token,
+            claims=grant.claims,
+        )
 
-        saved = self._sessions.update(held, take)
-        if saved is None:
-            raise SignedOutMeanwhile()
-        return saved, begun
+
+def _may_have_arrived(exc: BaseException) -> bool:
+    """Whether the tenant may have used a refresh token up without our hearing of the new one."""
+    return isinstance(exc, TenantError) and not isinstance(exc, TenantUnreachable)

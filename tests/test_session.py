@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_pkce.session import LOCAL_OWNER, MAX_GRANTS, FlowEntry, Grant, Session
+from flask_pkce.session import LOCAL_OWNER, MAX_GRANTS, FlowEntry, Grant, Renewal, Session
 from tests.support import ISSUER, NOW
 
 
@@ -15,7 +15,7 @@ def grant(name: str, **changes: object) -> Grant:
         "refresh_token": f"refresh-{name}",
         **changes,
     }
-    return Grant(issuer=ISSUER, scope=("openid",), **values)  # type: ignore[arg-type]
+    return Grant(id=name[::-1], issuer=ISSUER, scope=("openid",), **values)  # type: ignore[arg-type]
 
 
 ALICE, BOB = grant("alice"), grant("bob")
@@ -140,14 +140,30 @@ def test_refreshed_sign_in() -> None:
     assert session.with_grant(grant("carol"), None).grants == (ALICE, BOB)
 
 
-def test_sign_in_that_was_refreshed_twice_at_once() -> None:
-    """Neither of two refreshes at once is lost; still a bounded number is kept."""
-    session = EMPTY.signed_in(ALICE, until=NOW + 1)
-    for number in range(MAX_GRANTS + 5):
-        newer = grant("alice", refresh_token=f"newer-{number}")
-        session = session.with_grant(ALICE, newer)
-        assert session.grants[-1] == newer
+def test_refresh_of_a_sign_in_that_gave_way() -> None:
+    """A sign-in that gave way to newer ones while it was refreshed is back, as the newest."""
+    session = EMPTY
+    for number in range(MAX_GRANTS):
+        session = session.signed_in(grant(str(number)), until=NOW + 1)
+    session = session.with_grant(ALICE, ALICE)
+    assert session.grants[-1] == ALICE
     assert len(session.grants) == MAX_GRANTS
+
+
+def test_refresh_token_that_was_used_up() -> None:
+    """The refresh token that the last refresh used up still names its sign-in for half a minute,
+    whichever way the clock goes."""
+    renewal = Renewal(
+        at=NOW, access_token="x", expires_at=None, scope=(), audience=None, spent="the-old-one"
+    )
+    renewed = grant("alice", refresh_token="the-new-one", renewal=renewal)
+    session = EMPTY.signed_in(renewed, until=NOW + 1000)
+    for token in ("the-old-one", "the-new-one"):
+        for moment in (NOW - 29, NOW, NOW + 29):
+            assert session.grant_of(token, now=moment) == renewed
+    for moment in (NOW - 30, NOW + 30):
+        assert session.grant_of("the-old-one", now=moment) is None
+    assert "the-old-one" not in repr(renewal)
 
 
 def test_session_hides_its_secrets() -> None:

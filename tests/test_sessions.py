@@ -34,7 +34,7 @@ from tests.support import ISSUER, NOW, SECRET_KEY, Clock, MeddledStore, at_once
 
 LIFETIME = 600
 OTHER_KEY = b"another key that is long enough!"
-GRANT = Grant(issuer=ISSUER, claims={"sub": "alice"}, scope=("openid",))
+GRANT = Grant(id="grant", issuer=ISSUER, claims={"sub": "alice"}, scope=("openid",))
 
 
 class Desk:

@@ -136,7 +136,11 @@ def test_clear_a_sign_in_at_another_tenant(bench: Bench) -> None:
     """The refresh token of another tenant is not shown to this one."""
     session = bench.send().session
     grant = Grant(
-        issuer="https://old.example/", claims={"sub": "x"}, scope=("openid",), refresh_token="t"
+        id="old",
+        issuer="https://old.example/",
+        claims={"sub": "x"},
+        scope=("openid",),
+        refresh_token="t",
     )
     saved = bench.sessions.update(session, lambda s: s.signed_in(grant, until=NOW + 60))
     assert saved is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ from flask_pkce.errors import (
     AccessDenied,
     GrantRefused,
     IDTokenInvalid,
+    RefreshTokenReused,
     RefreshTokenUnknown,
     RefreshUnderWay,
     SignedOutMeanwhile,
+    TenantError,
     TenantSilent,
     TenantUnreachable,
 )
 from flask_pkce.hooks import Hooks, token_refreshed
 from flask_pkce.protocol.token import TokenRequest, TokenResponse
 from flask_pkce.records import Held
+from flask_pkce.redemption import Redeemed
 from flask_pkce.session import Grant, Session
 from flask_pkce.tokens import Refreshed
 from tests.support import ISSUER, NOW, Bench, at_once, told
@@ -71,7 +75,11 @@ def session() -> Session:
     session = Session(id="id", secret_hash="x", created_at=NOW, signed_in_until=NOW)
     for name in ("alice", "bob"):
         grant = Grant(
-            issuer=ISSUER, claims={"sub": name}, scope=("openid",), refresh_token=f"of-{name}"
+            id=name,
+            issuer=ISSUER,
+            claims={"sub": name},
+            scope=("openid",),
+            refresh_token=f"of-{name}",
         )
         session = session.signed_in(grant, until=NOW + 60)
     return session
@@ -256,15 +264,22 @@ def test_refreshed_id_token_of_another_sign_in(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "error"), [("unreachable", TenantUnreachable), ("silent", TenantSilent)]
+    ("fault", "error"),
+    [
+        ("unreachable", TenantUnreachable),
+        ("silent", TenantSilent),
+        ("token-html", TenantError),
+    ],
 )
 def test_tenant_that_cannot_be_reached(bench: Bench, fault: str, error: type[Exception]) -> None:
-    """A tenant that cannot be reached ends nothing: the sign-in stays."""
+    """A tenant that cannot be reached ends nothing: the sign-in stays, and it is remembered
+    whether the tenant may have used the refresh token up."""
     signed_in = bench.sign_in()
     bench.tenant.faults.add(fault)
     with pytest.raises(error):
         refresh(bench, signed_in.session)
-    assert current(bench, signed_in.session) == signed_in.session.value
+    (before,), (grant,) = signed_in.session.value.grants, current(bench, signed_in.session).grants
+    assert grant == dataclasses.replace(before, is_uncertain=fault != "unreachable")
 
 
 @pytest.mark.requirement("A0-5", "BC-5", "T26")
@@ -296,33 +311,185 @@ def test_cleared_meanwhile(bench: Bench, hooks: Hooks) -> None:
 
 @pytest.mark.requirement("A0-15")
 def test_refresh_at_once(bench: Bench) -> None:
-    """However many refresh at once, the tenant sees the refresh token once."""
+    """However many refresh at once, the tenant is asked once, and all get what it answered."""
     signed_in = bench.sign_in()
     asked = bench.token_requests
-    results = at_once(lambda _: refresh(bench, signed_in.session), 8)
-    (refreshed,) = (result for result in results if isinstance(result, Refreshed))
-    assert sum(isinstance(result, RefreshUnderWay) for result in results) == 7
+    with told(token_refreshed) as heard:
+        results = at_once(lambda _: refresh(bench, signed_in.session), 8)
     assert bench.token_requests == asked + 1
-    assert current(bench, signed_in.session) == refreshed.session.value
-    assert refresh(bench, refreshed.session).response.refresh_token
+    assert len(heard) == 1
+    refreshed = [result for result in results if isinstance(result, Refreshed)]
+    assert [result.response for result in refreshed] == [refreshed[0].response] * 8
+    (grant,) = current(bench, signed_in.session).grants
+    assert refreshed[0].response.refresh_token == grant.refresh_token
+    assert refresh(bench, refreshed[0].session).response.refresh_token
+
+
+def taken(bench: Bench, signed_in: Redeemed, *, seconds: float = 20) -> Held[Session]:
+    """The session while another worker refreshes its sign-in."""
+    grant = grant_of(signed_in.session)
+    begun = dataclasses.replace(grant, refreshing_until=bench.clock.now + seconds)
+    held = bench.sessions.update(
+        signed_in.session, lambda session: session.with_grant(grant, begun)
+    )
+    assert held is not None
+    return held
+
+
+@pytest.fixture
+def meanwhile(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Does something as soon as somebody waits for a change."""
+
+    def once(act: Callable[[], object]) -> None:
+        def wait(key: str, seen: bytes | None, timeout: float) -> bytes | None:
+            act()
+            return bench.store.get(key)
+
+        monkeypatch.setattr(bench.store, "wait", wait)
+
+    return once
 
 
 @pytest.mark.requirement("A0-15")
-def test_worker_that_died(bench: Bench) -> None:
-    """A refresh whose worker died keeps the next one off until its deadline, and no longer."""
+@pytest.mark.parametrize("refuses", [False, True])
+def test_worker_that_died(bench: Bench, meanwhile: Callable[..., None], refuses: bool) -> None:
+    """A refresh whose worker died keeps others off until its deadline, and no longer; where the
+    tenant had its request and takes the next for a thief's, the error says so."""
     signed_in = bench.sign_in()
-    grant = grant_of(signed_in.session)
-    taken = dataclasses.replace(grant, refreshing_until=NOW + 20)
-    held = bench.sessions.update(
-        signed_in.session, lambda session: session.with_grant(grant, taken)
-    )
-    assert held is not None
+    held = taken(bench, signed_in)
+    asked = bench.token_requests
+    meanwhile(lambda: setattr(bench.clock, "now", NOW + 20))
+    if refuses:
+        bench.tenant.faults.add("token-invalid-grant")
+        with pytest.raises(RefreshTokenReused) as caught:
+            refresh(bench, held)
+        assert (caught.value.status, caught.value.error) == (400, "invalid_grant")
+        assert current(bench, held).grants == ()
+    else:
+        grant = grant_of(refresh(bench, held).session)
+        assert (grant.refreshing_until, grant.is_uncertain) == (None, False)
+    assert bench.token_requests == asked + 1
+
+
+def test_refresh_of_another_that_fails(bench: Bench, meanwhile: Callable[..., None]) -> None:
+    """Where the other could not reach the tenant, not everybody who waited tries as well."""
+    signed_in = bench.sign_in()
+    held = taken(bench, signed_in)
+    asked = bench.token_requests
+    begun, idle = grant_of(held), grant_of(signed_in.session)
+    meanwhile(lambda: bench.sessions.update(held, lambda s: s.with_grant(begun, idle)))
     with pytest.raises(RefreshUnderWay) as caught:
         refresh(bench, held)
     assert (caught.value.status, caught.value.retry_after) == (409, 1)
+    assert bench.token_requests == asked
+
+
+@pytest.mark.parametrize(
+    ("end", "error"),
+    [
+        (lambda bench, held: bench.sessions.take(held), SignedOutMeanwhile),
+        (
+            lambda bench, held: bench.sessions.update(
+                held, lambda session: dataclasses.replace(session, grants=())
+            ),
+            GrantRefused,
+        ),
+    ],
+    ids=["cleared", "refused"],
+)
+def test_sign_in_that_ends_meanwhile(
+    bench: Bench,
+    meanwhile: Callable[..., None],
+    end: Callable[[Bench, Held[Session]], object],
+    error: type[Exception],
+) -> None:
+    """Who waits hears that the session was cleared, or that the tenant ended the sign-in."""
+    held = taken(bench, bench.sign_in())
+    meanwhile(lambda: end(bench, held))
+    with pytest.raises(error):
+        refresh(bench, held)
+
+
+def test_refresh_without_end(
+    bench: Bench, meanwhile: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for ever, though the clock stands still or was set back."""
+    ticks = itertools.count(0, 5)
+    monkeypatch.setattr("flask_pkce.tokens.time.monotonic", lambda: next(ticks))
+    waits: list[None] = []
+    meanwhile(lambda: waits.append(None))
+    with pytest.raises(RefreshUnderWay):
+        refresh(bench, taken(bench, bench.sign_in(), seconds=1000))
+    assert 1 < len(waits) < 10
+
+
+def test_refresh_for_another_audience_meanwhile(
+    bench: Bench, hooks: Hooks, meanwhile: Callable[..., None]
+) -> None:
+    """What another got for its API is not for this one, which asks with the new refresh token."""
+    signed_in = bench.sign_in()
+    held = taken(bench, signed_in)
+    begun = grant_of(held)
+    requests: list[TokenRequest] = []
+    hooks.before_token.append(requests.append)
+
+    def finish() -> None:
+        idle = dataclasses.replace(begun, refreshing_until=None)
+        free = bench.sessions.update(held, lambda s: s.with_grant(begun, idle))
+        assert free is not None
+        bench.engine.refresh.refresh(free, idle)
+
+    meanwhile(finish)
+    refresh(bench, held, audience="https://api.example/")
+    first, second = requests
+    assert (first.audience, second.audience) == (None, "https://api.example/")
+    assert first.refresh_token != second.refresh_token
+
+
+def test_late_with_the_token_that_was_used_up(bench: Bench) -> None:
+    """Who comes with the refresh token that another just used up gets what that brought."""
+    signed_in = bench.sign_in()
+    old = signed_in.response.refresh_token or ""
+    first = refresh(bench, signed_in.session)
+    asked = bench.token_requests
+    bench.clock.now += 10
+    grant = find(bench, first.session.value, refresh_token=old)
+    late = bench.engine.refresh.refresh(first.session, grant, refresh_token=old)
+    expires_in = (first.response.expires_in or 0) - 10
+    assert late.response == first.response.replace(expires_in=expires_in)
+    with pytest.raises(RefreshTokenUnknown):
+        bench.engine.refresh.refresh(
+            first.session, grant, refresh_token=old, audience="https://api.example/"
+        )
+    assert bench.token_requests == asked
     bench.clock.now += 20
-    refreshed = refresh(bench, held)
-    assert grant_of(refreshed.session).refreshing_until is None
+    with pytest.raises(RefreshTokenUnknown):
+        find(bench, first.session.value, refresh_token=old)
+
+
+def test_lifetime_that_is_not_told(bench: Bench, hooks: Hooks) -> None:
+    """Neither is it told to those who share what another refresh brought."""
+    hooks.after_token.append(lambda response: response.replace(expires_in=None))
+    signed_in = bench.sign_in()
+    old = signed_in.response.refresh_token
+    first = refresh(bench, signed_in.session)
+    late = bench.engine.refresh.refresh(first.session, grant_of(first.session), refresh_token=old)
+    assert late.response.expires_in is None
+
+
+def test_answer_that_was_lost(bench: Bench) -> None:
+    """After a refresh whose answer never came the next may fail for reuse, and says so."""
+    signed_in = bench.sign_in()
+    bench.tenant.faults.add("silent")
+    with pytest.raises(TenantSilent):
+        refresh(bench, signed_in.session)
+    bench.tenant.faults.clear()
+    held = bench.sessions.reload(signed_in.session)
+    assert held is not None
+    assert grant_of(held).is_uncertain
+    with pytest.raises(RefreshTokenReused):
+        refresh(bench, held)
+    assert current(bench, held).grants == ()
 
 
 def test_cleared_at_that_moment(bench: Bench) -> None:

@@ -135,7 +135,10 @@ def _refresh(call: Call, session: Held[Session], asked: TokenizedPKCE) -> Respon
     )
     is_api = asked.audience in call.settings.audiences_allowed
     refreshed = call.engine.refresh.refresh(
-        session, grant, audience=asked.audience if is_api else None
+        session,
+        grant,
+        audience=asked.audience if is_api else None,
+        refresh_token=asked.refresh_token,
     )
     return json_response(call.answers.tokens(refreshed.tenant, refreshed.response))
 

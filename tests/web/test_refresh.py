@@ -162,10 +162,12 @@ def test_reuse_at_the_tenant(host: Host, browser: Browser) -> None:
 def test_refresh_that_fails(fault: str, code: str, host: Host, browser: Browser) -> None:
     """A tenant that only fails takes nothing back: the sign-in stays."""
     sign_in(host, browser)
-    before = host.session_of(browser).value
+    (before,) = host.session_of(browser).value.grants
     host.tenant.faults.add(fault)
     check_problem(browser.token(grant_type="refresh_token"), code)
-    assert host.session_of(browser).value == before
+    (grant,) = host.session_of(browser).value.grants
+    assert grant.refresh_token == before.refresh_token
+    assert grant.refreshing_until is None
 
 
 @pytest.mark.requirement("ID-21", "N84", "N85")
