@@ -111,7 +111,7 @@ def make_app(
 
     yield make
     for host in hosts:
-        kept = (f"{key} {value!r}" for key, value in host.store.contents().items())
+        kept = (f"{key} {entry.value!r}" for key, entry in host.store._entries.items())
         assert not canaries.found_in(kept)
 
 
