@@ -129,6 +129,8 @@ def test_local_path(path: str) -> None:
         pytest.param("/%2f%2fevil.example", id="N46 encoded slashes"),
         pytest.param("/%2Fevil.example", id="N46 encoded slash"),
         pytest.param("/%5cevil.example", id="N46 encoded backslash"),
+        pytest.param("/%09/evil.example", id="N44 encoded tab"),
+        pytest.param("/a%0D%0Ab", id="N44 encoded line break"),
         pytest.param("/%2e%2e/a", id="N46 encoded dots"),
         pytest.param("/a/%2E./b", id="N46 half encoded dots"),
         pytest.param("/a//b", id="N46 two slashes within"),
