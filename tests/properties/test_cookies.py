@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.web.host import CALLBACK, Browser, Host
@@ -34,14 +33,15 @@ class Victim:
         return self.browser.host.status_of(self.browser, self.state)
 
 
-@pytest.fixture
-def victim(host: Host) -> Victim:
-    """The victim, once for all examples: none of them changes anything of it."""
+def _victim(host: Host) -> Victim:
     browser = host.browser()
     state, url = browser.begin()
     browser.arrive(host.tenant.sign_in(url))
     return Victim(browser, state, browser.cookie)
 
+
+#: A sign-in for each example takes its time.
+FEWER = settings(max_examples=settings().max_examples // 4)
 
 #: Bytes of a ``Cookie`` header, in which a name of ours and spellings of a value may occur.
 PIECES = st.sampled_from(
@@ -59,13 +59,15 @@ def _mutated(draw: st.DrawFn, cookie: bytes) -> bytes:
     return b"" if cookie in mutated else b"pkce-80=" + mutated
 
 
+@FEWER
 @given(st.data())
-def test_planted(victim: Victim, data: st.DataObject) -> None:
+def test_planted(host: Host, data: st.DataObject) -> None:
     """Whatever bytes a cookie has, it opens no session but that of its signature."""
+    victim = _victim(host)
     mutated = _mutated(victim.cookie.encode())
     header = b"".join(data.draw(st.lists(PIECES | mutated, max_size=6)))
     method, path = data.draw(st.sampled_from(ROUTES))
-    stranger = victim.browser.host.program()
+    stranger = host.program()
     response = stranger.send(method, path, headers={"Cookie": _header(header)})
     assert response.status_code < 500, response.text
     assert response.status_code != 200 or path in {"/pkce/challenge", "/pkce/code"}
@@ -73,15 +75,17 @@ def test_planted(victim: Victim, data: st.DataObject) -> None:
     assert victim.state not in response.text
 
 
+@FEWER
 @given(st.lists(PIECES.filter(lambda piece: b"pkce-80" not in piece), max_size=6).map(b"".join))
-def test_planted_beside_the_real_one(victim: Victim, planted: bytes) -> None:
+def test_planted_beside_the_real_one(host: Host, planted: bytes) -> None:
     """A value that is not ours, planted beside the one that is, does not lock its owner out."""
+    victim = _victim(host)
     value = bytes(byte for byte in planted if chr(byte) not in ';"')
     for header in (
         b"pkce-80=" + value + b"; pkce-80=" + victim.cookie.encode(),
         b"pkce-80=" + victim.cookie.encode() + b"; pkce-80=" + value,
     ):
-        program = victim.browser.host.program()
+        program = host.program()
         headers = {"Cookie": _header(header)}
         response = program.send(
             "POST", "/pkce/code", json={"state": victim.state}, headers=headers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
@@ -103,6 +104,7 @@ HEADERS = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
 @given(HEADERS | JSON, st.sampled_from(["unsigned", "attacker", "other", "empty"]))
 def test_any_header(header: Any, signed_by: str) -> None:
     """Whatever a header says, a token that our tenant's key did not sign does not verify."""
@@ -118,6 +120,7 @@ def test_any_header(header: Any, signed_by: str) -> None:
     assert not _verifies(token)
 
 
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
 @given(HEADERS)
 def test_signed_header(header: dict[str, Any]) -> None:
     """Whatever a header says that our tenant's key signed, nothing else is raised; what verifies
