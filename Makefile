@@ -12,7 +12,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --editable
 
-.PHONY: help demo test check format docs clean
+.PHONY: help demo test check fuzz format docs clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -31,6 +31,9 @@ check: .venv/dev ## what to run all day: lint, types and unit tests, in two minu
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -n 2 --ignore=tests/e2e --ignore=tests/docs
+
+fuzz: .venv/dev ## look for what nobody thought of, for twenty minutes
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --timeout 0 tests/properties
 
 format: .venv/dev ## put the code into its form
 	@$(BIN)/ruff check --fix .

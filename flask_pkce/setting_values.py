@@ -19,6 +19,7 @@ from .protocol.text import is_scope_token, is_visible_ascii
 
 #: A private-use scheme is a reversed domain name (:rfc:`8252#section-7.1`).
 _PRIVATE_USE = re.compile(r"[a-z][a-z0-9+\-]*(\.[a-z0-9+\-]+)+:/", re.IGNORECASE)
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _PROXY = re.compile(r"(https?|socks5h?)://[^/\s]+", re.IGNORECASE)
 
 #: What a caller never sets by ``ADDITIONAL_PARAMETERS``.
@@ -64,7 +65,11 @@ class Fault(ValueError):
 def read_text(value: Any) -> str:
     if isinstance(value, bool | float) or not isinstance(value, str | int):
         raise Fault("is no text: quote it (in the environment twice, as '\"12e45\"')")
-    text = str(value)
+    try:
+        text = str(value)
+    except ValueError:
+        # Python does not write an integer of thousands of digits.
+        text = ""
     if not text or len(text) > 2048 or not text.isprintable():
         raise Fault("is empty, too long or not printable")
     return text
@@ -83,13 +88,13 @@ def read_boolean(value: Any) -> bool:
         return value
     try:
         return known[str(value).strip().lower()]
-    except KeyError:
+    except (KeyError, ValueError):
         raise Fault("is neither true nor false") from None
 
 
 def read_seconds(low: int, high: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
-        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        if isinstance(value, str) and _SECONDS.fullmatch(value.strip()):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise Fault("is not a whole number of seconds")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import HealthCheck, settings
 
 from flask_pkce import PKCEBlueprint
 from flask_pkce.engine import build_engine
@@ -19,6 +21,30 @@ from tests.canaries import Canaries
 from tests.web.host import CALLBACK, Browser, Clock, Host, ObservedStore
 
 MakeApp = Callable[..., Host]
+
+#: What Hypothesis measures in seconds would fail on a machine that has other things to do; and
+#: whatever a fixture makes once for all examples here is not changed by any of them.
+_UNCHECKED = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
+
+settings.register_profile(
+    "default",
+    max_examples=40,
+    stateful_step_count=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=_UNCHECKED,
+)
+#: ``make fuzz``: other examples at each run, fifty times as many.
+settings.register_profile(
+    "fuzz",
+    max_examples=2000,
+    stateful_step_count=50,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=_UNCHECKED,
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 SECRET_KEY = "a key of the tests, long enough for anybody"
 
@@ -111,7 +137,7 @@ def make_app(
 
     yield make
     for host in hosts:
-        kept = (f"{key} {value!r}" for key, value in host.store.contents().items())
+        kept = (f"{key} {entry.value!r}" for key, entry in host.store._entries.items())
         assert not canaries.found_in(kept)
 
 

@@ -30,6 +30,7 @@ SECRETS = (
 ALLOWED = {
     # Both from the store.
     ("sessions.py", "session.secret_hash != held.value.secret_hash"),
+    ("sessions.py", "now_held.value.secret_hash != held.value.secret_hash"),
     # Whether the request brings a challenge of the caller's own: it was just made of it.
     ("flow.py", "request.code_challenge != self.code_challenge"),
     # The flow was found by this state.

@@ -142,6 +142,7 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("CLIENT_ID", 1e21, "no text: quote it"),
         ("CLIENT_ID", 12.0, "no text: quote it"),
         ("CLIENT_ID", True, "no text: quote it"),
+        pytest.param("CLIENT_ID", 10**5000, "too long", id="integer without end"),
         ("CLIENT_SECRET", ["x"], "no text"),
         ("CLIENT_SECRET", "a\nb", "not printable"),
         ("AUDIENCE", "x" * 2049, "too long"),
@@ -186,11 +187,13 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("FLOW_LIFETIME", "ten", "whole number of seconds"),
         ("FLOW_LIFETIME", "-10", "whole number of seconds"),
         ("FLOW_LIFETIME", "²", "whole number of seconds"),
+        pytest.param("FLOW_LIFETIME", "9" * 5000, "whole number", id="seconds without end"),
         ("SESSION_LIFETIME", 59, "between 60 and"),
         ("TOKEN_DELIVERY", "cookie", "neither `caller` nor `session`"),
         ("TOKEN_DELIVERY", ["caller"], "neither `caller` nor `session`"),
         ("LOCAL_SESSION", "yes", "neither true nor false"),
         ("LOCAL_SESSION", 2, "neither true nor false"),
+        pytest.param("LOCAL_SESSION", 10**5000, "neither true", id="boolean without end"),
         ("LOCAL_SESSION", 1.0, "neither true nor false"),
         ("AUTHENTICATED_URL", "//evil.example", "neither a path"),
         ("AUTHENTICATED_URL", "javascript:alert(1)", "neither a path"),
@@ -248,7 +251,7 @@ def test_every_setting_is_tested() -> None:
     names = {setting.metadata["name"] for setting in fields(Settings)}
     for test in (test_good_value, test_bad_value):
         marks = {mark.name: mark for mark in test.__dict__["pytestmark"]}
-        assert {case[0] for case in marks["parametrize"].args[1]} == names
+        assert {getattr(case, "values", case)[0] for case in marks["parametrize"].args[1]} == names
 
 
 def test_every_fault_at_once() -> None:

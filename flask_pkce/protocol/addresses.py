@@ -10,6 +10,7 @@ from .text import is_visible_ascii
 
 _LABEL = r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?"
 _HOST_AND_PORT = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[0-9]*)?")
+_ENCODED_CONTROL = re.compile(r"%(?:[01][0-9a-f]|7f)", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -81,12 +82,14 @@ def is_local_path(text: str) -> bool:
 
     One leading slash, and no second one however browsers and servers normalise it: backslashes,
     controls (which browsers drop), dot segments and percent-encoded slashes are refused where
-    they could make one.
+    they could make one, and encoded controls everywhere in the path.
     """
     if len(text) > 2048 or not text.isascii() or not text.isprintable() or " " in text:
         return False
     if not text.startswith("/") or "\\" in text:
         return False
     path = re.split(r"[?#]", text, maxsplit=1)[0]
+    if _ENCODED_CONTROL.search(path):
+        return False
     decoded = re.sub(r"%2e", ".", re.sub(r"%(2f|5c)", "/", path, flags=re.I), flags=re.I)
     return "//" not in decoded and not {".", ".."}.intersection(decoded.split("/"))

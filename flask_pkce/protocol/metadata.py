@@ -170,5 +170,8 @@ def _common_algorithms(document: Mapping[str, Any], registration: Registration) 
         return registration.algorithms
     common = tuple(alg for alg in registration.algorithms if alg in announced)
     if not common:
-        raise TenantMisconfigured("the tenant signs ID tokens with none of PKCE_ALGORITHMS")
+        raise TenantMisconfigured(
+            "id_token_signing_alg_values_supported in the tenant's metadata has none of"
+            " PKCE_ALGORITHMS"
+        )
     return common

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qsl
 
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from ..errors import BodyMalformed, BodyTooLarge, MediaTypeUnsupported, ParameterInvalid
 from ..strict_json import StrictJSONError, loads_object
@@ -27,6 +27,7 @@ def _read(request: Request) -> bytes:
     """The body, of which no more is read than is allowed.
 
     :raises BodyTooLarge: if it is larger.
+    :raises BodyMalformed: if it ends before its length.
     """
     if (request.content_length or 0) > MAX_BODY:
         raise BodyTooLarge()
@@ -34,12 +35,22 @@ def _read(request: Request) -> bytes:
         return b""
     cached = getattr(request, "_cached_data", None)
     try:
-        data: bytes = cached if cached is not None else request.stream.read(MAX_BODY + 1)
+        data = cached if cached is not None else _read_stream(request.stream)
     except RequestEntityTooLarge:
         # The host's own limit is lower than ours.
         raise BodyTooLarge() from None
+    except ClientDisconnected:
+        raise BodyMalformed("The body ends before its Content-Length.") from None
     if len(data) > MAX_BODY:
         raise BodyTooLarge()
+    return data
+
+
+def _read_stream(stream: IO[bytes]) -> bytes:
+    """A byte more than is allowed, or all: one read may give less than there is."""
+    data = b""
+    while len(data) <= MAX_BODY and (chunk := stream.read(MAX_BODY + 1 - len(data))):
+        data += chunk
     return data
 
 

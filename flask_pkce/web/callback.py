@@ -55,7 +55,8 @@ def _callback_post(call: Call) -> Response:
     caller = call.caller()
     if not caller.owner.names:
         caller.known_session  # noqa: B018 (raises the reason why there is none)
-    _, flow = call.engine.sign_in.find([caller.owner], answer.state)
+    session, flow = call.engine.sign_in.find([caller.owner], answer.state)
+    _renew(call, session, flow)
     bound = call.engine.sign_in.bind_passed_on(flow, answer)
     return json_response(call.answers.result(bound.value, schema))
 
@@ -117,18 +118,29 @@ def _bind(
 ) -> tuple[Held[Session], Held[Flow]]:
     """Renew the cookie of a browser, and bind the answer that it brought.
 
+    :raises SessionRenewed: if another renewed it at this moment; nothing is bound.
+    """
+    renewed = _renew(call, session, flow)
+    if renewed is None:
+        return session, flow
+    return renewed, call.engine.sign_in.bind(flow, answer)
+
+
+def _renew(call: Call, session: Held[Session], flow: Held[Flow]) -> Held[Session] | None:
+    """Renew the cookie before the answer of a flow is bound; None if it has one already.
+
     Whoever had planted the old one, and with it the flow, does not get at the answer: it is
     renewed first, so that of two at the same moment only one goes on.
 
-    :raises SessionRenewed: if that was another; nothing is bound.
+    :raises SessionRenewed: if that was another.
     """
     if flow.value.is_answered or flow.value.failure is not None:
         if call.engine.sessions.was_renewed(session):
             # By the same answer, at this moment: the old cookie would sign nobody in.
             raise SessionRenewed()
-        return session, flow
+        return None
     renewed, call.pointer = call.engine.sessions.renew(session)
-    return renewed, call.engine.sign_in.bind(flow, answer)
+    return renewed
 
 
 def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from flask_pkce.protocol.addresses import (
     host_of,
@@ -134,6 +132,8 @@ def test_local_path(path: str) -> None:
         pytest.param("/%2f%2fevil.example", id="N46 encoded slashes"),
         pytest.param("/%2Fevil.example", id="N46 encoded slash"),
         pytest.param("/%5cevil.example", id="N46 encoded backslash"),
+        pytest.param("/%09/evil.example", id="N44 encoded tab"),
+        pytest.param("/a%0D%0Ab", id="N44 encoded line break"),
         pytest.param("/%2e%2e/a", id="N46 encoded dots"),
         pytest.param("/a/%2E./b", id="N46 half encoded dots"),
         pytest.param("/a//b", id="N46 two slashes within"),
@@ -145,21 +145,3 @@ def test_local_path(path: str) -> None:
 def test_not_a_local_path(path: str) -> None:
     """Whatever a browser or server could take for another host is refused."""
     assert not is_local_path(path)
-
-
-def _as_a_browser(path: str) -> str:
-    """The target as browsers read it: they drop tabs and line breaks, and turn backslashes."""
-    return "".join(char for char in path if char not in "\t\r\n").strip().replace("\\", "/")
-
-
-@pytest.mark.requirement("BC-1", "N46", "T10")
-@given(st.text("/\\.%2fF5cCeE?#:@a\t\n ", max_size=24))
-@example("/%2f/evil")
-def test_a_local_path_stays(path: str) -> None:
-    """What is taken for local stays on the origin, decoded or not, however it is joined."""
-    if not is_local_path(path):
-        return
-    for read in (path, unquote(path.partition("?")[0].partition("#")[0])):
-        target = urljoin("https://app.example/pkce/response/code", _as_a_browser(read))
-        assert urlsplit(target).netloc == "app.example"
-        assert not urlsplit(target).path.startswith("//")

@@ -294,7 +294,7 @@ def test_algorithms(announced: list[Any], common: tuple[str, ...] | None) -> Non
     registration = Registration(ISSUER, True, CLIENT_ID, algorithms=("RS256", "ES256"))
     changes = {"id_token_signing_alg_values_supported": announced}
     if common is None:
-        with pytest.raises(TenantMisconfigured, match="none of PKCE_ALGORITHMS"):
+        with pytest.raises(TenantMisconfigured, match="has none of PKCE_ALGORITHMS"):
             make_tenant(registration, **changes)
     else:
         assert make_tenant(registration, **changes).algorithms == common

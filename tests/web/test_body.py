@@ -95,6 +95,18 @@ def test_too_large(path: str, caller: Caller) -> None:
     )
 
 
+@pytest.mark.parametrize("path", [*JSON_ROUTES, CALLBACK])
+def test_cut_off(path: str, caller: Caller) -> None:
+    """A body that ends before its length is refused: half a code is not bound."""
+    content_type = FORM if path == CALLBACK else JSON
+    environ = {"wsgi.input": io.BytesIO(b"state=a&code=b"), "CONTENT_LENGTH": "15"}
+    check_refused(
+        caller,
+        lambda: caller.send("POST", path, content_type=content_type, environ_overrides=environ),
+        "body-malformed",
+    )
+
+
 CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
 
 

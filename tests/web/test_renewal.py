@@ -48,6 +48,18 @@ def test_planted_cookie(response_mode: str, make_app: MakeApp) -> None:
     assert victim.token().status_code == 200
 
 
+def test_planted_cookie_of_a_script(host: Host) -> None:
+    """Nor where a script of a page passes the answer on."""
+    attacker = host.browser()
+    state, url = attacker.begin()
+    victim = copy(attacker)
+    response = victim.respond(**host.tenant.sign_in(url).params)
+    assert response.get_json()["result"]["state"] == state
+    check_problem(attacker.token(), "cookie-renewed")
+    assert host.token_requests == 0
+    assert victim.token().status_code == 200
+
+
 @pytest.mark.parametrize("response_mode", RESPONSE_MODES)
 def test_two_tabs_at_once(response_mode: str, make_app: MakeApp) -> None:
     """A second tab that is on its way with the old cookie goes again with the new one."""

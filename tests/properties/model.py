@@ -1,0 +1,379 @@
+"""What every route must answer, said once more: by the tables of the states, and not by our code.
+
+Nothing here knows the library.  A method of :class:`Model` is one request of one caller: it
+changes the model as that request must change the application, and tells what must be answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.properties.records import (
+    ANSWER_LIFETIME,
+    EARLY,
+    FAULTS,
+    FLOW_LIFETIME,
+    LOCAL,
+    MAX_FLOWS,
+    PROGRAM,
+    PUT_BACK,
+    RENEWAL_PERIOD,
+    SESSION_LIFETIME,
+    Answer,
+    Cookie,
+    Expected,
+    Flow,
+    Looked,
+    Refused,
+    RefusedAfterRenewal,
+    Session,
+    Ticket,
+)
+
+
+class Model:
+    """The application, its callers, and the tenant as far as it answers them."""
+
+    def __init__(self, *, has_local_session: bool, delivers_to_session: bool, mode: str) -> None:
+        self.has_local_session = has_local_session
+        self.delivers_to_session = delivers_to_session
+        self.mode = mode
+        self.now = 0
+        self.cookies: dict[str, Cookie] = {}
+        self.sessions: list[Session] = []
+        #: Our own states: for whom each was made, and when.
+        self.signed: dict[str, tuple[str, int]] = {}
+        #: How often each code may have reached the token endpoint.
+        self.arrivals: dict[str, int] = {}
+
+    # -- time --------------------------------------------------------------------
+
+    def jump(self, seconds: int) -> None:
+        """Let the clock jump; what is over then never comes back."""
+        self.now += seconds
+        for session in self.live_sessions():
+            if session.expires_at <= self.now:
+                session.is_gone = True
+            session.flows = [flow for flow in session.flows if flow.expires_at > self.now]
+            for flow in session.flows:
+                if flow.status == "redeeming" and flow.redeeming_until <= self.now:
+                    flow.fail("redemption-abandoned")
+
+    # -- who calls ---------------------------------------------------------------
+
+    def live_sessions(self) -> Iterator[Session]:
+        """Those that are not over."""
+        return (session for session in self.sessions if not session.is_gone)
+
+    def look(self, who: str) -> Looked:
+        """Who calls."""
+        cookie = self.cookies.get(who)
+        if cookie is None:
+            if who == PROGRAM and self.has_local_session:
+                return Looked(self._local, "authorization-pending", (LOCAL,))
+            return Looked(None, "cookie-missing")
+        session = cookie.session
+        if session.is_gone:
+            return Looked(None, "state-unknown", (session.name,))
+        if cookie.pointer == session.pointer:
+            return Looked(session, "", (session.name,))
+        if self.now - session.renewed_at < RENEWAL_PERIOD:
+            return Looked(None, "cookie-renewed")
+        return Looked(None, "session-mismatch")
+
+    @property
+    def _local(self) -> Session | None:
+        return next((session for session in self.live_sessions() if session.is_local), None)
+
+    def _is_outrun(self, looked: Looked) -> bool:
+        return looked.fault == "cookie-renewed"
+
+    def _missing(self, names: tuple[str, ...], state: str) -> Refused:
+        """Why none of these has a flow of that state."""
+        owner, created_at = self.signed.get(state, (None, 0))
+        if not names or (owner is not None and owner not in names):
+            return Refused("session-mismatch")
+        if owner is None:
+            return Refused("state-unknown")
+        is_expired = created_at + FLOW_LIFETIME <= self.now
+        return Refused("state-expired" if is_expired else "state-cleared")
+
+    # -- challenge and code --------------------------------------------------------
+
+    def start(self, who: str, state: str | None = None) -> tuple[Flow, bool]:
+        """A new flow, and whether it has a new session with a cookie."""
+        session = self.look(who).session
+        is_new = session is None
+        if session is None:
+            is_local = who == PROGRAM and self.has_local_session
+            session = Session(LOCAL if is_local else f"session {len(self.sessions)}")
+            session.signed_in_until = self.now
+            self.sessions.append(session)
+            if not is_local:
+                self.cookies[who] = Cookie(session, 0)
+        elif len(session.flows) >= MAX_FLOWS:
+            self._evict(session)
+        flow = Flow(state or "", "", self.now)
+        session.flows.append(flow)
+        session.saved(self.now)
+        return flow, is_new and not session.is_local
+
+    def _evict(self, session: Session) -> None:
+        for statuses in ({"done", "failed"}, {"started"}, {"sent"}):
+            for flow in session.flows:
+                if flow.status in statuses:
+                    session.flows.remove(flow)
+                    return
+        raise Refused("too-many-flows")
+
+    def code(self, who: str, state: str | None) -> tuple[Flow, bool]:
+        """The flow that is sent, or told of."""
+        looked = self.look(who)
+        flows = looked.session.flows if looked.session is not None else []
+        if state is None:
+            unsent = [flow for flow in flows if flow.status == "started"]
+            flow, is_new = (unsent[-1], False) if unsent else self.start(who)
+        elif found := next((flow for flow in flows if flow.state == state), None):
+            flow, is_new = found, False
+        elif state not in self.signed:
+            flow, is_new = self.start(who, state)
+        elif not looked.names:
+            raise Refused("cookie-missing")
+        else:
+            raise self._missing(looked.names, state)
+        flow.check_not_failed()
+        if flow.status == "started":
+            flow.status = "sent"
+        return flow, is_new
+
+    # -- the answer ----------------------------------------------------------------
+
+    def fetch(self, who: str, ticket: Ticket, *, again: bool) -> Expected:
+        """Follow a ticket."""
+        looked = self.look(who)
+        if self._is_outrun(looked) and not again:
+            return Expected("refresh", 200)
+        if ticket.is_spent or ticket.kept_at + ANSWER_LIFETIME <= self.now:
+            return self._spent(who, looked)
+        ticket.is_spent = True
+        session, flow = self._find(looked, ticket.answer.state)
+        flow.check_not_failed()
+        is_renewed = self._bind_in_browser(who, session, flow, ticket.answer)
+        return self._go_on(who, session, flow, is_renewed)
+
+    def arrive(self, who: str, answer: Answer) -> Expected:
+        """Come back with the answer in the address."""
+        looked = self.look(who)
+        if self._is_outrun(looked):
+            return Expected("ticket", 303)
+        session, flow = self._find(looked, answer.state)
+        if flow.status == "failed":
+            return Expected("told-by-ticket", 303)
+        is_renewed = self._bind_in_browser(who, session, flow, answer, tells=False)
+        return Expected("told-by-ticket", 303, is_renewed)
+
+    def pass_on(self, who: str, answer: Answer) -> Expected:
+        """Pass an answer on, as a program does."""
+        if self.delivers_to_session:
+            return Expected("delivery-refused", 400)
+        looked = self.look(who)
+        if not looked.names:
+            raise Refused(looked.fault)
+        flow = looked.session.flow(answer.state) if looked.session is not None else None
+        if looked.session is None or flow is None:
+            raise self._missing(looked.names, answer.state)
+        is_unanswered = flow.status in {"started", "sent"}
+        is_renewed = is_unanswered and self._renew(who, looked.session)
+        try:
+            self._bind(flow, answer)
+        except Refused as refused:
+            raise RefusedAfterRenewal(refused, is_renewed) from None
+        return Expected("result" if flow.status == "bound" else "told", 200, is_renewed)
+
+    def _find(self, looked: Looked, state: str) -> tuple[Session, Flow]:
+        names = looked.names
+        sessions = [looked.session]
+        if self.has_local_session:
+            sessions.append(self._local)
+            names = (*names, LOCAL)
+        for session in sessions:
+            flow = session.flow(state) if session is not None else None
+            if session is not None and flow is not None:
+                return session, flow
+        missing = self._missing(names, state)
+        if missing.code == "session-mismatch" and looked.session is None:
+            # Without a cookie there is nothing else to be said.
+            raise Refused("session-mismatch" if looked.fault == "cookie-missing" else looked.fault)
+        raise missing
+
+    def _bind_in_browser(
+        self, who: str, session: Session, flow: Flow, answer: Answer, *, tells: bool = True
+    ) -> bool:
+        """Bind, and issue a new pointer first; whether that was done."""
+        if flow.status not in {"started", "sent"}:
+            return False
+        is_renewed = self._renew(who, session)
+        try:
+            self._bind(flow, answer)
+        except Refused as refused:
+            if tells:
+                raise RefusedAfterRenewal(refused, is_renewed) from None
+        return is_renewed
+
+    def _renew(self, who: str, session: Session) -> bool:
+        session.saved(self.now)
+        if session.is_local:
+            return False
+        session.pointer += 1
+        session.renewed_at = self.now
+        self.cookies[who] = Cookie(session, session.pointer)
+        return True
+
+    def _bind(self, flow: Flow, answer: Answer) -> None:
+        """The first answer wins."""
+        if flow.status not in {"started", "sent"}:
+            flow.check_not_failed()
+            if answer.code is None or answer.code is not flow.code:
+                raise Refused("flow-code-differs")
+            return
+        flow.bound_at = self.now
+        if answer.code is None:
+            flow.fail("access-denied" if answer.is_error else "tenant-refused")
+            raise Refused(flow.failure, 400)
+        flow.status, flow.code = "bound", answer.code
+
+    def _spent(self, who: str, looked: Looked) -> Expected:
+        local = self._local if self.has_local_session else None
+        sessions = [session for session in (looked.session, local) if session is not None]
+        for session in sessions:
+            recent = [f for f in session.flows if f.bound_at > self.now - ANSWER_LIFETIME]
+            if recent:
+                flow = max(reversed(recent), key=lambda flow: flow.bound_at)
+                flow.check_not_failed()
+                return self._go_on(who, session, flow, False)
+        if any(session.grants and self.now < session.signed_in_until for session in sessions):
+            return Expected("on", 303 if self.delivers_to_session else 200)
+        raise Refused("ticket-spent")
+
+    def _go_on(self, who: str, session: Session, flow: Flow, is_renewed: bool) -> Expected:
+        if flow.status == "redeeming":
+            return Expected("refresh", 200, is_renewed)
+        if not self.delivers_to_session:
+            return Expected("on", 200, is_renewed)
+        if flow.status == "bound":
+            try:
+                is_renewed |= self._redeem(who, session, flow, None)
+            except Refused as refused:
+                raise RefusedAfterRenewal(refused, is_renewed) from None
+        return Expected("on", 303, is_renewed)
+
+    # -- tokens --------------------------------------------------------------------
+
+    def _known_session(self, who: str, *, named: bool, refreshes: bool = False) -> Session:
+        looked = self.look(who)
+        if looked.session is not None:
+            return looked.session
+        if LOCAL in looked.names and refreshes:
+            raise Refused("refresh-token-unknown")
+        if LOCAL in looked.names and named:
+            raise Refused("state-unknown")
+        raise Refused(looked.fault)
+
+    def flow_to_redeem(self, who: str, verifier: str | None) -> tuple[Session, Flow]:
+        """The flow that a verifier names; without one, the newest bound one."""
+        session = self._known_session(who, named=verifier is not None)
+        if verifier is not None:
+            for flow in session.flows:
+                if flow.verifier == verifier:
+                    break
+            else:
+                answered = {"bound", "redeeming", "done", "failed"}
+                if session.grants or any(flow.status in answered for flow in session.flows):
+                    raise Refused("grant-unknown")
+                raise Refused("session-mismatch")
+        elif not session.flows:
+            raise Refused("authorization-pending")
+        else:
+            bound = [flow for flow in session.flows if flow.status == "bound"]
+            flow = (bound or session.flows)[-1]
+        flow.check_redeemable()
+        return session, flow
+
+    def token(self, who: str, verifier: str | None, fault: str | None) -> Expected:
+        """Exchange a code."""
+        session, flow = self.flow_to_redeem(who, verifier)
+        return Expected("tokens", 200, self._redeem(who, session, flow, fault))
+
+    def _redeem(self, who: str, session: Session, flow: Flow, fault: str | None) -> bool:
+        failure = self.exchange(flow, fault)
+        if failure in PUT_BACK:
+            raise Refused(failure)
+        if failure:
+            flow.fail(failure)
+            raise Refused(failure)
+        self.sign_in(session, flow)
+        return self._renew(who, session)
+
+    def exchange(self, flow: Flow, fault: str | None) -> str:
+        """What the tenant makes of the code of a flow; the error, if it is one."""
+        code = flow.code
+        assert code is not None
+        if fault != "unreachable":
+            self.arrivals[code.value] = self.arrivals.get(code.value, 0) + 1
+        if fault in EARLY:
+            return FAULTS[fault]
+        code.is_revoked |= code.is_spent
+        is_good = code.flow is flow and not code.is_spent
+        code.is_spent |= is_good
+        if fault in {"silent", "token-html"} or (fault is not None and is_good):
+            code.is_revoked |= is_good
+            return FAULTS[fault]
+        return "" if is_good else "grant-refused"
+
+    def sign_in(self, session: Session, flow: Flow) -> None:
+        """Put the tokens of a flow into its session."""
+        assert flow.code is not None
+        flow.status = "done"
+        session.grants.append(flow.code)
+        session.signed_in_until = self.now + SESSION_LIFETIME
+
+    def signed_in_user(self, who: str, *, refreshes: bool) -> Expected:
+        """Ask who signed in, where the server keeps the tokens."""
+        session = self._known_session(who, named=False, refreshes=refreshes)
+        if session.grants and self.now < session.signed_in_until:
+            return Expected("user", 200)
+        if session.flows and session.flows[-1].status != "bound":
+            session.flows[-1].check_redeemable()
+        raise Refused("authorization-pending")
+
+    def refresh(self, who: str, fault: str | None) -> Expected:
+        """Ask for new tokens."""
+        session = self._known_session(who, named=False, refreshes=True)
+        if not session.grants or self.now >= session.signed_in_until:
+            raise Refused("refresh-token-unknown")
+        code = session.grants[-1]
+        failure = FAULTS[fault] if fault is not None else ""
+        if fault not in EARLY:
+            if code.is_revoked and fault not in {"silent", "token-html"}:
+                failure = "grant-refused"
+            elif fault in {"no-id-token", "nonce-invalid"}:
+                # At a refresh there is no nonce, and need not be an ID token.
+                failure = ""
+            elif fault is not None:
+                # Rotated there, and not known here.
+                code.is_revoked = True
+        if failure in {"grant-refused", "id-token-invalid"}:
+            session.grants.remove(code)
+        if failure == "" or failure in {"grant-refused", "id-token-invalid"}:
+            session.saved(self.now)
+        if failure:
+            raise Refused(failure)
+        return Expected("refreshed", 200)
+
+    def clear(self, who: str) -> Expected:
+        """End the session."""
+        session = self.look(who).session
+        if session is not None:
+            session.is_gone = True
+        had_cookie = self.cookies.pop(who, None) is not None
+        return Expected("cleared", 204, had_cookie)
