@@ -71,6 +71,16 @@ class Grant:
         """The user, unique together with the issuer."""
         return str(self.claims["sub"])
 
+    def has_refresh_token(self, token: str) -> bool:
+        """Whether this is its refresh token."""
+        return _is_same(self.refresh_token, token)
+
+    def has_spent(self, token: str, *, now: float) -> bool:
+        """Whether this is the refresh token that its last refresh used up, a moment ago."""
+        if self.renewal is None or abs(now - self.renewal.at) >= RENEWAL_SHARED:
+            return False
+        return _is_same(self.renewal.spent, token)
+
     def is_over(self, *, now: float) -> bool:
         """Whether the tenant said that its own session ends by now, in ``session_expiry``.
 
@@ -128,10 +138,7 @@ class Session:
         if now >= self.signed_in_until:
             return None
         for grant in self.grants:
-            known = [grant.refresh_token]
-            if grant.renewal is not None and abs(now - grant.renewal.at) < RENEWAL_SHARED:
-                known.append(grant.renewal.spent)
-            if any(_is_same(token, refresh_token) for token in known):
+            if grant.has_refresh_token(refresh_token) or grant.has_spent(refresh_token, now=now):
                 return None if grant.is_over(now=now) else grant
         return None
 
@@ -174,4 +181,5 @@ class Session:
 
 
 def _is_same(held: str | None, token: str) -> bool:
+    """Whether two tokens are one, told in constant time."""
     return held is not None and hmac.compare_digest(held.encode(), token.encode())

@@ -107,7 +107,7 @@ class Refresh:
         tenant = self._exchange.prepare()
         if grant.issuer != tenant.issuer:
             raise RefreshTokenUnknown("The sign-in was at another tenant.")
-        if refresh_token is not None and refresh_token != grant.refresh_token:
+        if refresh_token is not None and not grant.has_refresh_token(refresh_token):
             # Too late for the refresh that used it up, and in time for what that brought.
             if grant.renewal is None or grant.renewal.audience != audience:
                 raise RefreshTokenUnknown(field="$.refresh_token")
