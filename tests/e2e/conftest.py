@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.not_run import not_run
 
 from .browsers import CHROMIUM, PACKAGES, find_browser, start_browser
 from .foreign import ForeignPages
@@ -25,13 +26,6 @@ CALLBACKS = ("/pkce/response/code", "/auth/pkce/response/code")
 Serve = Callable[..., Server]
 Visit = Callable[..., Person]
 Launch = Callable[[str], "Browser"]
-
-
-def not_run(reason: str) -> NoReturn:
-    """Leave the test out: the one place where that happens, and never under ``CI``."""
-    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        pytest.fail(f"{reason} Under CI this is a failure.")
-    pytest.skip(reason)
 
 
 # -- the tenant --------------------------------------------------------------

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from .conftest import not_run
+from tests.not_run import not_run
+
 from .processes import PATIENCE, clean_environment, free_port, stop
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from redis import AuthenticationError, Redis, RedisError
 
+from tests.not_run import not_run
+
 #: Seconds until a server that does not answer counts as broken.
 PATIENCE = 20
 
@@ -17,6 +19,11 @@ PATIENCE = 20
 def find_server() -> str | None:
     """The program of the server, if it is there."""
     return shutil.which("redis-server") or shutil.which("valkey-server")
+
+
+def needed_server() -> str:
+    """The program of the server; without it the test is left out."""
+    return find_server() or not_run("No redis-server here; apt-get install redis-server.")
 
 
 class RedisServer:
@@ -30,7 +37,7 @@ class RedisServer:
             self.port: int = listener.getsockname()[1]
         self.socket = folder / f"redis-{self.port}.sock"
         self._command = [
-            str(find_server()),
+            needed_server(),
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)),
             *("--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"),
             *options,
