@@ -60,6 +60,23 @@ def test_answer(is_local: bool, make_app: MakeApp) -> None:
     }
 
 
+@pytest.mark.requirement("A0-11")
+def test_lifetime_that_the_tenant_does_not_tell(make_app: MakeApp) -> None:
+    """An ``expires_in`` that is missing is told as 0, as the published clients need a number."""
+    pkce = PKCEBlueprint()
+
+    @pkce.token
+    def token(request: TokenRequest) -> dict[str, Any]:
+        form = {**request.parameters(), "client_id": "local-client"}
+        answer = host.engine.transport.post(f"{host.tenant.issuer}oauth/token", form).json()
+        return {name: value for name, value in answer.items() if name != "expires_in"}
+
+    host = make_app(blueprint=pkce)
+    browser = host.browser()
+    bound(host, browser)
+    assert browser.token().get_json()["auth0"]["oAuth"]["token"]["expires_in"] == 0
+
+
 def test_full_body(make_app: MakeApp) -> None:
     """A full model is taken, and echoed with what it brought."""
     host = make_app(PKCE_ALLOWED_AUDIENCES=["https://api.example/"])
