@@ -594,6 +594,15 @@ class TenantUnreachable(TenantError):
     restart = False
 
 
+class TenantBusy(TenantUnreachable):
+    """Too many calls to the tenant are under way; this one was not made."""
+
+    code = "tenant-busy"
+    status = 503
+    hint = "Try again in a moment. For the operator: does the tenant answer slowly?"
+    retry_after = 1
+
+
 class TenantSilent(TenantError):
     """The tenant did not answer in time; it may have received the request."""
 

@@ -23,7 +23,7 @@ import urllib3.connection
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
-from .errors import TenantError, TenantSilent, TenantUnreachable
+from .errors import TenantBusy, TenantError, TenantSilent, TenantUnreachable
 from .strict_json import StrictJSONError, loads_object
 
 #: Bytes of an answer's body.
@@ -33,6 +33,9 @@ CONNECT_TIMEOUT = 3.0
 #: Seconds after which a connection that nobody used does not carry a request that must not be
 #: repeated: the tenant may be closing it at that moment.
 MAX_IDLE = 4.0
+
+#: Calls of one process that may be under way: a tenant that is silent holds no more threads.
+MAX_CALLS = 32
 
 _CHUNK = 64 * 1024
 _MAX_DEPTH = 32
@@ -67,6 +70,7 @@ class Transport:
     :param timeout: seconds that a whole call may take.
     :param proxies: proxies by scheme; those of the environment are not used.
     :param ca_bundle: a file or folder of certificate authorities in place of certifi's.
+    :param max_calls: how many calls may be under way at once.
     :param clock: monotonic seconds.
     """
 
@@ -76,6 +80,7 @@ class Transport:
         timeout: float,
         proxies: Mapping[str, str] | None = None,
         ca_bundle: str | None = None,
+        max_calls: int = MAX_CALLS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.timeout = timeout
@@ -89,6 +94,7 @@ class Transport:
         self._proxies = dict(proxies or {})
         self._verify = ca_bundle or True
         self._clock = clock
+        self._free = threading.BoundedSemaphore(max_calls)
         self._lock = threading.Lock()
         self._last_used = clock()
 
@@ -105,7 +111,8 @@ class Transport:
     def _send(self, request: requests.Request) -> HTTPAnswer:
         """Send a request and read its answer.
 
-        :raises TenantUnreachable: if the request surely did not reach the tenant.
+        :raises TenantUnreachable: if the request surely did not reach the tenant;
+            :class:`~flask_pkce.errors.TenantBusy` if it was not tried.
         :raises TenantSilent: if it may have, and no whole answer came in time.
         :raises TenantError: if the answer is a redirect, encoded, or too large.
         """
@@ -116,6 +123,8 @@ class Transport:
             "Accept-Encoding": "identity",
         }
         prepared = self.session.prepare_request(request)
+        if not self._free.acquire(blocking=False):
+            raise TenantBusy()
         try:
             response = self.session.send(
                 prepared,
@@ -137,6 +146,7 @@ class Transport:
             raise TenantSilent() from exc
         finally:
             self._last_used = self._clock()
+            self._free.release()
         if 300 <= response.status_code < 400:
             raise TenantError("The tenant answered with a redirect, which is not followed.")
         return HTTPAnswer(response.status_code, response.headers, body)

@@ -60,7 +60,7 @@ def test_what_every_error_carries(cls: type[PKCEError]) -> None:
     ("status", "names"),
     [
         (500, {"PKCEError", "ConfigurationError", "TenantMisconfigured"}),
-        (503, {"StoreError", "RecordUnreadable"}),
+        (503, {"StoreError", "RecordUnreadable", "TenantBusy"}),
         (504, {"TenantSilent"}),
         (429, {"TooManyFlows", "TooManyAnswers", "TenantLimit"}),
         (
