@@ -401,7 +401,7 @@ class RefreshUnderWay(FlowConflict):
     """The tokens are being refreshed at this moment."""
 
     code = "refresh-under-way"
-    hint = "Wait for the answer to the first request, and ask again with the token that it brings."
+    hint = "Ask again: another request of this session refreshed them at the same moment, in vain."
     retry_after = 1
 
 

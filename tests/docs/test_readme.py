@@ -38,7 +38,7 @@ def test_extras() -> None:
     """The extras that it names exist."""
     named = set(re.findall(r"flask-pkce\[(\w+)\]", README))
     extras = (ROOT / "pyproject.toml").read_text().partition("[project.optional-dependencies]")[2]
-    assert named == {"testing", "demo"}
+    assert named == {"demo", "redis", "testing"}
     assert all(f"\n{extra} = " in extras for extra in named)
 
 
