@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from docs._ext.examples import module
 
-module("stores.rst", 0, "dict_store")
-_proof = module("stores.rst", 3, "test_dict_store")
-_proof["DictStore"] = module("stores.rst", 0, "dict_store")["DictStore"]
+module("stores.rst", 1, "dict_store")
+_proof = module("stores.rst", 4, "test_dict_store")
+_proof["DictStore"] = module("stores.rst", 1, "dict_store")["DictStore"]
 
 #: Collected by pytest, with every test of the suite.
 TestDictStore = _proof["TestDictStore"]
