@@ -10,8 +10,6 @@ from threading import Timer
 
 import pytest
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from flask_pkce.errors import StoreError
 from flask_pkce.stores import open_store
@@ -267,6 +265,6 @@ def test_no_command_is_repeated(server: RedisServer) -> None:
     """A command whose answer was lost may have been carried out: none is sent again by itself."""
     store = connect(server.url)
     retry = store._client.get_retry()
-    assert isinstance(retry, Retry)
-    assert retry == Retry(NoBackoff(), 0)
+    assert retry is not None
+    assert retry._retries == 0
     store.close()
