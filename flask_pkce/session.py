@@ -170,14 +170,11 @@ class Session:
         )
 
     def with_grant(self, old: Grant, new: Grant | None) -> Session:
-        """A copy in which a sign-in was refreshed, or is over."""
-        if new is None:
-            kept = tuple(grant for grant in self.grants if grant.id != old.id)
-        elif self.same_grant(old) is not None:
-            kept = tuple(new if grant.id == old.id else grant for grant in self.grants)
-        else:
-            kept = (*self.grants, new)[-MAX_GRANTS:]
-        return dataclasses.replace(self, grants=kept)
+        """A copy in which a sign-in was refreshed, or is over; as it is, if the sign-in is not."""
+        changed = (new if grant == old else grant for grant in self.grants)
+        return dataclasses.replace(
+            self, grants=tuple(grant for grant in changed if grant is not None)
+        )
 
 
 def _is_same(held: str | None, token: str) -> bool:

@@ -97,7 +97,9 @@ class Settings:
     #: Where sign-ins are kept: ``sqlite:///pkce.db`` (relative to the instance folder, serves
     #: all workers of one machine), ``redis://host:6379/0`` (many machines), ``memory://`` (one
     #: process), or a store object.
-    store_url: Any = field(default="sqlite:///pkce.db", metadata=_from("STORE_URL", read_store))
+    store_url: Any = field(
+        default="sqlite:///pkce.db", repr=False, metadata=_from("STORE_URL", read_store)
+    )
     #: What the keys begin with on a Redis server, which others may use too.
     store_prefix: str = field(default=DEFAULT_PREFIX, metadata=_from("STORE_PREFIX", read_text))
     #: Seconds that a sign-in may take from start to end.

@@ -210,9 +210,13 @@ class Refresh:
             ),
         )
         saved = self._sessions.update(held, lambda session: session.with_grant(grant, renewed))
-        if saved is None:
+        current = saved.value.same_grant(grant) if saved is not None else None
+        if saved is None or current is None:
             self._exchange.revoke(tenant, renewed.refresh_token)
             raise SignedOutMeanwhile()
+        if current != renewed:
+            # This took longer than its deadline, and another is at it, or was.
+            raise RefreshUnderWay()
         self._hooks.tell(token_refreshed, response=response)
         return Refreshed(saved, tenant, response)
 

@@ -206,11 +206,41 @@ class _DeadlineResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_DeadlineReader(raw, sock))
 
 
-class _HTTPConnection(urllib3.connection.HTTPConnection):
+class _Connecting(urllib3.connection.HTTPConnection):
+    """Connects within its timeout, however many addresses a name has."""
+
+    def _new_conn(self) -> socket.socket:
+        host, timeout = self._dns_host, self.timeout
+        try:
+            found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
+        except socket.gaierror:
+            # urllib3 says it in its own words.
+            return super()._new_conn()
+        deadline = time.monotonic() + (CONNECT_TIMEOUT if timeout is None else timeout)
+        failure: Exception | None = None
+        try:
+            for address in dict.fromkeys(str(info[4][0]) for info in found):
+                left = deadline - time.monotonic()
+                if failure is not None and left <= 0:
+                    break
+                self._dns_host, self.timeout = address, max(left, 0.001)
+                try:
+                    return super()._new_conn()
+                except (
+                    urllib3.exceptions.NewConnectionError,
+                    urllib3.exceptions.ConnectTimeoutError,
+                ) as exc:
+                    failure = exc
+        finally:
+            self._dns_host, self.timeout = host, timeout
+        raise failure or urllib3.exceptions.NewConnectionError(self, "the name has no address")
+
+
+class _HTTPConnection(_Connecting):
     response_class = _DeadlineResponse
 
 
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+class _HTTPSConnection(_Connecting, urllib3.connection.HTTPSConnection):
     response_class = _DeadlineResponse
 
 

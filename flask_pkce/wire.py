@@ -198,6 +198,9 @@ def _convert(members: dict[str, Any], kind: type[B]) -> B:
     except msgspec.ValidationError as exc:
         # msgspec: "Expected `str`, got `int` - at `$.state`"
         what, _, where = str(exc).partition(" - at ")
+        if what.startswith("Invalid enum value"):
+            # It goes on with the value, which may be a secret in the wrong place.
+            what = "is none of the values that it may have"
         where = where.strip("`").replace("[...]", "") or "$"
         raise ParameterInvalid(f"{what[:1].lower()}{what[1:]}", field=where) from None
 

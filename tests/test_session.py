@@ -140,14 +140,15 @@ def test_refreshed_sign_in() -> None:
     assert session.with_grant(grant("carol"), None).grants == (ALICE, BOB)
 
 
-def test_refresh_of_a_sign_in_that_gave_way() -> None:
-    """A sign-in that gave way to newer ones while it was refreshed is back, as the newest."""
-    session = EMPTY
-    for number in range(MAX_GRANTS):
-        session = session.signed_in(grant(str(number)), until=NOW + 1)
-    session = session.with_grant(ALICE, ALICE)
-    assert session.grants[-1] == ALICE
-    assert len(session.grants) == MAX_GRANTS
+def test_refresh_of_a_sign_in_that_changed() -> None:
+    """What came of a refresh does not bring a sign-in back that is over, nor takes the place of
+    what another refresh brought."""
+    renewed = grant("alice", refresh_token="newer")
+    session = EMPTY.signed_in(BOB, until=NOW + 1)
+    assert session.with_grant(ALICE, renewed) == session
+    other = session.signed_in(grant("alice", refresh_token="of another"), until=NOW + 1)
+    assert other.with_grant(ALICE, renewed) == other
+    assert other.with_grant(ALICE, None) == other
 
 
 def test_refresh_token_that_was_used_up() -> None:

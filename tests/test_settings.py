@@ -408,11 +408,15 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_settings_hide_their_secrets() -> None:
-    """Settings in a log show neither the client secret nor a proxy's password."""
-    settings = read(CLIENT_SECRET="top-secret", PROXIES="http://me:hidden@proxy:3128")
+    """Settings in a log show neither the client secret nor a proxy's or a store's password."""
+    settings = read(
+        CLIENT_SECRET="top-secret",
+        PROXIES="http://me:hidden@proxy:3128",
+        STORE_URL="redis://:hunter2@redis.example/0",
+    )
     shown = repr(settings)
-    assert "top-secret" not in shown
-    assert "hidden" not in shown
+    for secret in ("top-secret", "hidden", "hunter2"):
+        assert secret not in shown
     assert CLIENT_ID in shown
 
 

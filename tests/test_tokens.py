@@ -492,6 +492,64 @@ def test_answer_that_was_lost(bench: Bench) -> None:
     assert current(bench, held).grants == ()
 
 
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("is_over", [False, True])
+def test_refresh_that_outlives_its_deadline(
+    bench: Bench, hooks: Hooks, fails: bool, is_over: bool
+) -> None:
+    """A refresh that took longer than it may changes nothing of what another one did meanwhile,
+    be that new tokens or the end of the sign-in."""
+    signed_in = bench.sign_in()
+    after: list[Session] = []
+
+    def meanwhile(request: TokenRequest) -> None:
+        if after:
+            return
+        after.append(signed_in.session.value)
+        bench.clock.now += 60
+        held = bench.sessions.reload(signed_in.session)
+        assert held is not None
+        if is_over:
+            bench.tenant.faults.add("token-invalid-grant")
+            with pytest.raises(RefreshTokenReused):
+                refresh(bench, held)
+            bench.tenant.faults.clear()
+        else:
+            refresh(bench, held)
+        after.append(current(bench, held))
+        if fails:
+            bench.tenant.faults.add("unreachable")
+
+    hooks.before_token.append(meanwhile)
+    error: type[Exception] = TenantUnreachable if fails else GrantRefused
+    if is_over and not fails:
+        error = SignedOutMeanwhile
+    with pytest.raises(error):
+        refresh(bench, signed_in.session)
+    assert current(bench, signed_in.session) == after[-1]
+
+
+def test_refresh_that_was_late_and_right(bench: Bench, hooks: Hooks) -> None:
+    """Where another took the sign-in over and the first got tokens after all, those of the other
+    count; nothing is revoked, for that would end the other's as well."""
+    signed_in = bench.sign_in()
+    grant = grant_of(signed_in.session)
+
+    def take_over(request: TokenRequest) -> None:
+        held = bench.sessions.reload(signed_in.session)
+        assert held is not None
+        begun = grant_of(held)
+        later = dataclasses.replace(begun, refreshing_until=NOW + 1000)
+        bench.sessions.update(held, lambda session: session.with_grant(begun, later))
+
+    hooks.before_token.append(take_over)
+    with pytest.raises(RefreshUnderWay):
+        refresh(bench, signed_in.session)
+    (left,) = current(bench, signed_in.session).grants
+    assert (left.refreshing_until, left.refresh_token) == (NOW + 1000, grant.refresh_token)
+    assert bench.revocations == 0
+
+
 def test_cleared_at_that_moment(bench: Bench) -> None:
     """Where the session is cleared before the tenant is asked, it is not asked."""
     signed_in = bench.sign_in()

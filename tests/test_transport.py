@@ -657,3 +657,67 @@ def test_deadline_over_tls(certificate: Path, context: ssl.SSLContext) -> None:
         with pytest.raises(TenantSilent):
             transport.get(server.address)
         assert time.monotonic() - begun < 0.4 + 0.5
+
+
+# -- names of many addresses -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds", "tried"),
+    [
+        pytest.param(TimeoutError, 3.0, 1, id="the first swallows all the time"),
+        pytest.param(TimeoutError, 1.0, 3, id="each takes some"),
+        pytest.param(ConnectionRefusedError, 0.0, 8, id="all refuse at once"),
+    ],
+)
+def test_many_addresses(
+    error: type[OSError], seconds: float, tried: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many addresses a name has, connecting takes no longer than it may."""
+    clock = Clock(1000)
+    monkeypatch.setattr("flask_pkce.transport.time", SimpleNamespace(monotonic=clock))
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{n}", 443)) for n in range(8)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+    timeouts: list[float] = []
+
+    def connect(address: tuple[str, int], timeout: float, **options: Any) -> None:
+        timeouts.append(timeout)
+        clock.now += seconds
+        raise error
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+    with pytest.raises(TenantUnreachable):
+        Transport(timeout=10, clock=clock).get(URL)
+    assert len(timeouts) == tried
+    assert timeouts == [pytest.approx(3 - seconds * number) for number in range(tried)]
+
+
+def test_second_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody listens at the first address of a name, the next one is tried."""
+    with RawServer(answering(http())) as server:
+        port = int(server.address.rpartition(":")[2])
+        found = [
+            (socket.AF_UNSPEC, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in ("::1", "127.0.0.1")
+        ]
+        real = socket.getaddrinfo
+
+        def getaddrinfo(host: str, *args: Any, **kwargs: Any) -> Any:
+            return found if host == "localhost" else real(host, *args, **kwargs)
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        assert Transport(timeout=5).get(f"http://localhost:{port}/").status == 200
+
+
+def test_name_without_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that has no address, or does not exist, is a tenant that cannot be reached."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [])
+    with pytest.raises(TenantUnreachable):
+        Transport(timeout=5).get(URL)
+
+    def unknown(*args: Any, **kwargs: Any) -> None:
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(TenantUnreachable):
+        Transport(timeout=5).get(URL)

@@ -371,3 +371,12 @@ def test_encoding() -> None:
     sent = json.loads(encode(PKCE(seed=seed)))["seed"]
     assert sent["ADDITIONAL_PARAMETERS"] == {"login_hint": "alice"}
     assert "redirect_uri" not in sent
+
+
+@pytest.mark.parametrize("name", ["code_challenge_method", "response_mode", "screen_hint"])
+def test_enumeration_that_is_none(name: str) -> None:
+    """A value that is none of an enumeration is not told: it may be a secret in a wrong place."""
+    with pytest.raises(ParameterInvalid, match="none of the values") as caught:
+        read_seed({name: "a-secret"})
+    assert caught.value.field == f"$.{name}"
+    assert "a-secret" not in str(caught.value)

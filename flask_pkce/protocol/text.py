@@ -43,7 +43,12 @@ def has_control_characters(text: str) -> bool:
     return any(unicodedata.category(char) in {"Cc", "Zl", "Zp", "Cs"} for char in text)
 
 
+def _is_hidden(char: str) -> bool:
+    """Whether this is a control, or a mark that turns the direction of what follows."""
+    return has_control_characters(char) or unicodedata.category(char) == "Cf"
+
+
 def one_line(text: str) -> str:
     """A stranger's text for a log or a page: one line, at most 256 characters, no controls."""
-    visible = "".join(" " if has_control_characters(char) else char for char in text[:1024])
+    visible = "".join(" " if _is_hidden(char) else char for char in text[:1024])
     return " ".join(visible.split())[:_DESCRIPTION_LENGTH]

@@ -129,9 +129,12 @@ def connect(url: str, *, prefix: str = DEFAULT_PREFIX) -> RedisStore:
     :raises ValueError: if redis-py does not understand it.  The message holds no more of the URL
         than its scheme, since there may be a password in it.
     """
+    # Not every redis-py that we take does so by itself; the URL can say otherwise.
+    tls = {"ssl_check_hostname": True} if url.startswith("rediss://") else {}
     try:
         client = Redis.from_url(
             url,
+            **tls,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
             # A command whose answer was lost may have been carried out.

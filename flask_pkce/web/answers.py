@@ -59,16 +59,17 @@ class Answers:
             )
         )
 
-    def code(self, sent: Sent, flow: Flow) -> PKCE:
+    def code(self, sent: Sent, flow: Flow, *, tells_result: bool) -> PKCE:
         """The answer of ``POST /pkce/code``.
 
         :param flow: as it is now: the caller may have waited.
+        :param tells_result: whether the caller may know the code of a flow that is bound.
         """
         request = flow.request
         return PKCE(
             seed=UNSET if request is None else self._seed(flow, request, sent.tenant),
             auth0=self._auth0(sent.tenant, request),
-            result=self._result(flow),
+            result=self._result(flow) if tells_result else UNSET,
             authorization_url=sent.authorization_url,
         )
 

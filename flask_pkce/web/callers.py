@@ -29,7 +29,10 @@ _logger = logging.getLogger("flask_pkce.callers")
 #: Seconds for which a request may be on its way with the cookie that another one renewed.
 _RENEWAL_PERIOD = 10
 
-_FORWARDING = ("Forwarded", "X-Real-IP", "Via")
+_FORWARDING = (
+    *("Forwarded", "X-Real-IP", "Via", "X-Client-IP", "X-Cluster-Client-IP"),
+    *("CF-Connecting-IP", "True-Client-IP", "Fastly-Client-IP"),
+)
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -58,6 +61,17 @@ class Caller:
         if self.fault is not None:
             raise self.fault
         raise SessionMismatch() if self.has_cookie else CookieMissing()
+
+    @property
+    def owner_to_start(self) -> Owner:
+        """Who starts a flow, in a new session if there is none.
+
+        :raises SessionRenewed: if this browser's cookie was renewed a moment ago: a new session
+            would take the place of the one that is signed in.
+        """
+        if self.is_outrun:
+            raise SessionRenewed()
+        return self.owner
 
     @property
     def is_outrun(self) -> bool:

@@ -16,7 +16,7 @@ from ..errors import (
     RefreshTokenUnknown,
     ReturnAddressRefused,
 )
-from ..flow import Status
+from ..flow import Flow, Status
 from ..protocol.addresses import is_local_path
 from ..protocol.token import REFRESH_TOKEN
 from ..records import Held
@@ -36,7 +36,7 @@ _PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
 
 def challenge(call: Call) -> Response:
     """``GET /pkce/challenge``: start a flow."""
-    begun = call.engine.sign_in.start(call.caller().owner)
+    begun = call.engine.sign_in.start(call.caller().owner_to_start)
     call.pointer = begun.pointer
     if call.html:
         return page("start.html", start_url=call.site.route("/pkce/code", call.request))
@@ -50,7 +50,7 @@ def code(call: Call) -> Response:
         return_to = _return_to(read_form(call.request))
     else:
         seed = read_seed(read_json(call.request))
-    owner = call.caller().owner
+    owner = call.caller().owner_to_start
     sent = call.engine.sign_in.authorize(
         owner, seed, callback_url=call.callback_url, return_to=return_to
     )
@@ -63,10 +63,23 @@ def code(call: Call) -> Response:
         with call.mounted.waiters.place(sent.session.key, call.request) as granted:
             if granted:
                 flow, waited = call.engine.sign_in.wait(flow, seconds=wished), wished
-    response = json_response(call.answers.code(sent, flow.value))
+    tells_result = _may_know_the_code(call, sent.session, flow.value)
+    response = json_response(call.answers.code(sent, flow.value, tells_result=tells_result))
     if waited:
         response.headers["Preference-Applied"] = f"wait={waited}"
     return response
+
+
+def _may_know_the_code(call: Call, session: Held[Session], flow: Flow) -> bool:
+    """Whether a caller is told the code that was bound.
+
+    One whose cookie was renewed since it asked may be somebody else, who had planted or stolen the
+    old one; it asks again with the new one.  A code that does not come to our callback is known to
+    whoever brought it, and to nobody else.
+    """
+    if flow.request is not None and flow.request.redirect_uri != call.callback_url:
+        return False
+    return not call.engine.sessions.was_renewed(session)
 
 
 def _return_to(form: Mapping[str, str]) -> str | None:

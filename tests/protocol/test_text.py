@@ -83,6 +83,7 @@ def test_no_control_characters(text: str) -> None:
         pytest.param("x" * 300, "x" * 256, id="too long"),
         pytest.param("ü" * 2000, "ü" * 256, id="much too long"),
         pytest.param("a\ud800b", "a b", id="half a surrogate pair"),
+        pytest.param("a\u202eb\u200bc", "a b c", id="direction and width"),
         pytest.param("", "", id="nothing"),
     ],
 )

@@ -268,3 +268,13 @@ def test_no_command_is_repeated(server: RedisServer) -> None:
     assert retry is not None
     assert retry._retries == 0
     store.close()
+
+
+def test_name_in_a_certificate() -> None:
+    """Over TLS the server has to be the one that was named, whatever redis-py does by itself."""
+    for url, is_checked in (
+        ("rediss://redis.example/0", True),
+        ("rediss://redis.example/0?ssl_check_hostname=False", False),
+    ):
+        options = connect(url)._client.connection_pool.connection_kwargs
+        assert options["ssl_check_hostname"] is is_checked

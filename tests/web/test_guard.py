@@ -417,6 +417,9 @@ def test_local_program(peer: str, name: str, local: Host) -> None:
         "X-Forwarded-Prefix",
         "X-Forwarded-Anything",
         "X-Real-IP",
+        "X-Client-IP",
+        "CF-Connecting-IP",
+        "True-Client-IP",
         "Via",
     ],
 )

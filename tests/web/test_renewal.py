@@ -185,3 +185,17 @@ def test_clear_with_the_old_cookie(make_app: MakeApp) -> None:
     host.clock.advance(10)
     assert late.clear().status_code == 204
     assert browser.send("GET", "/pkce/user").status_code == 200
+
+
+def test_start_with_the_old_cookie(host: Host, browser: Browser) -> None:
+    """A tab that starts another sign-in with the old cookie gets no new session: that would take
+    the place of the one which is signed in."""
+    _, url = browser.begin()
+    late = copy(browser)
+    browser.arrive(host.tenant.sign_in(url))
+    for path, method in (("/pkce/challenge", "GET"), ("/pkce/code", "POST")):
+        response = late.send(method, path)
+        check_problem(response, "cookie-renewed")
+        assert "Set-Cookie" not in response.headers
+    host.clock.advance(10)
+    assert late.send("GET", "/pkce/challenge").headers["Set-Cookie"]

@@ -271,6 +271,19 @@ def test_code_comes_in_the_body(elsewhere: Host) -> None:
     assert elsewhere.status_of(browser, state) == "done"
 
 
+def test_code_that_came_elsewhere_is_not_told(elsewhere: Host) -> None:
+    """Where the code does not come to our callback, nobody else is told it."""
+    browser = elsewhere.browser()
+    state, verifier, code = go_elsewhere(elsewhere, browser)
+    elsewhere.engine.tenants.keys()
+    elsewhere.tenant.faults.add("unreachable")
+    browser.token(code=code, code_verifier=verifier, redirect_uri=ELSEWHERE)
+    assert elsewhere.status_of(browser, state) == "bound"
+    answer = browser.code(state=state)
+    assert answer.status_code == 200
+    assert "result" not in answer.get_json()
+
+
 def test_own_challenge_elsewhere(elsewhere: Host) -> None:
     """A program that makes everything itself: challenge, redirect URI, and the exchange."""
     browser = elsewhere.browser()
