@@ -11,6 +11,7 @@ from flask import Request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from ..errors import BodyMalformed, BodyTooLarge, MediaTypeUnsupported, ParameterInvalid
+from ..protocol.text import one_line
 from ..strict_json import StrictJSONError, loads_object
 
 #: Bytes of a body.
@@ -125,6 +126,6 @@ def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for name, value in pairs:
         if name in fields:
-            raise ParameterInvalid("is given more than once", field=name[:64])
+            raise ParameterInvalid("is given more than once", field=one_line(name)[:64])
         fields[name] = value
     return fields
