@@ -14,6 +14,7 @@ from flask.sansio.scaffold import setupmethod
 from .engine import Engine, build_engine
 from .errors import ConfigurationError, StoreError
 from .hooks import Hook, HookRunner, Hooks
+from .openapi import OPENAPI_ROUTE
 from .settings import Settings, read_secret_keys, read_settings
 from .stores import Store, open_store
 from .web.calls import Mounted, Route
@@ -184,6 +185,8 @@ class PKCEBlueprint(Blueprint):
         app.extensions.setdefault("pkce", {})[name] = mounted
         if settings.delivers_to_session:
             _add_route(USER_ROUTE, state)
+        if settings.openapi:
+            _add_route(OPENAPI_ROUTE, state)
 
     def _read_config(self, app: Flask) -> tuple[Settings, tuple[bytes, ...]]:
         faults: list[str] = []

@@ -14,7 +14,7 @@ from .settings import Settings
 from .wire import SeededPKCE
 
 #: The ``ADDITIONAL_PARAMETERS`` that a caller may send, with the values they may have.
-_ADDITIONAL: Mapping[str, re.Pattern[str]] = {
+ADDITIONAL: Mapping[str, re.Pattern[str]] = {
     "access_type": re.compile(r"offline|online"),
     "display": re.compile(r"page|popup|touch|wap"),
     "connection": re.compile(r".{1,128}"),
@@ -23,10 +23,11 @@ _ADDITIONAL: Mapping[str, re.Pattern[str]] = {
     "max_age": re.compile(r"[0-9]{1,9}"),
     "acr_values": re.compile(r"[\x21-\x7e ]{1,500}"),
 }
-_EXTENSION = re.compile(r"ext-[A-Za-z0-9_\-]{1,32}")
-_MAX_EXTENSIONS = 10
+#: Any other that begins like this.
+EXTENSION = re.compile(r"ext-[A-Za-z0-9_\-]{1,32}")
+_MAXEXTENSIONS = 10
 #: Characters that a caller's parameters may need in the authorization URL, which has 4000.
-_MAX_LENGTH = 2500
+MAX_LENGTH = 2500
 
 
 def build_request(
@@ -85,9 +86,9 @@ def _check_length(seed: SeededPKCE) -> None:
     named = [getattr(seed, name) for name in ("state", "nonce", "redirect_uri", "audience")]
     texts = [*named, seed.prompt, seed.organization, seed.invitation, *(seed.scope or ())]
     texts += [text for pair in seed.additional.items() for text in pair]
-    if sum(len(quote_plus(str(text))) for text in texts if text is not None) > _MAX_LENGTH:
+    if sum(len(quote_plus(str(text))) for text in texts if text is not None) > MAX_LENGTH:
         raise ParameterInvalid(
-            f"has parameters that need more than {_MAX_LENGTH} characters", field="$"
+            f"has parameters that need more than {MAX_LENGTH} characters", field="$"
         )
 
 
@@ -105,15 +106,15 @@ def _additional(seed: SeededPKCE, settings: Settings) -> dict[str, str]:
     for name, given in seed.additional.items():
         field = f"$.ADDITIONAL_PARAMETERS.{name}"
         value = str(given)
-        if name in _ADDITIONAL:
-            if _ADDITIONAL[name].fullmatch(value) is None:
+        if name in ADDITIONAL:
+            if ADDITIONAL[name].fullmatch(value) is None:
                 raise ParameterInvalid("has a value that it may not have", field=field)
-        elif _EXTENSION.fullmatch(name) is None and name not in settings.additional_parameters:
+        elif EXTENSION.fullmatch(name) is None and name not in settings.additional_parameters:
             raise ParameterForeign("is no parameter that can be passed on", field=field)
         parameters[name] = value
-    if sum(name.startswith("ext-") for name in parameters) > _MAX_EXTENSIONS:
+    if sum(name.startswith("ext-") for name in parameters) > _MAXEXTENSIONS:
         raise ParameterInvalid(
-            f"has more than {_MAX_EXTENSIONS} ext- parameters", field="$.ADDITIONAL_PARAMETERS"
+            f"has more than {_MAXEXTENSIONS} ext- parameters", field="$.ADDITIONAL_PARAMETERS"
         )
     return parameters
 

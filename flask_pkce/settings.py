@@ -145,6 +145,8 @@ class Settings:
     timeout: int = field(default=10, metadata=_from("TIMEOUT", read_seconds(1, 60)))
     #: Seconds by which our clock and the tenant's may differ.
     leeway: int = field(default=60, metadata=_from("LEEWAY", read_seconds(0, 300)))
+    #: Whether ``GET /pkce/openapi.json`` describes the routes.
+    openapi: bool = field(default=False, metadata=_from("OPENAPI", read_boolean))
     #: Algorithms with which ID tokens may be signed.
     algorithms: tuple[str, ...] = field(
         default=("RS256",), metadata=_from("ALGORITHMS", read_algorithms)

@@ -17,17 +17,25 @@ from .protocol.pkce import is_code_challenge, is_code_verifier
 from .protocol.text import has_control_characters, is_scope_token, is_visible_ascii
 from .protocol.token import AUTHORIZATION_CODE, REFRESH_TOKEN
 from .strict_json import StrictJSONError, loads_object
+from .wire_texts import (
+    CodeChallenge,
+    CodeVerifier,
+    GrantType,
+    Opaque,
+    Prompt,
+    RefreshToken,
+    ResponseType,
+    Scope,
+    ShortText,
+    Text,
+    Visible,
+)
 
 #: The scopes that the published models know; others make a client refuse the whole answer.
 PUBLISHED_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 
 _UNKNOWN = "UNKNOWN"
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
-
-Text = Annotated[str, Meta(max_length=2048)]
-ShortText = Annotated[str, Meta(max_length=128)]
-Opaque = Annotated[str, Meta(max_length=4096)]
-Scope = Annotated[list[ShortText], Meta(max_length=64)]
 
 
 class Schema(Struct, frozen=True):
@@ -63,19 +71,19 @@ class Model(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class SeededPKCE(Model, frozen=True, kw_only=True, omit_defaults=True):
     """The body of ``POST /pkce/code``."""
 
-    response_type: Text | None = None
+    response_type: ResponseType | None = None
     client_id: Text | None = None
     redirect_uri: Text | None = None
     domain: Text | None = None
     audience: Text | None = None
     scope: Scope | None = None
-    state: Text | None = None
-    nonce: Text | None = None
-    code_challenge: Text | None = None
+    state: Visible | None = None
+    nonce: Visible | None = None
+    code_challenge: CodeChallenge | None = None
     code_challenge_method: Literal["S256"] | None = None
     response_mode: Literal["form_post", "query"] | None = None
     screen_hint: Literal["signup", "login"] | None = None
-    prompt: ShortText | None = None
+    prompt: Prompt | None = None
     organization: ShortText | None = None
     invitation: ShortText | None = None
     additional: dict[ShortText, Annotated[str, Meta(max_length=500)] | int] = msgspec.field(
@@ -89,11 +97,11 @@ class TokenizedPKCE(Model, frozen=True, kw_only=True, omit_defaults=True):
 
     client_id: Text | None = None
     code: Opaque | None = None
-    code_verifier: Text | None = None
-    grant_type: Text | None = None
+    code_verifier: CodeVerifier | None = None
+    grant_type: GrantType | None = None
     redirect_uri: Text | None = None
     audience: Text | None = None
-    refresh_token: Annotated[str, Meta(max_length=65536)] | None = None
+    refresh_token: RefreshToken | None = None
     schema: PartialSchema | None = None
 
 
@@ -223,7 +231,7 @@ def _check_strings(body: Struct, path: str = "$") -> None:
 
 
 class Challenge(Model, frozen=True, kw_only=True, omit_defaults=True):
-    """``ChallengedPKCE``."""
+    """``ChallengedPKCE``: a flow that was started."""
 
     state: str
     nonce: str
@@ -257,7 +265,7 @@ class Seed(Model, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Result(Model, frozen=True, kw_only=True, omit_defaults=True):
-    """``ResultedPKCE``."""
+    """``ResultedPKCE``: the tenant's answer, bound."""
 
     code: str
     state: str
@@ -277,7 +285,7 @@ class TokenAsked(Model, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class OAuthToken(Model, frozen=True, kw_only=True, omit_defaults=True):
-    """``OAuthToken``."""
+    """``OAuthToken``: the tokens."""
 
     access_token: str
     #: Seconds; 0 where the tenant gives none.
@@ -290,13 +298,13 @@ class OAuthToken(Model, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class OAuth(Model, frozen=True, kw_only=True, omit_defaults=True):
-    """``OAuthGroup``."""
+    """``OAuthGroup``: what the tenant issued."""
 
     token: OAuthToken | UnsetType = UNSET
 
 
 class Redirects(Model, frozen=True, kw_only=True, omit_defaults=True):
-    """``Auth0Redirects``."""
+    """``Auth0Redirects``: where a browser ends."""
 
     authenticated: str | UnsetType = UNSET
     unauthenticated: str | UnsetType = UNSET
@@ -326,7 +334,7 @@ class PKCE(Model, frozen=True, kw_only=True, omit_defaults=True):
 
 
 #: The members of ``Auth0User`` that come from claims, with the kind each must be.
-_USER_CLAIMS: Mapping[str, type] = {
+USER_CLAIMS: Mapping[str, type] = {
     "name": str,
     "given_name": str,
     "family_name": str,
@@ -343,7 +351,7 @@ def user_of(claims: Mapping[str, Any]) -> dict[str, Any]:
     """``Auth0User`` from verified claims; one of another kind than the model's is left out."""
     user = {
         name: claims[name]
-        for name, kind in _USER_CLAIMS.items()
+        for name, kind in USER_CLAIMS.items()
         if isinstance(claims.get(name), kind)
     }
     return {"user_id": claims["sub"], **user}

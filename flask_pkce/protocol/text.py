@@ -6,11 +6,11 @@ import re
 import unicodedata
 
 #: A space-separated list's member (:rfc:`6749#section-3.3`).
-_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 #: Visible ASCII, what RFC 6749 calls VSCHAR, less the space.
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
+VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 #: An error code (:rfc:`6749#section-4.1.2.1`), shorter than anybody's.
-_ERROR_CODE = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,64}")
+ERROR_CODE = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,64}")
 
 _DESCRIPTION_LENGTH = 256
 
@@ -20,12 +20,12 @@ def is_scope_token(text: str) -> bool:
 
     :rfc:`6749#section-3.3`
     """
-    return _SCOPE_TOKEN.fullmatch(text) is not None
+    return SCOPE_TOKEN.fullmatch(text) is not None
 
 
 def is_visible_ascii(text: str, max_length: int) -> bool:
     """Whether this is 1 to ``max_length`` visible ASCII characters, no space among them."""
-    return len(text) <= max_length and _VISIBLE.fullmatch(text) is not None
+    return len(text) <= max_length and VISIBLE_ASCII.fullmatch(text) is not None
 
 
 def is_error_code(text: str) -> bool:
@@ -33,7 +33,7 @@ def is_error_code(text: str) -> bool:
 
     :rfc:`6749#section-4.1.2.1`
     """
-    return _ERROR_CODE.fullmatch(text) is not None
+    return ERROR_CODE.fullmatch(text) is not None
 
 
 def has_control_characters(text: str) -> bool:

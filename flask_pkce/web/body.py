@@ -11,13 +11,16 @@ from flask import Request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from ..errors import BodyMalformed, BodyTooLarge, MediaTypeUnsupported, ParameterInvalid
+from ..protocol.text import one_line
 from ..strict_json import StrictJSONError, loads_object
 
 #: Bytes of a body.
 MAX_BODY = 16 * 1024
 
+#: Fields of a form or a query.
+MAX_FIELDS = 32
+
 _MAX_DEPTH = 8
-_MAX_FIELDS = 32
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -116,7 +119,7 @@ def _parse(text: str) -> list[tuple[str, str]]:
     try:
         if not text.isascii() or _BAD_PERCENT.search(text):
             raise ValueError
-        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
         raise BodyMalformed("The form is malformed, not UTF-8, or has too many fields.") from None
 
@@ -125,6 +128,6 @@ def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for name, value in pairs:
         if name in fields:
-            raise ParameterInvalid("is given more than once", field=name[:64])
+            raise ParameterInvalid("is given more than once", field=one_line(name)[:64])
         fields[name] = value
     return fields

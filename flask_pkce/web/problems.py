@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Annotated
 
 from flask import Response
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..errors import MethodNotAllowed, PKCEError
 from ..protocol.text import one_line
@@ -20,7 +21,25 @@ DOCUMENTATION = "https://flask-pkce.readthedocs.io/en/latest/errors.html"
 _logger = logging.getLogger("flask_pkce")
 
 
-def problem_type(exc: PKCEError) -> str:
+class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A problem document (RFC 9457)."""
+
+    type: Annotated[
+        str,
+        Meta(
+            description="The address of the error's section; its last part is a stable code.",
+            extra_json_schema={"format": "uri"},
+        ),
+    ]
+    title: str
+    status: int
+    detail: Annotated[str, Meta(description="What happened, for a person.")]
+    error: Annotated[str, Meta(description="The word of OAuth, or of the published API.")]
+    error_description: Annotated[str, Meta(description="The same as `detail`.")]
+    hint: Annotated[str, Meta(description="What to do about it.")] | UnsetType = UNSET
+
+
+def problem_type(exc: PKCEError | type[PKCEError]) -> str:
     """The address of the error's section; its last part is the error's stable code."""
     return f"{DOCUMENTATION}#{exc.code}"
 
@@ -55,15 +74,14 @@ def problem(exc: PKCEError, *, html: bool, start_url: str) -> Response:
     return response
 
 
-def _document(exc: PKCEError) -> dict[str, Any]:
+def _document(exc: PKCEError) -> Problem:
     detail = str(exc)
-    members = {
-        "type": problem_type(exc),
-        "title": exc.title(),
-        "status": exc.status,
-        "detail": detail,
-        "error": exc.error,
-        "error_description": detail,
-        "hint": exc.hint,
-    }
-    return {name: value for name, value in members.items() if value != ""}
+    return Problem(
+        type=problem_type(exc),
+        title=exc.title(),
+        status=exc.status,
+        detail=detail,
+        error=exc.error,
+        error_description=detail,
+        hint=exc.hint or UNSET,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
@@ -19,6 +20,7 @@ from flask_pkce.records import Held
 from flask_pkce.session import Session
 from flask_pkce.testing import AuthorizationAnswer, LocalTenant
 from tests.canaries import Canaries
+from tests.web.documented import Documented
 
 CALLBACK = "/pkce/response/code"
 
@@ -90,6 +92,11 @@ class Host:
     address: str = "http://localhost"
     prefix: str = ""
     canaries: Canaries = field(default_factory=Canaries)
+
+    @functools.cached_property
+    def documented(self) -> Documented:
+        """What the document of its routes tells."""
+        return Documented(self)
 
     @property
     def engine(self) -> Engine:
@@ -183,6 +190,7 @@ class Caller:
         )
         check_headers(response)
         self._check_secrets(response)
+        self.host.documented.check(response)
         return response
 
     def _check_secrets(self, response: TestResponse) -> None:

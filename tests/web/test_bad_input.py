@@ -298,6 +298,12 @@ def test_repeated_field_of_a_login_form(host: Host, browser: Browser) -> None:
     check_page(page, "parameter-invalid")
 
 
+def test_repeated_field_is_named_on_one_line(host: Host) -> None:
+    """The name of a field that nobody knows is told without its control characters."""
+    form: dict[str, Any] = {"data": "%0A%12x%00=1&%0A%12x%00=2", "content_type": FORM}
+    check_problem(host.program().send("POST", CALLBACK, **form), "parameter-invalid", field="x")
+
+
 @pytest.mark.requirement("N40")
 @pytest.mark.parametrize("value", ["", "x", "é", "a" * 5000, "a.b.c", "\x7f", '"quoted"'])
 def test_cookie(value: str, host: Host) -> None:

@@ -1,0 +1,316 @@
+"""Which errors each route answers with, and how a document tells them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from ..errors import (
+    AccessDenied,
+    AccountSelectionRequired,
+    AnswerConflict,
+    AuthorizationPending,
+    BodyMalformed,
+    BodyTooLarge,
+    ClientRefused,
+    CodeSpent,
+    ConsentRequired,
+    CookieForged,
+    CookieMissing,
+    DeliveryRefused,
+    FlowConflict,
+    FlowError,
+    FlowExpired,
+    FlowGone,
+    GrantError,
+    GrantRefused,
+    GrantTypeUnsupported,
+    HookFailed,
+    HostUnknown,
+    IDTokenInvalid,
+    InteractionRequired,
+    IssuerMismatch,
+    LoginRequired,
+    MediaTypeUnsupported,
+    MethodNotAllowed,
+    MFARequired,
+    NavigationRequired,
+    NotAcceptable,
+    NotSignedIn,
+    OriginRefused,
+    ParameterForeign,
+    ParameterInvalid,
+    PKCEError,
+    PrefetchRefused,
+    RecordUnreadable,
+    RedemptionAbandoned,
+    RedemptionUnderWay,
+    RefreshTokenReused,
+    RefreshTokenUnknown,
+    RefreshUnderWay,
+    RequestError,
+    ResponseTypeUnsupported,
+    ReturnAddressRefused,
+    ScopeInvalid,
+    SessionMismatch,
+    SessionRenewed,
+    SignedOutMeanwhile,
+    StateForged,
+    StoreError,
+    TenantBusy,
+    TenantError,
+    TenantLimit,
+    TenantMisconfigured,
+    TenantRefused,
+    TenantSilent,
+    TenantUnreachable,
+    TicketSpent,
+    TooManyAnswers,
+    TooManyFlows,
+    VerifierMismatch,
+)
+from ..web.problems import problem_type
+
+Errors = tuple[type[PKCEError], ...]
+
+# -- what they have in common --------------------------------------------------
+
+_EVERY_ROUTE: Errors = (
+    HostUnknown,
+    PrefetchRefused,
+    MethodNotAllowed,
+    StoreError,
+    RecordUnreadable,
+)
+_BODY: Errors = (BodyMalformed, ParameterInvalid, BodyTooLarge)
+#: Why there is no session, where there must be one.
+_NO_SESSION: Errors = (SessionMismatch, CookieForged, SessionRenewed, FlowError)
+#: Why there is no flow of that state.
+_NO_FLOW: Errors = (FlowError, StateForged, FlowExpired, FlowGone, SignedOutMeanwhile)
+#: The tenant's metadata cannot be had.
+_METADATA: Errors = (
+    TenantMisconfigured,
+    TenantError,
+    TenantUnreachable,
+    TenantBusy,
+    TenantSilent,
+    TenantLimit,
+)
+#: What the tenant says in an authorization response, or a hook.
+_REFUSALS: Errors = (
+    AccessDenied,
+    LoginRequired,
+    ConsentRequired,
+    InteractionRequired,
+    AccountSelectionRequired,
+    MFARequired,
+    TenantRefused,
+)
+#: An exchange that comes to nothing.
+_EXCHANGE: Errors = (
+    *_METADATA,
+    *_REFUSALS,
+    GrantRefused,
+    ScopeInvalid,
+    ClientRefused,
+    IDTokenInvalid,
+)
+#: Why a flow may have failed; told with status 400 to everybody who asks later.
+FAILURES: Errors = (
+    *_REFUSALS,
+    HookFailed,
+    GrantRefused,
+    ScopeInvalid,
+    ClientRefused,
+    TenantError,
+    TenantSilent,
+    IDTokenInvalid,
+    RedemptionAbandoned,
+)
+
+# -- each route, by its endpoint and method ---------------------------------------
+
+#: With delivery ``caller``.
+_CALLER: dict[tuple[str, str], Errors] = {
+    ("challenge", "GET"): (OriginRefused, NotAcceptable, TooManyFlows, FlowGone),
+    ("code", "POST"): (
+        OriginRefused,
+        NotAcceptable,
+        *_BODY,
+        MediaTypeUnsupported,
+        ResponseTypeUnsupported,
+        ScopeInvalid,
+        ParameterForeign,
+        ReturnAddressRefused,
+        SessionMismatch,
+        CookieMissing,
+        *_NO_FLOW,
+        FlowConflict,
+        AnswerConflict,
+        TooManyFlows,
+        *_REFUSALS,
+        *_METADATA,
+    ),
+    ("response_code", "GET"): (
+        RequestError,
+        NavigationRequired,
+        NotAcceptable,
+        *_BODY,
+        *_NO_SESSION,
+        *_NO_FLOW,
+        TicketSpent,
+        IssuerMismatch,
+        AnswerConflict,
+        TooManyAnswers,
+        *_REFUSALS,
+        *_METADATA,
+    ),
+    ("response_code", "POST"): (
+        OriginRefused,
+        NavigationRequired,
+        NotAcceptable,
+        *_BODY,
+        MediaTypeUnsupported,
+        *_NO_SESSION,
+        CookieMissing,
+        *_NO_FLOW,
+        IssuerMismatch,
+        AnswerConflict,
+        TooManyAnswers,
+        *_REFUSALS,
+        *_METADATA,
+    ),
+    ("token", "POST"): (
+        OriginRefused,
+        NotAcceptable,
+        *_BODY,
+        MediaTypeUnsupported,
+        GrantTypeUnsupported,
+        ParameterForeign,
+        *_NO_SESSION,
+        CookieMissing,
+        FlowGone,
+        SignedOutMeanwhile,
+        GrantError,
+        VerifierMismatch,
+        CodeSpent,
+        RefreshTokenUnknown,
+        RefreshTokenReused,
+        RefreshUnderWay,
+        AuthorizationPending,
+        RedemptionUnderWay,
+        AnswerConflict,
+        *_EXCHANGE,
+    ),
+    ("clear", "POST"): (OriginRefused,),
+}
+
+#: With delivery ``session``, where it differs: the callback's GET exchanges the code.
+_SESSION: dict[tuple[str, str], Errors] = {
+    ("code", "POST"): (*_CALLER["code", "POST"], DeliveryRefused),
+    ("response_code", "GET"): (*_CALLER["response_code", "GET"], GrantError, *_EXCHANGE),
+    ("response_code", "POST"): (
+        OriginRefused,
+        NavigationRequired,
+        NotAcceptable,
+        *_BODY,
+        MediaTypeUnsupported,
+        FlowError,
+        DeliveryRefused,
+        TooManyAnswers,
+    ),
+    ("token", "POST"): (
+        OriginRefused,
+        NotAcceptable,
+        *_BODY,
+        MediaTypeUnsupported,
+        GrantTypeUnsupported,
+        ParameterForeign,
+        DeliveryRefused,
+        *_NO_SESSION,
+        CookieMissing,
+        CodeSpent,
+        RefreshTokenUnknown,
+        AuthorizationPending,
+        RedemptionUnderWay,
+        *_METADATA,
+    ),
+    ("user", "GET"): (OriginRefused, NotAcceptable, NotSignedIn),
+}
+
+_TELLS_FAILURES = {
+    ("code", "POST"),
+    ("response_code", "GET"),
+    ("response_code", "POST"),
+    ("token", "POST"),
+}
+
+
+def problems(endpoint: str, method: str, *, delivers_to_session: bool) -> dict[str, Any]:
+    """The responses of a route that are errors, by their status."""
+    route = (endpoint, method)
+    routes = {**_CALLER, **(_SESSION if delivers_to_session else {})}
+    by_status: dict[int, list[type[PKCEError]]] = defaultdict(list)
+    for cls in dict.fromkeys((*_EVERY_ROUTE, *routes[route])):
+        by_status[cls.status].append(cls)
+    # What comes of a cross-site POST is only kept, and a program's is refused.
+    tells_failures = route in _TELLS_FAILURES and not (
+        delivers_to_session and route == ("response_code", "POST")
+    )
+    return {
+        str(status): _response(
+            status, classes, FAILURES if tells_failures and status == 400 else ()
+        )
+        for status, classes in sorted(by_status.items())
+    }
+
+
+def _response(status: int, classes: list[type[PKCEError]], failures: Errors) -> dict[str, Any]:
+    told = [f"- `{cls.code}`: {markdown(cls.title())}" for cls in classes]
+    later = [cls for cls in failures if cls not in classes]
+    if later:
+        codes = ", ".join(f"`{cls.code}`" for cls in later)
+        told.append(f"- The sign-in failed before, for a reason that was told then: {codes}.")
+    types = sorted({problem_type(cls) for cls in (*classes, *later)})
+    schema = {
+        "$ref": "#/components/schemas/Problem",
+        "properties": {"type": {"enum": types}, "status": {"const": status}},
+    }
+    content = {
+        "application/problem+json": {"schema": schema},
+        "text/html": {"schema": {"type": "string"}},
+    }
+    response: dict[str, Any] = {"description": "\n".join(told), "content": content}
+    if headers := _headers(status, classes):
+        response["headers"] = headers
+    return response
+
+
+def _headers(status: int, classes: Iterable[type[PKCEError]]) -> dict[str, Any]:
+    waits = [cls.retry_after is not None for cls in classes]
+    headers: dict[str, Any] = {}
+    if any(waits):
+        headers["Retry-After"] = {
+            "description": "Seconds after which trying again makes sense.",
+            "required": all(waits),
+            "schema": {"type": "integer", "minimum": 1, "maximum": 300},
+        }
+    if status == MethodNotAllowed.status:
+        headers["Allow"] = {
+            "description": "The methods of this path.",
+            "required": True,
+            "schema": {"type": "string"},
+        }
+    if status == NotSignedIn.status:
+        headers["WWW-Authenticate"] = {
+            "description": "A scheme that opens no dialog.",
+            "required": True,
+            "schema": {"const": "Session"},
+        }
+    return headers
+
+
+def markdown(text: str) -> str:
+    """A docstring's text, as the descriptions of a document are written."""
+    return text.replace("``", "`")
