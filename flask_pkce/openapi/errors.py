@@ -133,9 +133,10 @@ FAILURES: Errors = (
 
 #: With delivery ``caller``.
 _CALLER: dict[tuple[str, str], Errors] = {
-    ("challenge", "GET"): (OriginRefused, NotAcceptable, TooManyFlows, FlowGone),
+    ("challenge", "GET"): (OriginRefused, SessionRenewed, NotAcceptable, TooManyFlows, FlowGone),
     ("code", "POST"): (
         OriginRefused,
+        SessionRenewed,
         NotAcceptable,
         *_BODY,
         MediaTypeUnsupported,
