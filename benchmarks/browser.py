@@ -114,7 +114,8 @@ class Browser:
         brings_cookies = method == "GET" or headers.get("Sec-Fetch-Site") != CROSS_SITE
         if self._cookies and brings_cookies:
             headers["Cookie"] = "; ".join(f"{n}={v}" for n, v in self._cookies.items())
-        status, received, content = self._wire(method, target, headers, body)
+        path = target.removeprefix(f"http://{HOST}")
+        status, received, content = self._wire(method, path, headers, body)
         for name, value in received:
             if name.lower() == "set-cookie":
                 self.longest_cookie = max(self.longest_cookie, len(value))
