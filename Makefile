@@ -12,7 +12,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --editable
 
-.PHONY: help demo test check fuzz format docs clean
+.PHONY: help demo test check fuzz format docs bench clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -43,6 +43,9 @@ docs: .venv/dev ## build the documentation
 	@$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
+bench: .venv/bench ## measure what a sign-in costs, beside others, into docs/performance.rst (QUICK=1 only prints)
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(MILLION),--million)
+
 clean: ## remove what the other commands made
 	rm -rf .venv .tox .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf build dist docs/_build *.egg-info
@@ -62,4 +65,8 @@ clean: ## remove what the other commands made
 .venv/dev: .venv/uv pyproject.toml
 	@echo "Installing what the checks need ..."
 	@$(INSTALL) .[demo,redis,testing] --group dev
+	@touch $@
+
+.venv/bench: .venv/uv pyproject.toml
+	@$(INSTALL) .[redis,testing] --group bench
 	@touch $@

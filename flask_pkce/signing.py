@@ -122,7 +122,9 @@ class Signing:
 
 
 def _signer(keys: list[bytes], salt: str) -> Signer:
-    return Signer(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+    # What itsdangerous would derive anew for each value (its `key_derivation="hmac"`).
+    derived = [hmac.digest(key, salt.encode(), "sha256") for key in keys]
+    return Signer(derived, salt=salt, key_derivation="none", digest_method=hashlib.sha256)
 
 
 def _unsign(signer: Signer, value: str) -> str | None:

@@ -84,6 +84,8 @@ def _check_depth(value: Any, max_depth: int) -> None:
             if isinstance(parent, dict | list)
             for child in (parent.values() if isinstance(parent, dict) else parent)
         ]
+        if not level:
+            return
     if any(isinstance(item, dict | list) for item in level):
         raise StrictJSONError("nested too deeply")
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode
@@ -97,18 +98,37 @@ class Transport:
         self._free = threading.BoundedSemaphore(max_calls)
         self._lock = threading.Lock()
         self._last_used = clock()
+        #: The few addresses are those of the tenant's metadata.
+        self._prepared = lru_cache(maxsize=16)(self._prepare)
 
     def get(self, url: str) -> HTTPAnswer:
         """Fetch a document.  See :meth:`_send` for what is raised."""
-        return self._send(requests.Request("GET", url))
+        return self._send(self._prepared("GET", url).copy())
 
     def post(self, url: str, form: Mapping[str, str]) -> HTTPAnswer:
         """Post a form, once, on a connection that is not stale.  See :meth:`_send`."""
         self._drop_idle_connections()
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self._send(requests.Request("POST", url, data=urlencode(form), headers=headers))
+        request = self._prepared("POST", url).copy()
+        body = urlencode(form)
+        request.body = body
+        request.headers["Content-Length"] = str(len(body))
+        return self._send(request)
 
-    def _send(self, request: requests.Request) -> HTTPAnswer:
+    def _prepare(self, method: str, url: str) -> requests.PreparedRequest:
+        """A request without a body, from which all to this address are copied.
+
+        Preparing one costs more than sending it.
+        """
+        headers = {
+            "Accept": "application/json",
+            # What is not compressed cannot grow when it is read.
+            "Accept-Encoding": "identity",
+        }
+        if method == "POST":
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return self.session.prepare_request(requests.Request(method, url, headers=headers))
+
+    def _send(self, request: requests.PreparedRequest) -> HTTPAnswer:
         """Send a request and read its answer.
 
         :raises TenantUnreachable: if the request surely did not reach the tenant;
@@ -116,18 +136,11 @@ class Transport:
         :raises TenantSilent: if it may have, and no whole answer came in time.
         :raises TenantError: if the answer is a redirect, encoded, or too large.
         """
-        request.headers = {
-            **(request.headers or {}),
-            "Accept": "application/json",
-            # What is not compressed cannot grow when it is read.
-            "Accept-Encoding": "identity",
-        }
-        prepared = self.session.prepare_request(request)
         if not self._free.acquire(blocking=False):
             raise TenantBusy()
         try:
             response = self.session.send(
-                prepared,
+                request,
                 allow_redirects=False,
                 stream=True,
                 timeout=urllib3.Timeout(  # type: ignore[arg-type]

@@ -103,6 +103,22 @@ def test_post(transport: Transport, mocked: requests_mock.Mocker) -> None:
     assert request.headers["Accept"] == "application/json"
 
 
+def test_calls_to_one_address(transport: Transport, mocked: requests_mock.Mocker) -> None:
+    """Requests to one address are prepared once, and nothing of one is in the next."""
+    mocked.post(URL, json={}, headers=JSON)
+    mocked.get(URL, json={}, headers=JSON)
+    transport.post(URL, {"code": "a long one"})
+    transport.post(URL, {"code": "b"})
+    transport.get(URL)
+    first, second, document = mocked.request_history
+    first.headers["X-Changed"] = "by who intercepted it"
+    assert (first.text, first.headers["Content-Length"]) == ("code=a+long+one", "15")
+    assert (second.text, second.headers["Content-Length"]) == ("code=b", "6")
+    assert document.text is None
+    assert not {"Content-Length", "Content-Type"} & set(document.headers)
+    assert "X-Changed" not in second.headers
+
+
 @pytest.mark.requirement("A0-18", "A0-19")
 def test_what_a_call_tells(transport: Transport) -> None:
     """A call has no header but those that HTTP needs: nothing of the host or of who calls it."""

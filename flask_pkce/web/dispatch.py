@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Response, request
+from typing import cast
+
+from flask import Request, Response
+from flask import request as current_request
+from werkzeug.local import LocalProxy
 
 from ..errors import PKCEError
 from ..hooks import failed
@@ -19,6 +23,8 @@ from .responses import no_content, without_cookies
 
 def answer(route: Route, mounted: Mounted) -> Response:
     """Answer the current request to one of our paths."""
+    # The request itself: each look through the proxy costs.
+    request = cast("LocalProxy[Request]", current_request)._get_current_object()
     call = Call(request, mounted)
     try:
         response = _guarded(route, call)
@@ -40,6 +46,7 @@ def _guarded(route: Route, call: Call) -> Response:
     The order matters: nothing is read of a request that was meant for another host, and nothing
     happens on one that was refused.
     """
+    request = call.request
     call.site.check_host(request)
     if request.method == "OPTIONS":
         return no_content(allowed=route.methods)

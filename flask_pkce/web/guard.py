@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
+from typing import NamedTuple
 
 from flask import Request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from ..errors import (
     MethodNotAllowed,
@@ -84,13 +88,27 @@ def is_navigation(request: Request) -> bool:
     return request.headers.get("Sec-Fetch-Mode") == "navigate"
 
 
+class _Accepted(NamedTuple):
+    """What an ``Accept`` says of the two types that we have."""
+
+    html_above_json: bool
+    either: bool
+
+
+# Those of browsers and programs are few, and parsing one costs as much as a bare request.
+@lru_cache(maxsize=64)
+def _read_accept(header: str | None) -> _Accepted:
+    accept = parse_accept_header(header, MIMEAccept)
+    is_named = any(name.lower() == _HTML for name, _ in accept)
+    return _Accepted(
+        html_above_json=is_named and accept[_HTML] > max(accept[name] for name in _JSON),
+        either=not accept or any(accept[name] > 0 for name in (*_JSON, _HTML)),
+    )
+
+
 def wants_html(request: Request) -> bool:
     """Whether the caller is to get HTML: a navigation, or one that ranks it above JSON."""
-    if is_navigation(request):
-        return True
-    accept = request.accept_mimetypes
-    is_named = any(name.lower() == _HTML for name, _ in accept)
-    return is_named and accept[_HTML] > max(accept[name] for name in _JSON)
+    return is_navigation(request) or _read_accept(request.headers.get("Accept")).html_above_json
 
 
 def check_acceptable(request: Request) -> None:
@@ -98,6 +116,5 @@ def check_acceptable(request: Request) -> None:
 
     :raises NotAcceptable: if neither JSON nor HTML will do.
     """
-    accept = request.accept_mimetypes
-    if accept and not any(accept[name] > 0 for name in (*_JSON, _HTML)):
+    if not _read_accept(request.headers.get("Accept")).either:
         raise NotAcceptable()

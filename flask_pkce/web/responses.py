@@ -9,16 +9,16 @@ from typing import Any
 import msgspec
 from flask import Response, render_template
 
-_HEADERS = {
-    "Cache-Control": "no-store, private",
-    "Pragma": "no-cache",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Vary": "Cookie, Origin, Accept, Prefer, Sec-Fetch-Mode",
-}
+_HEADERS = (
+    ("Cache-Control", "no-store, private"),
+    ("Pragma", "no-cache"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Vary", "Cookie, Origin, Accept, Prefer, Sec-Fetch-Mode"),
+)
 _CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
@@ -35,8 +35,9 @@ def without_cookies(response: Response) -> Response:
 
 
 def _finish(response: Response, csp: str = _CSP) -> Response:
-    response.headers.update(_HEADERS)
-    response.headers["Content-Security-Policy"] = csp
+    # It has none of these yet, so none has to be looked for.
+    response.headers.extend(_HEADERS)
+    response.headers.add("Content-Security-Policy", csp)
     return response
 
 

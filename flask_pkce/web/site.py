@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from urllib.parse import urlsplit
 
 from flask import Request
@@ -46,7 +47,7 @@ class Site:
         if match[2] is not None and not 0 < int(match[2]) < 65536:
             raise HostUnknown()
 
-    @property
+    @cached_property
     def _hosts(self) -> frozenset[str]:
         if self.public_url is None:
             return _LOOPBACK_HOSTS
@@ -60,8 +61,7 @@ class Site:
 
     def origin(self, request: Request) -> str:
         """Our origin."""
-        parts = urlsplit(self.root(request))
-        return f"{parts.scheme}://{parts.netloc}"
+        return _origin(self.root(request))
 
     def callback_url(self, request: Request) -> str:
         """The redirect URI that is ours."""
@@ -93,7 +93,17 @@ class Site:
 
         Cookies are not isolated by port (RFC 6265bis 8.5), hence the port.
         """
-        name = self.name if self.name == "pkce" else f"pkce-{self.name.replace('.', '-')}"
-        if self.is_secure(request):
-            return f"__Host-{name}"
-        return f"{name}-{urlsplit(self.root(request)).port or 80}"
+        return _cookie_name(self.name, self.root(request))
+
+
+@lru_cache(maxsize=64)
+def _origin(root: str) -> str:
+    parts = urlsplit(root)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@lru_cache(maxsize=64)
+def _cookie_name(blueprint: str, root: str) -> str:
+    name = blueprint if blueprint == "pkce" else f"pkce-{blueprint.replace('.', '-')}"
+    parts = urlsplit(root)
+    return f"__Host-{name}" if parts.scheme == "https" else f"{name}-{parts.port or 80}"

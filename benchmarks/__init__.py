@@ -1,0 +1,1 @@
+"""What a sign-in costs, beside other clients and beside a floor: ``make bench``."""
