@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import Request, Response
+from flask import Request, Response, after_this_request
 from flask import request as current_request
 from werkzeug.local import LocalProxy
 
@@ -33,6 +33,10 @@ def answer(route: Route, mounted: Mounted) -> Response:
         call.engine.hooks.on_error(exc)
         call.engine.hooks.tell(failed, error=exc)
         response = problem(exc, html=call.html, start_url=call.site.route("/pkce/code", request))
+    except BaseException:
+        # A hook of the host's broke, and the host answers.  The cookie was renewed all the same.
+        after_this_request(call.finish)
+        raise
     if route.is_callback and request.method == "POST" and call.html:
         # It came without the host's Lax cookies, too: a session that the host saves now would
         # take the place of the user's real one.

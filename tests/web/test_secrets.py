@@ -12,6 +12,7 @@ from requests import PreparedRequest
 
 from flask_pkce import PKCEBlueprint, authorization_answered, authorization_requested, signed_in
 from flask_pkce.protocol.authorization import parse_answer
+from flask_pkce.session import RENEWAL_SHARED
 from tests.conftest import SECRET_KEY, MakeApp
 from tests.web.host import CALLBACK, PAGE, Browser, Caller, Host
 from tests.web.prepared import Prepared
@@ -107,6 +108,8 @@ def sign_in(host: Host, caller: Caller) -> dict[str, str]:
 
 def errors(host: Host, caller: Caller, secrets: dict[str, str]) -> Iterator[str]:
     """What callers are told who send good secrets in the wrong place, or twice."""
+    # Until then a spent refresh token brings what came of it.
+    host.clock.advance(RENEWAL_SHARED)
     thief = host.browser()
     thief.begin()
     state, code, verifier = secrets["state"], secrets["code"], secrets["verifier"]
