@@ -11,7 +11,7 @@ from .hooks import HookRunner
 from .records import Records
 from .redemption import Redemption
 from .sealing import Sealing
-from .sessions import Sessions
+from .sessions import DECODERS, Sessions
 from .settings import Settings
 from .sign_in import SignIn
 from .sign_out import SignOut
@@ -60,7 +60,7 @@ def build_engine(
     """
     signing = Signing(secret_keys, namespace=namespace)
     sessions = Sessions(
-        Records(store, Sealing(secret_keys), clock=clock),
+        Records(store, Sealing(secret_keys), DECODERS, clock=clock),
         signing,
         namespace=namespace,
         clock=clock,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -27,14 +27,29 @@ class Held(Generic[T]):
     raw: bytes = field(repr=False)
 
 
+Decoders = Mapping[type, msgspec.json.Decoder[Any]]
+
+
+def build_decoders(*kinds: type) -> Decoders:
+    """What reads values of some classes, to be made while a module is imported.
+
+    msgspec works a class out at its first use, and crashes where several threads are at that.
+    """
+    return {kind: msgspec.json.Decoder(kind) for kind in kinds}
+
+
 class Records:
     """Dataclasses in a store.
 
+    :param decoders: of every class that is kept.
     :param clock: returns Unix seconds.
     """
 
-    def __init__(self, store: Store, sealing: Sealing, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, sealing: Sealing, decoders: Decoders, *, clock: Callable[[], float]
+    ) -> None:
         self._store = store
+        self._decoders = decoders
         self._sealing = sealing
         self._clock = clock
 
@@ -100,6 +115,7 @@ class Records:
         try:
             if data[:1] != _VERSION:
                 raise RecordUnreadable("A record was written by another release.")
-            return msgspec.json.decode(data[1:], type=kind)
+            value: T = self._decoders[kind].decode(data[1:])
+            return value
         except msgspec.MsgspecError:
             raise RecordUnreadable("A record was written by another release.") from None

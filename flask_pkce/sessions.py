@@ -18,7 +18,7 @@ from .errors import (
 from .flow import Flow, Status, start_flow
 from .protocol.authorization import Answer
 from .protocol.pkce import VERIFIER_BYTES, base64url
-from .records import Held, Records
+from .records import Held, Records, build_decoders
 from .session import MAX_FLOWS, FlowEntry, Session
 from .signing import ID_BYTES, SECRET_BYTES, STATE_BYTES, Pointer, Signing
 
@@ -26,6 +26,9 @@ from .signing import ID_BYTES, SECRET_BYTES, STATE_BYTES, Pointer, Signing
 ANSWER_LIFETIME = 60
 #: Bytes of a ticket.
 _TICKET_BYTES = 32
+
+#: For the records that sessions are kept in.
+DECODERS = build_decoders(Session, Flow, Answer)
 
 
 class Sessions:

@@ -105,6 +105,11 @@ class TokenizedPKCE(Model, frozen=True, kw_only=True, omit_defaults=True):
     schema: PartialSchema | None = None
 
 
+# msgspec works a class out at its first use, and crashes where several threads are at that.
+for _model in (Schema, PartialSchema, SeededPKCE, TokenizedPKCE):
+    msgspec.json.Decoder(_model)
+
+
 def read_seed(body: Mapping[str, Any]) -> SeededPKCE:
     """Read the body of ``POST /pkce/code``.
 

@@ -1,0 +1,58 @@
+"""What many threads of a new process do at the same moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+#: Sixteen threads read each kind of record and each body first, all at once.
+FIRST_USE = """
+import sys, threading
+from flask_pkce import MemoryStore
+from flask_pkce.flow import Flow, start_flow
+from flask_pkce.protocol.authorization import Answer
+from flask_pkce.records import Records
+from flask_pkce.sealing import Sealing
+from flask_pkce.session import Session
+from flask_pkce.sessions import DECODERS
+from flask_pkce.wire import read_schema, read_seed, read_token_body
+
+records = Records(MemoryStore(), Sealing([b"the key" * 5]), DECODERS, clock=lambda: 0)
+values = [
+    Session(id="id", secret_hash="hash", created_at=0, signed_in_until=0),
+    start_flow(state="state", nonce="nonce", randomness=bytes(32), now=0, lifetime=60),
+    Answer(state="state"),
+]
+for value in values:
+    records.add(type(value).__name__, value, expires_at=60)
+together = threading.Barrier(16)
+read = []
+
+def use():
+    together.wait()
+    for value in values:
+        assert records.get(type(value).__name__, type(value)).value == value
+    read_seed({"scope": ["openid"], "schema": {"migration": 1, "semantic": "1.0.0"}})
+    read_token_body({"code": "code"})
+    read_schema("{}")
+    read.append(True)
+
+threads = [threading.Thread(target=use) for _ in range(16)]
+sys.setswitchinterval(1e-6)
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+sys.exit(len(read) != 16)
+"""
+
+
+@pytest.mark.parametrize("_", range(4))
+def test_many_threads_at_first(_: int) -> None:
+    """A worker whose first requests come all at once does not crash."""
+    child = subprocess.run(
+        [sys.executable, "-c", FIRST_USE], check=False, capture_output=True, text=True
+    )
+    assert child.returncode == 0, child.stderr
