@@ -21,6 +21,11 @@ PLOT = ROOT / "docs" / "_static" / "sign-ins.svg"
 #: Between these lines of the page stands what was measured last.
 BEGIN, END = ".. measured: begin", ".. measured: end"
 
+_IMAGE = f"""\
+.. image:: _static/{PLOT.name}
+   :alt: CPU of a sign-in, as a multiple of the floor
+"""
+
 #: In the order in which a sign-in meets them.
 _PACKAGES = (
     "flask", "werkzeug", "requests", "urllib3", "cryptography", "joserfc", "msgspec", "redis",
@@ -73,7 +78,7 @@ def write(results: Results, *, page: Path = PAGE, plot: Path = PLOT) -> None:
 
 def text(results: Results) -> str:
     """The results in reStructuredText."""
-    parts = [_machine()]
+    parts = [_IMAGE, _machine()]
     for scheme, measured in results.sign_ins.items():
         parts += [_heading(f"CPU of a sign-in, {scheme}"), _sign_ins(measured)]
         parts.append(_connections(results.connections[scheme], measured))
