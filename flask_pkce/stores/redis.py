@@ -160,5 +160,11 @@ def _reported() -> Generator[None, None, None]:
     try:
         yield
     except (exceptions.RedisError, OSError) as error:
-        problem = next(text for kind, text in _PROBLEMS if isinstance(error, kind))
-        raise StoreError(f"The Redis server {problem}.") from error
+        raise StoreError(f"The Redis server {_problem(error)}.") from error
+
+
+def _problem(error: Exception) -> str:
+    if any(words in str(error) for words in ("ACL failure", "user executing the script")):
+        # Within a script a right that is missing has no exception of its own.
+        error = exceptions.NoPermissionError()
+    return next(text for kind, text in _PROBLEMS if isinstance(error, kind))

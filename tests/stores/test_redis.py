@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -198,6 +199,28 @@ def test_password(start: Callable[..., RedisServer]) -> None:
             store.open()
         assert "hunter2" not in str(caught.value)
         store.close()
+
+
+def test_rights(server: RedisServer) -> None:
+    """The rights that the page on stores names are enough; with fewer it is said that they are
+    missing."""
+    page = (Path(__file__).parents[2] / "docs" / "stores.rst").read_text(encoding="utf-8")
+    (rights,) = re.findall(r"needs ``(~[^`]+)``", page)
+    with server.client() as client:
+        for name, granted in (("enough", rights), ("few", rights.replace("&flask_pkce:*", ""))):
+            client.execute_command("ACL", "SETUSER", name, "on", ">password", *granted.split())
+    store = connect(f"redis://enough:password@127.0.0.1:{server.port}/0")
+    store.open()
+    store.add("key", b"old", 60)
+    assert store.wait("key", b"another", 5) == b"old"
+    assert store.wait("key", b"old", 0.1) == b"old"
+    assert store.replace("key", b"old", b"new", 60)
+    assert store.delete("key")
+    store.close()
+    store = connect(f"redis://few:password@127.0.0.1:{server.port}/0")
+    with pytest.raises(StoreError, match="does not permit"):
+        store.open()
+    store.close()
 
 
 def test_full(start: Callable[..., RedisServer]) -> None:
