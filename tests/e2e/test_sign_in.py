@@ -117,7 +117,10 @@ def test_a_page_refreshes_its_tokens(caller_app: Server, visit: Visit, provider:
 
 
 def test_a_page_can_wait_for_the_answer(caller_app: Server, visit: Visit) -> None:
-    """With ``Prefer: wait`` the answer comes when the sign-in is done, and not before."""
+    """With ``Prefer: wait`` the answer comes when the sign-in is done, and not before.
+
+    It was asked with the cookie from before the sign-in, so the page asks once more for the code.
+    """
     person = visit(caller_app)
     page, login = person.tab(), person.tab()
     page.open("/")
@@ -138,8 +141,10 @@ def test_a_page_can_wait_for_the_answer(caller_app: Server, visit: Visit) -> Non
     login.open(url)
     login.log_in("ada")
     waited = page.page.evaluate("window.waiting")
-    assert waited["result"]["state"] == state_of(url)
     assert waited["applied"].startswith("wait")
+    assert waited.get("result") is None
+    asked = page.fetch("/pkce/code", {"state": state_of(url)})
+    assert asked.json["result"]["state"] == state_of(url)
 
 
 def test_two_tabs_each_get_their_own_answer(caller_app: Server, visit: Visit) -> None:
