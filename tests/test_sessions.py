@@ -790,9 +790,12 @@ def test_answer(desk: Desk) -> None:
 
 def test_answer_that_nobody_fetched(desk: Desk) -> None:
     """An answer waits a minute."""
-    ticket = desk.sessions.keep(Answer(state="s", code="c"))
-    desk.clock.now += ANSWER_LIFETIME
-    assert desk.sessions.take_answer(ticket) is None
+    answer = Answer(state="s", code="c")
+    ticket, late = desk.sessions.keep(answer), desk.sessions.keep(answer)
+    desk.clock.now += ANSWER_LIFETIME - 1
+    assert desk.sessions.take_answer(ticket) == answer
+    desk.clock.now += 1
+    assert desk.sessions.take_answer(late) is None
 
 
 @pytest.mark.requirement("ST-4")

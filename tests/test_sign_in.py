@@ -258,6 +258,7 @@ def test_state_of_a_flow_whose_caller_built_the_url(bench: Bench) -> None:
     bench.engine.sign_in.bind(begun.flow, Answer(state=state, code="c"))
     sent = bench.send(begun.session, state=state)
     assert parameters(sent)["code_challenge"] == begun.flow.value.code_challenge
+    assert parameters(sent)["redirect_uri"] == CALLBACK
     assert sent.flow.value.status is Status.BOUND
 
 
@@ -479,7 +480,7 @@ def test_wait_for_what_is_cleared(bench: Bench) -> None:
     """Whoever waits hears that the session was cleared: 400."""
     sent = bench.send()
     bench.sessions.take(sent.session)
-    with pytest.raises(SignedOutMeanwhile) as caught:
+    with pytest.raises(SignedOutMeanwhile, match="cleared while it waited") as caught:
         bench.engine.sign_in.wait(sent.flow, seconds=10)
     assert caught.value.status == 400
 
@@ -625,7 +626,7 @@ def test_bind_what_is_cleared_at_that_moment(bench: Bench, error: str | None) ->
     """An answer to a flow that is cleared at that moment is kept nowhere."""
     sent = bench.send()
     bench.store.before_replace = lambda: bench.sessions.take(sent.session)
-    with pytest.raises(SignedOutMeanwhile):
+    with pytest.raises(SignedOutMeanwhile, match="cleared meanwhile"):
         bench.engine.sign_in.bind(
             sent.flow, Answer(state=sent.flow.value.state, code="c", error=error)
         )

@@ -42,6 +42,9 @@ def test_not_loopback(host: str) -> None:
         ("http://localhost:3000/x", "http://localhost:3000"),
         ("http://127.0.0.1:80", "http://127.0.0.1"),
         ("http://[::1]:5000/", "http://[::1]:5000"),
+        ("https://[64:ff9b::192.0.2.1]/", "https://[64:ff9b::192.0.2.1]"),
+        ("https://example.com:/", "https://example.com"),
+        ("https://" + "a" * 63 + ".com", "https://" + "a" * 63 + ".com"),
     ],
 )
 def test_address(text: str, origin: str) -> None:
@@ -79,6 +82,7 @@ def test_brackets_of_an_ipv6_literal() -> None:
         pytest.param("https://example.com.", "no host name", id="dot at the end"),
         pytest.param("https://a..example.com", "no host name", id="empty label"),
         pytest.param("https://-a.example.com", "no host name", id="hyphen before a label"),
+        pytest.param("https://a-.example.com", "no host name", id="hyphen behind a label"),
         pytest.param("https://" + "a" * 64 + ".com", "no host name", id="label too long"),
         pytest.param("https://:443/", "no host name", id="port alone"),
         pytest.param("https://[::1%25lo]/", "no host name", id="zone"),
@@ -99,7 +103,17 @@ def test_no_address(text: str, fault: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/account", "/a/b?next=//evil.example", "/a#x", "/a%20b", "/a.b/..c", "/?", "/a:b@c"],
+    [
+        "/",
+        "/account",
+        "/a/b?next=//evil.example",
+        "/a#x",
+        "/a%20b",
+        "/a.b/..c",
+        "/?",
+        "/a:b@c",
+        pytest.param("/" + "a" * 2047, id="longest"),
+    ],
 )
 def test_local_path(path: str) -> None:
     """A path with one leading slash is local, whatever its query says."""

@@ -151,6 +151,13 @@ def test_change_by_a_hook() -> None:
     assert validate_changed_request(changed, REQUEST) is changed
 
 
+def test_hook_that_leaves_additional_parameters() -> None:
+    """A hook may add to the additional parameters that were asked for, or change them."""
+    original = REQUEST.replace(additional={"login_hint": "alice", "ui_locales": "de"})
+    changed = REQUEST.replace(additional={"login_hint": "bob", "ui_locales": "de", "x": "1"})
+    assert validate_changed_request(changed, original) is changed
+
+
 @pytest.mark.requirement("client_id", "T6")
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state", "nonce", "code_challenge"])
 def test_tie_that_a_hook_must_leave(name: str) -> None:

@@ -82,6 +82,8 @@ def test_no_control_characters(text: str) -> None:
         pytest.param("  a \t b  ", "a b", id="spaces"),
         pytest.param("x" * 300, "x" * 256, id="too long"),
         pytest.param("ü" * 2000, "ü" * 256, id="much too long"),
+        pytest.param(" " * 1023 + "x", "x", id="within what is read"),
+        pytest.param(" " * 1024 + "x", "", id="beyond what is read"),
         pytest.param("a\ud800b", "a b", id="half a surrogate pair"),
         pytest.param("a\u202eb\u200bc", "a b c", id="direction and width"),
         pytest.param("", "", id="nothing"),
