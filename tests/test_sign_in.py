@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from threading import Timer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -54,8 +53,8 @@ def hooks() -> Hooks:
 
 
 @pytest.fixture
-def bench(tenant_keys: Path, hooks: Hooks) -> Bench:
-    return Bench(tenant_keys, hooks=hooks)
+def bench(hooks: Hooks) -> Bench:
+    return Bench(hooks=hooks)
 
 
 def parameters(sent: Sent) -> dict[str, str]:
@@ -143,9 +142,9 @@ def test_another_tab_was_first(bench: Bench) -> None:
     assert parameters(sent)["prompt"] == "login"
 
 
-def test_delivery_to_the_session(tenant_keys: Path) -> None:
+def test_delivery_to_the_session() -> None:
     """Where the server keeps the secrets, the nonce is not the state."""
-    bench = Bench(tenant_keys, TOKEN_DELIVERY="session", REDIRECT_URIS=None)
+    bench = Bench(TOKEN_DELIVERY="session", REDIRECT_URIS=None)
     sent = bench.send()
     assert parameters(sent)["nonce"] != parameters(sent)["state"]
 
@@ -652,9 +651,9 @@ def test_after_authorize_refuses(
     assert heard == []
 
 
-def test_answer_that_a_program_passes_on(tenant_keys: Path) -> None:
+def test_answer_that_a_program_passes_on() -> None:
     """A program has no member for ``iss``: a missing one is not missed, a wrong one is."""
-    bench = Bench(tenant_keys, sends_iss=True)
+    bench = Bench(sends_iss=True)
     sent = bench.send(redirect_uri=ELSEWHERE)
     state = sent.flow.value.state
     sign_in = bench.engine.sign_in
