@@ -126,6 +126,13 @@ def test_put_back() -> None:
     assert REDEEMING.put_back() == BOUND
 
 
+def test_finish() -> None:
+    """A redeemed flow is done; nobody is at it any more, and its secrets are gone."""
+    done = REDEEMING.finish()
+    assert done.status is Status.DONE
+    assert (done.code, done.code_verifier, done.redeeming_until) == (None, None, None)
+
+
 @pytest.mark.requirement("PK-7")
 @pytest.mark.parametrize("flow", [DONE, FAILED], ids=lambda flow: flow.status)
 def test_tombstone(flow: Flow) -> None:

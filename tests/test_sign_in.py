@@ -91,7 +91,7 @@ def test_first_contact(bench: Bench) -> None:
     assert sent.pointer is not None
     assert bench.sessions.load(sent.pointer) == sent.session
     flow = sent.flow.value
-    assert (flow.status, flow.issuer) == (Status.SENT, ISSUER)
+    assert (flow.status, flow.issuer, sent.tenant.issuer) == (Status.SENT, ISSUER, ISSUER)
     assert sent.authorization_url.startswith(f"{ISSUER}authorize?")
     assert parameters(sent) == {
         "response_type": "code",
@@ -135,11 +135,18 @@ def test_another_tab_was_first(bench: Bench) -> None:
     bench.store.before_replace = lambda: others.append(
         bench.send(begun.session, screen_hint="signup")
     )
-    sent = bench.send(begun.session, prompt="login")
+    sent = bench.engine.sign_in.authorize(
+        Owner(begun.session),
+        SeededPKCE(prompt="login"),
+        callback_url=CALLBACK,
+        return_to="/account",
+    )
     assert others[0].flow.key == begun.flow.key
     assert sent.flow.key != begun.flow.key
     assert "screen_hint" not in parameters(sent)
     assert parameters(sent)["prompt"] == "login"
+    assert parameters(sent)["redirect_uri"] == CALLBACK
+    assert sent.flow.value.return_to == "/account"
 
 
 def test_delivery_to_the_session() -> None:
@@ -165,6 +172,12 @@ def test_what_the_flow_keeps(bench: Bench) -> None:
     assert (flow.request.prompt, flow.return_to) == ("login", "/account")
     assert flow.schema == {"migration": 1, "semantic": "X"}
     assert bench.send(schema=PartialSchema(1)).flow.value.schema is None
+
+
+@pytest.mark.parametrize("redirect_uri", [CALLBACK, ELSEWHERE])
+def test_redirect_uri(bench: Bench, redirect_uri: str) -> None:
+    """Our own callback may be asked for, and so may the addresses that are configured."""
+    assert parameters(bench.send(redirect_uri=redirect_uri))["redirect_uri"] == redirect_uri
 
 
 @pytest.mark.parametrize(
@@ -220,7 +233,7 @@ def test_state_again(bench: Bench) -> None:
     for prompt in (None, "login"):
         again = bench.send(sent.session, state=state, prompt=prompt)
         assert again.authorization_url == sent.authorization_url
-        assert again.flow == sent.flow
+        assert (again.session, again.flow) == (sent.session, sent.flow)
     assert len(bench.store._entries) == 2
 
 

@@ -243,7 +243,8 @@ def test_bad_time_of_issue(iat: Any) -> None:
 @pytest.mark.requirement("ID-10", "N70c")
 def test_not_before() -> None:
     """``nbf`` is honoured where there is one (N70c)."""
-    assert verify(sign(id_claims(nbf=NOW + 60)))
+    for nbf in (0, NOW + 60):
+        assert verify(sign(id_claims(nbf=nbf)))
     refused_claims("nbf", id_claims(nbf=NOW + 61))
     refused_claims("nbf", id_claims(nbf="soon"))
     token = sign(json.dumps({**id_claims(), "nbf": None}).encode())
@@ -622,6 +623,22 @@ def test_signed_nonsense(payload: str) -> None:
     refused(sign(payload.encode()), "is no signed JWT")
 
 
+@pytest.mark.parametrize(
+    ("in_header", "in_claims", "taken"), [(4, 32, True), (5, 32, False), (4, 33, False)]
+)
+def test_depth(in_header: int, in_claims: int, taken: bool) -> None:
+    """A header is at most 4 objects and lists deep, and claims are at most 32."""
+
+    def lists(depth: int) -> Any:
+        return [] if depth == 1 else [lists(depth - 1)]
+
+    token = sign(id_claims(x=lists(in_claims - 1)), x=lists(in_header - 1))
+    if taken:
+        assert verify(token)
+    else:
+        refused(token, "is no signed JWT")
+
+
 @pytest.mark.requirement("ID-18", "T22")
 def test_duplicate_header() -> None:
     """A header parameter must not occur twice (N75b)."""
@@ -658,6 +675,13 @@ def test_key_without_an_id() -> None:
     assert verify(sign(id_claims(), kid=None), keys=keys)
     with pytest.raises(UnknownKey):
         verify(sign(id_claims()), keys=keys)
+
+
+@pytest.mark.parametrize("members", [{}, {"key_ops": ["verify"]}, {"alg": "RS256"}])
+def test_key_that_does_not_say_its_use(members: dict[str, Any]) -> None:
+    """A key without ``use`` serves, unless something else of it says that it does not."""
+    keys = key_set(jwk(rsa_key(), kid="first", use=None, **members))
+    assert verify(sign(id_claims()), keys=keys)
 
 
 @pytest.mark.requirement("MD-8", "F2-2", "T22")
@@ -712,6 +736,7 @@ GOOD = jwk(rsa_key(), kid="first")
         pytest.param({**GOOD, "e": "AQ"}, id="exponent of one"),
         pytest.param({name: GOOD[name] for name in ("kty", "kid", "e")}, id="N77 no modulus"),
         pytest.param({**GOOD, "kty": 5}, id="kind of key is a number"),
+        pytest.param({**GOOD, "kty": ["RSA"]}, id="kind of key is a list"),
         pytest.param({**GOOD, "kty": "unheard-of"}, id="unknown kind of key"),
         pytest.param({**GOOD, "use": "enc"}, id="for encryption"),
         pytest.param({**GOOD, "key_ops": ["sign"]}, id="for signing"),

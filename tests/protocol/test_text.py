@@ -20,7 +20,7 @@ def test_scope_token(text: str) -> None:
 
 
 @pytest.mark.requirement("IN-3", "N06g")
-@pytest.mark.parametrize("text", ["", "a b", 'a"b', "a\\b", "a\tb", "openid\n", "é"])
+@pytest.mark.parametrize("text", ["", "a b", 'a"b', "a\\b", "a\tb", "a\x7f", "openid\n", "é"])
 def test_no_scope_token(text: str) -> None:
     """A space, a quote, a backslash, a control or nothing at all is no scope (N06g)."""
     assert not is_scope_token(text)
@@ -44,7 +44,7 @@ def test_error_code(text: str) -> None:
     assert is_error_code(text)
 
 
-@pytest.mark.parametrize("text", ["", "x" * 65, 'a"b', "a\\b", "<é>", "a\n"])
+@pytest.mark.parametrize("text", ["", "x" * 65, 'a"b', "a\\b", "<é>", "a\n", "\x1f", "\x7f"])
 def test_no_error_code(text: str) -> None:
     """A quote, a backslash, a control, or more than 64 characters."""
     assert not is_error_code(text)
