@@ -12,7 +12,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --editable
 
-.PHONY: help demo test check fuzz format docs bench clean
+.PHONY: help demo test check fuzz mutants format docs bench clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -35,6 +35,9 @@ check: .venv/dev ## what to run all day: lint, types and unit tests, in two minu
 fuzz: .venv/dev ## look for what nobody thought of, for twenty minutes
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --timeout 0 tests/properties
 
+mutants: .venv/mutants ## change the code in every small way, to see that a test notices; an hour
+	@$(BIN)/python tools/mutants.py
+
 format: .venv/dev ## put the code into its form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -48,7 +51,7 @@ bench: .venv/bench ## measure what a sign-in costs, beside others, into docs/per
 
 clean: ## remove what the other commands made
 	rm -rf .venv .tox .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -rf build dist docs/_build *.egg-info
+	rm -rf build dist docs/_build mutants *.egg-info
 
 .venv/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -69,4 +72,9 @@ clean: ## remove what the other commands made
 
 .venv/bench: .venv/uv pyproject.toml
 	@$(INSTALL) .[redis,testing] --group bench
+	@touch $@
+
+.venv/mutants: .venv/dev
+	@echo "Installing mutmut ..."
+	@$(INSTALL) .[demo,redis,testing] --group dev --group mutants
 	@touch $@

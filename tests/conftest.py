@@ -20,6 +20,7 @@ from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.canaries import Canaries
 from tests.not_run import is_in_ci
 from tests.stores.redis_server import find_server
+from tests.support import tenant_signing_keys
 from tests.web.host import CALLBACK, Browser, Clock, Host, ObservedStore
 
 MakeApp = Callable[..., Host]
@@ -90,9 +91,7 @@ def signing_keys() -> SigningKeys:
 
     They are not those of the common folder, which other tests rotate.
     """
-    keys = SigningKeys()
-    assert len(keys.published) == 1
-    return keys
+    return tenant_signing_keys()
 
 
 @pytest.fixture

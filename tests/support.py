@@ -11,7 +11,6 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
 from threading import Barrier, Event, Thread
 from typing import Any, TypeVar
 
@@ -37,6 +36,7 @@ from flask_pkce.settings import read_settings
 from flask_pkce.sign_in import Owner, Sent
 from flask_pkce.stores import MemoryStore
 from flask_pkce.testing import LocalTenant
+from flask_pkce.testing.tenant.keys import SigningKeys
 from flask_pkce.wire import SeededPKCE
 
 #: The moment at which the tests play, in Unix seconds.
@@ -207,17 +207,23 @@ class Failing(BaseAdapter):
 # -- an engine with its tenant ---------------------------------------------------
 
 
+@cache
+def tenant_signing_keys() -> SigningKeys:
+    """The keys that tenants sign with, made once, for making and reading them is slow."""
+    keys = SigningKeys()
+    assert len(keys.published) == 1
+    return keys
+
+
 class Bench:
     """An engine, with a local tenant in process and one clock for all of them.
 
-    :param keys_folder: where the tenant keeps its keys; making them anew is slow.
     :param secret_keys: ``SECRET_KEY``, then its fallbacks.
     :param settings: settings that differ, by their names without the prefix.
     """
 
     def __init__(
         self,
-        keys_folder: Path,
         *,
         hooks: Hooks | None = None,
         secret_keys: tuple[bytes, ...] = (SECRET_KEY,),
@@ -228,7 +234,8 @@ class Bench:
     ) -> None:
         self.clock = clock or Clock()
         self.monotonic = Clock(1000)
-        self.tenant = LocalTenant(clock=self.clock, keys_folder=keys_folder, sends_iss=sends_iss)
+        self.tenant = LocalTenant(clock=self.clock, sends_iss=sends_iss)
+        self.tenant._provider.keys._keys = tenant_signing_keys()._keys
         self.tenant.register(redirect_uris=[CALLBACK, ELSEWHERE])
         self.store = store or MeddledStore(self.clock)
         config = {

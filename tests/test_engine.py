@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 
@@ -18,9 +17,9 @@ from tests.support import CLIENT_ID, SECRET_KEY, Bench, Clock, MeddledStore
 OTHER_KEY = b"another key that is long enough!"
 
 
-def test_parts_share_settings_store_and_clock(tenant_keys: Path) -> None:
+def test_parts_share_settings_store_and_clock() -> None:
     """The settings reach the part that they are for."""
-    bench = Bench(tenant_keys, TIMEOUT=7, FLOW_LIFETIME=60, CLIENT_SECRET="x")
+    bench = Bench(TIMEOUT=7, FLOW_LIFETIME=60, CLIENT_SECRET="x")
     engine = bench.engine
     assert engine.transport.timeout == 7
     assert engine.tenants.registration.client_secret == "x"
@@ -47,11 +46,11 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_two_workers(tenant_keys: Path, clock: Clock) -> None:
+def test_two_workers(clock: Clock) -> None:
     """What one worker begins, another one ends."""
     store = MeddledStore(clock)
-    first = Bench(tenant_keys, store=store, clock=clock)
-    second = Bench(tenant_keys, store=store, clock=clock)
+    first = Bench(store=store, clock=clock)
+    second = Bench(store=store, clock=clock)
     second.tenant.mount(first.engine.transport.session)
     second.tenant.mount(second.engine.transport.session)
     sent = first.send()
@@ -63,11 +62,11 @@ def test_two_workers(tenant_keys: Path, clock: Clock) -> None:
     assert second.sessions.load(pointer) == redeemed.session
 
 
-def test_rotation_of_the_key(tenant_keys: Path, clock: Clock) -> None:
+def test_rotation_of_the_key(clock: Clock) -> None:
     """A sign-in that is under way survives a rotation of the key."""
     store = MeddledStore(clock)
-    old = Bench(tenant_keys, store=store, clock=clock, secret_keys=(OTHER_KEY,))
-    new = Bench(tenant_keys, store=store, clock=clock, secret_keys=(SECRET_KEY, OTHER_KEY))
+    old = Bench(store=store, clock=clock, secret_keys=(OTHER_KEY,))
+    new = Bench(store=store, clock=clock, secret_keys=(SECRET_KEY, OTHER_KEY))
     old.tenant.mount(new.engine.transport.session)
     sent = old.send()
     _, flow = new.engine.sign_in.find([Owner(sent.session)], sent.flow.value.state)
@@ -75,11 +74,11 @@ def test_rotation_of_the_key(tenant_keys: Path, clock: Clock) -> None:
     assert new.redeem(sent.session, bound).response.claims
 
 
-def test_workers_without_a_common_key(tenant_keys: Path, clock: Clock) -> None:
+def test_workers_without_a_common_key(clock: Clock) -> None:
     """Workers with different keys say so, and do not take a record for none."""
     store = MeddledStore(clock)
-    first = Bench(tenant_keys, store=store, clock=clock)
-    second = Bench(tenant_keys, store=store, clock=clock, secret_keys=(OTHER_KEY,))
+    first = Bench(store=store, clock=clock)
+    second = Bench(store=store, clock=clock, secret_keys=(OTHER_KEY,))
     sent = first.send()
     with pytest.raises(StateForged):
         second.send(state=sent.flow.value.state)

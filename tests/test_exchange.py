@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from tests.support import NOW, Bench, make_tenant
 
 
 @pytest.fixture
-def bench(tenant_keys: Path) -> Bench:
-    return Bench(tenant_keys)
+def bench() -> Bench:
+    return Bench()
 
 
 @pytest.fixture
@@ -32,10 +31,10 @@ def exchange(bench: Bench) -> Exchange:
 
 
 @pytest.mark.requirement("BC-7")
-def test_order(tenant_keys: Path) -> None:
+def test_order() -> None:
     """The hook before, the call, the verification, the hook after; then it is stored."""
     hooks = Hooks()
-    bench = Bench(tenant_keys, hooks=hooks)
+    bench = Bench(hooks=hooks)
     session, flow = bench.bound()
     steps: list[tuple[str, int, int]] = []
 

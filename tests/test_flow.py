@@ -126,6 +126,13 @@ def test_put_back() -> None:
     assert REDEEMING.put_back() == BOUND
 
 
+def test_finish() -> None:
+    """A redeemed flow is done; nobody is at it any more, and its secrets are gone."""
+    done = REDEEMING.finish()
+    assert done.status is Status.DONE
+    assert (done.code, done.code_verifier, done.redeeming_until) == (None, None, None)
+
+
 @pytest.mark.requirement("PK-7")
 @pytest.mark.parametrize("flow", [DONE, FAILED], ids=lambda flow: flow.status)
 def test_tombstone(flow: Flow) -> None:
@@ -141,13 +148,15 @@ def test_failure_is_told_to_everybody() -> None:
         FAILED.check_not_failed()
     assert (caught.value.code, caught.value.error) == ("access-denied", "access_denied")
     assert (caught.value.status, caught.value.restart) == (400, True)
+    assert caught.value.hint == AccessDenied.hint
 
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=lambda flow: flow.status)
 def test_fail_from_anywhere(flow: Flow) -> None:
-    """Every flow can fail, and keeps the last reason."""
+    """Every flow can fail; it loses its secrets and keeps the last reason."""
     failed = flow.fail(RedemptionAbandoned())
     assert failed.status is Status.FAILED
+    assert (failed.code, failed.code_verifier, failed.redeeming_until) == (None, None, None)
     with pytest.raises(FlowFailed) as caught:
         failed.check_not_failed()
     assert caught.value.code == "redemption-abandoned"

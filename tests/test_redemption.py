@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -63,8 +62,8 @@ def hooks() -> Hooks:
 
 
 @pytest.fixture
-def bench(tenant_keys: Path, hooks: Hooks) -> Bench:
-    return Bench(tenant_keys, hooks=hooks)
+def bench(hooks: Hooks) -> Bench:
+    return Bench(hooks=hooks)
 
 
 def find(bench: Bench, session: Held[Session], **asked: str) -> Held[Flow]:
@@ -247,10 +246,10 @@ def test_redeem(bench: Bench, hooks: Hooks) -> None:
 
 
 @pytest.mark.requirement("AZ-3")
-def test_redirect_uri_to_the_byte(tenant_keys: Path, hooks: Hooks) -> None:
+def test_redirect_uri_to_the_byte(hooks: Hooks) -> None:
     """Both endpoints get the redirect URI in the spelling of the settings (RFC 6749 4.1.3)."""
     odd = "http://127.0.0.1:5173/d%6fne?to=%2Fa+b&empty="
-    bench = Bench(tenant_keys, hooks=hooks, REDIRECT_URIS=odd)
+    bench = Bench(hooks=hooks, REDIRECT_URIS=odd)
     bench.tenant.register(redirect_uris=[odd])
     requests: list[TokenRequest] = []
     hooks.before_token.append(requests.append)
@@ -279,9 +278,9 @@ def test_redeem_in_the_local_session(bench: Bench) -> None:
 
 
 @pytest.mark.requirement("AZ-12", "BB-1")
-def test_redeem_for_a_confidential_client(tenant_keys: Path) -> None:
+def test_redeem_for_a_confidential_client() -> None:
     """A confidential client gives its secret."""
-    bench = Bench(tenant_keys, CLIENT_SECRET="top-secret")
+    bench = Bench(CLIENT_SECRET="top-secret")
     bench.tenant.register(client_secret="top-secret")
     assert bench.sign_in().response.claims["aud"] == CLIENT_ID
     posted = [each for each in bench.tenant.requests if each.path == "/oauth/token"]

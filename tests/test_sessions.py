@@ -28,7 +28,7 @@ from flask_pkce.protocol.pkce import decode_base64url, verifies
 from flask_pkce.records import Held, Records
 from flask_pkce.sealing import Sealing
 from flask_pkce.session import MAX_FLOWS, Grant, Session
-from flask_pkce.sessions import ANSWER_LIFETIME, DECODERS, Sessions
+from flask_pkce.sessions import DECODERS, Sessions
 from flask_pkce.signing import Pointer, Signing
 from tests.support import ISSUER, NOW, SECRET_KEY, Clock, MeddledStore, at_once
 
@@ -159,10 +159,12 @@ def test_randomness_of_a_verifier(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.requirement("ID-11")
 def test_nonce_of_its_own(desk: Desk) -> None:
-    """With delivery to the session the nonce is not the state, and 32 bytes."""
-    _, flow = desk.new(own_nonce=True)
+    """With delivery to the session the nonce of each flow is not its state, and 32 bytes."""
+    held, flow = desk.new(own_nonce=True)
+    _, second = desk.another(held, own_nonce=True)
     assert flow.value.nonce != flow.value.state
-    assert len(flow.value.nonce) == 43
+    assert second.value.nonce != second.value.state
+    assert len(flow.value.nonce) == len(second.value.nonce) == 43
 
 
 def test_further_flow(desk: Desk) -> None:
@@ -387,8 +389,10 @@ def test_local_session_of_two_at_once(desk: Desk) -> None:
         desk.store.before_add = lambda: created.append(desk.sessions.start(None, local=True))
 
     desk.store.before_add = first
-    held, flow, pointer = desk.sessions.start(None, local=True)
+    held, flow, pointer = desk.sessions.start(None, local=True, state="own", own_nonce=True)
     assert pointer is None
+    assert flow.value.state == "own"
+    assert flow.value.nonce != "own"
     ((other, other_flow, _),) = created
     assert held.key == other.key
     assert list(desk.sessions.flows(held)) == [flow, other_flow]
@@ -431,12 +435,14 @@ def test_local_session_that_is_cleared_at_that_moment(desk: Desk) -> None:
 def test_id_that_was_drawn_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session whose id is taken already is not opened: the caller starts again."""
     held, _ = desk.new()
+    local, _ = desk.new(local=True)
     pointer = Pointer(held.value.id, bytes(16))
     monkeypatch.setattr("flask_pkce.sessions._random_pointer", lambda: pointer)
     desk.clock.now += 1
     with pytest.raises(FlowGone):
         desk.sessions.start(None)
     assert desk.sessions.reload(held) == held
+    assert desk.sessions.reload(local) == local
 
 
 def test_state_that_was_drawn_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -790,9 +796,12 @@ def test_answer(desk: Desk) -> None:
 
 def test_answer_that_nobody_fetched(desk: Desk) -> None:
     """An answer waits a minute."""
-    ticket = desk.sessions.keep(Answer(state="s", code="c"))
-    desk.clock.now += ANSWER_LIFETIME
-    assert desk.sessions.take_answer(ticket) is None
+    answer = Answer(state="s", code="c")
+    ticket, late = desk.sessions.keep(answer), desk.sessions.keep(answer)
+    desk.clock.now += 59
+    assert desk.sessions.take_answer(ticket) == answer
+    desk.clock.now += 1
+    assert desk.sessions.take_answer(late) is None
 
 
 @pytest.mark.requirement("ST-4")

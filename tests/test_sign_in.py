@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from threading import Timer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -54,8 +53,8 @@ def hooks() -> Hooks:
 
 
 @pytest.fixture
-def bench(tenant_keys: Path, hooks: Hooks) -> Bench:
-    return Bench(tenant_keys, hooks=hooks)
+def bench(hooks: Hooks) -> Bench:
+    return Bench(hooks=hooks)
 
 
 def parameters(sent: Sent) -> dict[str, str]:
@@ -92,7 +91,7 @@ def test_first_contact(bench: Bench) -> None:
     assert sent.pointer is not None
     assert bench.sessions.load(sent.pointer) == sent.session
     flow = sent.flow.value
-    assert (flow.status, flow.issuer) == (Status.SENT, ISSUER)
+    assert (flow.status, flow.issuer, sent.tenant.issuer) == (Status.SENT, ISSUER, ISSUER)
     assert sent.authorization_url.startswith(f"{ISSUER}authorize?")
     assert parameters(sent) == {
         "response_type": "code",
@@ -136,16 +135,23 @@ def test_another_tab_was_first(bench: Bench) -> None:
     bench.store.before_replace = lambda: others.append(
         bench.send(begun.session, screen_hint="signup")
     )
-    sent = bench.send(begun.session, prompt="login")
+    sent = bench.engine.sign_in.authorize(
+        Owner(begun.session),
+        SeededPKCE(prompt="login"),
+        callback_url=CALLBACK,
+        return_to="/account",
+    )
     assert others[0].flow.key == begun.flow.key
     assert sent.flow.key != begun.flow.key
     assert "screen_hint" not in parameters(sent)
     assert parameters(sent)["prompt"] == "login"
+    assert parameters(sent)["redirect_uri"] == CALLBACK
+    assert sent.flow.value.return_to == "/account"
 
 
-def test_delivery_to_the_session(tenant_keys: Path) -> None:
+def test_delivery_to_the_session() -> None:
     """Where the server keeps the secrets, the nonce is not the state."""
-    bench = Bench(tenant_keys, TOKEN_DELIVERY="session", REDIRECT_URIS=None)
+    bench = Bench(TOKEN_DELIVERY="session", REDIRECT_URIS=None)
     sent = bench.send()
     assert parameters(sent)["nonce"] != parameters(sent)["state"]
 
@@ -166,6 +172,12 @@ def test_what_the_flow_keeps(bench: Bench) -> None:
     assert (flow.request.prompt, flow.return_to) == ("login", "/account")
     assert flow.schema == {"migration": 1, "semantic": "X"}
     assert bench.send(schema=PartialSchema(1)).flow.value.schema is None
+
+
+@pytest.mark.parametrize("redirect_uri", [CALLBACK, ELSEWHERE])
+def test_redirect_uri(bench: Bench, redirect_uri: str) -> None:
+    """Our own callback may be asked for, and so may the addresses that are configured."""
+    assert parameters(bench.send(redirect_uri=redirect_uri))["redirect_uri"] == redirect_uri
 
 
 @pytest.mark.parametrize(
@@ -221,7 +233,7 @@ def test_state_again(bench: Bench) -> None:
     for prompt in (None, "login"):
         again = bench.send(sent.session, state=state, prompt=prompt)
         assert again.authorization_url == sent.authorization_url
-        assert again.flow == sent.flow
+        assert (again.session, again.flow) == (sent.session, sent.flow)
     assert len(bench.store._entries) == 2
 
 
@@ -258,6 +270,7 @@ def test_state_of_a_flow_whose_caller_built_the_url(bench: Bench) -> None:
     bench.engine.sign_in.bind(begun.flow, Answer(state=state, code="c"))
     sent = bench.send(begun.session, state=state)
     assert parameters(sent)["code_challenge"] == begun.flow.value.code_challenge
+    assert parameters(sent)["redirect_uri"] == CALLBACK
     assert sent.flow.value.status is Status.BOUND
 
 
@@ -479,7 +492,7 @@ def test_wait_for_what_is_cleared(bench: Bench) -> None:
     """Whoever waits hears that the session was cleared: 400."""
     sent = bench.send()
     bench.sessions.take(sent.session)
-    with pytest.raises(SignedOutMeanwhile) as caught:
+    with pytest.raises(SignedOutMeanwhile, match="cleared while it waited") as caught:
         bench.engine.sign_in.wait(sent.flow, seconds=10)
     assert caught.value.status == 400
 
@@ -625,7 +638,7 @@ def test_bind_what_is_cleared_at_that_moment(bench: Bench, error: str | None) ->
     """An answer to a flow that is cleared at that moment is kept nowhere."""
     sent = bench.send()
     bench.store.before_replace = lambda: bench.sessions.take(sent.session)
-    with pytest.raises(SignedOutMeanwhile):
+    with pytest.raises(SignedOutMeanwhile, match="cleared meanwhile"):
         bench.engine.sign_in.bind(
             sent.flow, Answer(state=sent.flow.value.state, code="c", error=error)
         )
@@ -651,9 +664,9 @@ def test_after_authorize_refuses(
     assert heard == []
 
 
-def test_answer_that_a_program_passes_on(tenant_keys: Path) -> None:
+def test_answer_that_a_program_passes_on() -> None:
     """A program has no member for ``iss``: a missing one is not missed, a wrong one is."""
-    bench = Bench(tenant_keys, sends_iss=True)
+    bench = Bench(sends_iss=True)
     sent = bench.send(redirect_uri=ELSEWHERE)
     state = sent.flow.value.state
     sign_in = bench.engine.sign_in

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from tests.support import ISSUER, NOW, Bench, told
 
 
 @pytest.fixture
-def bench(tenant_keys: Path) -> Bench:
-    return Bench(tenant_keys)
+def bench() -> Bench:
+    return Bench()
 
 
 def clear(bench: Bench, session: Held[Session]) -> list[dict[str, Any]]:
@@ -78,9 +77,9 @@ def test_clear_what_holds_no_token(bench: Bench) -> None:
 
 
 @pytest.mark.requirement("RV-3")
-def test_clear_a_sign_in_without_refresh_token(tenant_keys: Path) -> None:
+def test_clear_a_sign_in_without_refresh_token() -> None:
     """Without a refresh token there is nothing to revoke."""
-    bench = Bench(tenant_keys, SCOPE="openid")
+    bench = Bench(SCOPE="openid")
     assert clear(bench, bench.sign_in().session) == [{"revoked": True}]
     assert bench.revocations == 0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,8 +36,8 @@ def hooks() -> Hooks:
 
 
 @pytest.fixture
-def bench(tenant_keys: Path, hooks: Hooks) -> Bench:
-    return Bench(tenant_keys, hooks=hooks)
+def bench(hooks: Hooks) -> Bench:
+    return Bench(hooks=hooks)
 
 
 def grant_of(session: Held[Session]) -> Grant:

@@ -164,7 +164,7 @@ def parse_answer(parameters: Mapping[str, str]) -> Answer:
     """
     if "response" in parameters:
         raise ParameterInvalid("is a response mode that was not asked for", field="response")
-    state = parameters.get("state", "")
+    state = parameters.get("state")
     if not state:
         raise FlowError("The answer has no state.", field="state")
     if not is_visible_ascii(state, MAX_STATE_LENGTH):

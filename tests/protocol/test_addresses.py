@@ -16,17 +16,28 @@ from flask_pkce.protocol.addresses import (
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1", "[::1]"]
+    "host",
+    ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1", "[::1]", "[::ffff:127.0.0.1]"],
 )
 def test_loopback(host: str) -> None:
-    """The name and the literal addresses, with brackets or without."""
+    """The name and the literal addresses, with brackets or without, also those of IPv4 in IPv6."""
     assert is_loopback_host(host)
 
 
 @pytest.mark.requirement("NA-4")
 @pytest.mark.parametrize(
     "host",
-    ["", "localhost.example", "127.0.0.1.example", "10.0.0.1", "[::2]", "0.0.0.0", "2130706433"],
+    [
+        "",
+        "Xlocalhost",
+        "localhost.example",
+        "127.0.0.1.example",
+        "10.0.0.1",
+        "[::2]",
+        "[::ffff:10.0.0.1]",
+        "0.0.0.0",
+        "2130706433",
+    ],
 )
 def test_not_loopback(host: str) -> None:
     """Anything that only looks like it is none."""
@@ -42,6 +53,10 @@ def test_not_loopback(host: str) -> None:
         ("http://localhost:3000/x", "http://localhost:3000"),
         ("http://127.0.0.1:80", "http://127.0.0.1"),
         ("http://[::1]:5000/", "http://[::1]:5000"),
+        ("https://[64:ff9b::192.0.2.1]/", "https://[64:ff9b::192.0.2.1]"),
+        ("https://example.com:/", "https://example.com"),
+        ("https://" + "a" * 63 + ".com", "https://" + "a" * 63 + ".com"),
+        ("https://a/" + "x" * 2038, "https://a"),
     ],
 )
 def test_address(text: str, origin: str) -> None:
@@ -65,7 +80,7 @@ def test_brackets_of_an_ipv6_literal() -> None:
         pytest.param("https://a\n.com", "visible ASCII", id="line break"),
         pytest.param("https://a .com", "visible ASCII", id="space"),
         pytest.param("https://a\\b.com", "visible ASCII", id="backslash"),
-        pytest.param("https://a/" + "x" * 2048, "visible ASCII", id="too long"),
+        pytest.param("https://a/" + "x" * 2039, "visible ASCII", id="too long"),
         pytest.param("ftp://example.com", "begin with https", id="another scheme"),
         pytest.param("javascript:alert(1)", "begin with https", id="script"),
         pytest.param("//example.com", "begin with https", id="no scheme"),
@@ -79,6 +94,7 @@ def test_brackets_of_an_ipv6_literal() -> None:
         pytest.param("https://example.com.", "no host name", id="dot at the end"),
         pytest.param("https://a..example.com", "no host name", id="empty label"),
         pytest.param("https://-a.example.com", "no host name", id="hyphen before a label"),
+        pytest.param("https://a-.example.com", "no host name", id="hyphen behind a label"),
         pytest.param("https://" + "a" * 64 + ".com", "no host name", id="label too long"),
         pytest.param("https://:443/", "no host name", id="port alone"),
         pytest.param("https://[::1%25lo]/", "no host name", id="zone"),
@@ -99,7 +115,17 @@ def test_no_address(text: str, fault: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/account", "/a/b?next=//evil.example", "/a#x", "/a%20b", "/a.b/..c", "/?", "/a:b@c"],
+    [
+        "/",
+        "/account",
+        "/a/b?next=//evil.example",
+        "/a#x",
+        "/a%20b",
+        "/a.b/..c",
+        "/?",
+        "/a:b@c",
+        pytest.param("/" + "a" * 2047, id="longest"),
+    ],
 )
 def test_local_path(path: str) -> None:
     """A path with one leading slash is local, whatever its query says."""

@@ -151,6 +151,13 @@ def test_change_by_a_hook() -> None:
     assert validate_changed_request(changed, REQUEST) is changed
 
 
+def test_hook_that_leaves_additional_parameters() -> None:
+    """A hook may add to the additional parameters that were asked for, or change them."""
+    original = REQUEST.replace(additional={"login_hint": "alice", "ui_locales": "de"})
+    changed = REQUEST.replace(additional={"login_hint": "bob", "ui_locales": "de", "x": "1"})
+    assert validate_changed_request(changed, original) is changed
+
+
 @pytest.mark.requirement("client_id", "T6")
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state", "nonce", "code_challenge"])
 def test_tie_that_a_hook_must_leave(name: str) -> None:
@@ -213,6 +220,7 @@ def test_answer_with_an_error() -> None:
     assert answer.error == "access_denied"
     assert answer.error_description == "a b" + "x" * 253
     assert parse_answer({"error": "access_denied", "state": "s"}).error_description is None
+    assert parse_answer({"error": "access_denied", "state": "s", "iss": ISSUER}).iss == ISSUER
     address = {"error": "access_denied", "error_uri": "https://evil.example/", "state": "s"}
     assert parse_answer(address) == Answer(state="s", error="access_denied")
 
@@ -272,17 +280,19 @@ def test_answer_without_a_state(parameters: dict[str, str]) -> None:
     ],
 )
 def test_malformed_answer(parameters: dict[str, str], field: str) -> None:
-    """A malformed parameter is named, and its value never told."""
+    """A malformed parameter is named, with its fault, and its value never told."""
     with pytest.raises(ParameterInvalid) as caught:
         parse_answer(parameters)
     assert caught.value.field == field
+    assert caught.value.detail != ParameterInvalid.title()
 
 
 @pytest.mark.requirement("AZ-10")
-def test_longest_code_and_state() -> None:
-    """A code of 4096 characters and a state of 512 are taken."""
-    answer = parse_answer({"state": "s" * 512, "code": "c" * 4096})
+def test_longest_values() -> None:
+    """A code of 4096 characters, a state of 512 and an issuer of 2048 are taken."""
+    answer = parse_answer({"state": "s" * 512, "code": "c" * 4096, "iss": "i" * 2048})
     assert (len(answer.state), len(answer.code or "")) == (512, 4096)
+    assert answer.iss == "i" * 2048
 
 
 # -- whose answer it is ----------------------------------------------------------

@@ -188,6 +188,7 @@ def test_announcement_of_iss(said: Any, announced: bool) -> None:
     [
         pytest.param(None, id="missing"),
         pytest.param("https://tenant.example", id="N78 without its slash"),
+        pytest.param("https://tenant.example//", id="N78 one slash more"),
         pytest.param("http://tenant.example/", id="N78 plain http"),
         pytest.param("https://evil.example/", id="N78 another one"),
         pytest.param("https://tenant.example/x", id="with a path"),

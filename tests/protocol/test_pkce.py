@@ -34,6 +34,7 @@ def test_appendix_a() -> None:
     """Base64url as in the appendix: no padding, and the two letters that differ."""
     assert base64url(bytes([3, 236, 255, 224, 193])) == "A-z_4ME"
     assert decode_base64url("A-z_4ME") == bytes([3, 236, 255, 224, 193])
+    assert base64url(bytes([0, 0, 23])) == "AAAX"
 
 
 @pytest.mark.requirement("PK-2")

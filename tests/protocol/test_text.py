@@ -20,7 +20,7 @@ def test_scope_token(text: str) -> None:
 
 
 @pytest.mark.requirement("IN-3", "N06g")
-@pytest.mark.parametrize("text", ["", "a b", 'a"b', "a\\b", "a\tb", "openid\n", "é"])
+@pytest.mark.parametrize("text", ["", "a b", 'a"b', "a\\b", "a\tb", "a\x7f", "openid\n", "é"])
 def test_no_scope_token(text: str) -> None:
     """A space, a quote, a backslash, a control or nothing at all is no scope (N06g)."""
     assert not is_scope_token(text)
@@ -44,7 +44,7 @@ def test_error_code(text: str) -> None:
     assert is_error_code(text)
 
 
-@pytest.mark.parametrize("text", ["", "x" * 65, 'a"b', "a\\b", "<é>", "a\n"])
+@pytest.mark.parametrize("text", ["", "x" * 65, 'a"b', "a\\b", "<é>", "a\n", "\x1f", "\x7f"])
 def test_no_error_code(text: str) -> None:
     """A quote, a backslash, a control, or more than 64 characters."""
     assert not is_error_code(text)
@@ -82,6 +82,8 @@ def test_no_control_characters(text: str) -> None:
         pytest.param("  a \t b  ", "a b", id="spaces"),
         pytest.param("x" * 300, "x" * 256, id="too long"),
         pytest.param("ü" * 2000, "ü" * 256, id="much too long"),
+        pytest.param(" " * 1023 + "x", "x", id="within what is read"),
+        pytest.param(" " * 1024 + "x", "", id="beyond what is read"),
         pytest.param("a\ud800b", "a b", id="half a surrogate pair"),
         pytest.param("a\u202eb\u200bc", "a b c", id="direction and width"),
         pytest.param("", "", id="nothing"),

@@ -321,6 +321,12 @@ def test_error_whatever_the_status(
     assert (exc.error, exc.status) == (word, answered)
 
 
+def test_scope_that_the_tenant_does_not_grant() -> None:
+    """It is the tenant that refused the scope, and not a check of ours."""
+    exc = parse_token_error({"error": "invalid_scope"}, status=400)
+    assert "tenant" in exc.detail
+
+
 @pytest.mark.requirement("A0-12", "A0-13", "N64b", "AZ-16")
 @pytest.mark.parametrize(
     ("error", "cls"),
