@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from hypothesis import HealthCheck, settings
+from jinja2.bccache import Bucket, BytecodeCache
 
 from flask_pkce import PKCEBlueprint
 from flask_pkce.engine import build_engine
@@ -52,8 +53,23 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 SECRET_KEY = "a key of the tests, long enough for anybody"
 
 
+class CompiledTemplates(BytecodeCache):
+    """Compiles each template once, and not for each application that a test makes."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if (code := self._code.get(bucket.key)) is not None:
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Every line is reached only where every test runs."""
+    Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": CompiledTemplates()}
     if find_server() is None and not is_in_ci():
         config.option.cov_fail_under = 0
 
