@@ -25,12 +25,12 @@ demo: .venv/demo ## start the standalone server
 test: .venv/dev ## run everything: lint, types, docs, every Python and Flask, packages, end to end
 	@$(BIN)/python tools/everything.py
 
-check: .venv/dev ## what to run all day: lint, types and unit tests, without the long searches
+check: .venv/dev ## what to run all day: lint, types and unit tests, without the searches and the long tables
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n 2 --ignore=tests/e2e --ignore=tests/docs --ignore=tests/properties
+	@$(BIN)/python -m pytest -n 2 -m "not table" --ignore=tests/e2e --ignore=tests/docs --ignore=tests/properties
 
 fuzz: .venv/dev ## look for what nobody thought of, for twenty minutes
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --timeout 0 tests/properties

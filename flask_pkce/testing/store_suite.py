@@ -28,6 +28,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 import pytest
@@ -122,6 +123,16 @@ class Crowd:
         return [future.result(2 * PATIENCE) for future in futures]
 
 
+def fresh_processes() -> BaseContext:
+    """Make processes that have nothing of this one; where there can be, from a common ancestor."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # Imported once, and not by each of them.
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 class StoreSuite:
     """What holds for every store.
 
@@ -173,8 +184,8 @@ class StoreSuite:
     @pytest.fixture(scope="class")
     @classmethod
     def store_suite_processes(cls) -> Iterator[tuple[Executor, threading.Barrier]]:
-        """Processes that start from nothing, as the workers of a server do."""
-        context = multiprocessing.get_context("spawn")
+        """Processes that have no store yet, as the workers of a server when they start."""
+        context = fresh_processes()
         with (
             context.Manager() as manager,
             ProcessPoolExecutor(CROWD_SIZE, mp_context=context) as executor,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import multiprocessing
 import os
 import shutil
 import sqlite3
@@ -32,6 +31,7 @@ from flask_pkce.testing.store_suite import (
     StoreSuite,
     _add_in_another,
     _visit,
+    fresh_processes,
 )
 
 
@@ -180,7 +180,7 @@ def test_odd_file_names(tmp_path: Path) -> None:
 
 def test_eight_processes_create_the_file(tmp_path: Path) -> None:
     """Workers that start at the same moment on a new file all succeed."""
-    context = multiprocessing.get_context("spawn")
+    context = fresh_processes()
     with (
         context.Manager() as manager,
         ProcessPoolExecutor(8, mp_context=context) as processes,

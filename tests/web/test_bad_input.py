@@ -20,6 +20,8 @@ from tests.web.host import (
 )
 from tests.web.test_code import VERIFIER
 
+pytestmark = pytest.mark.table
+
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 

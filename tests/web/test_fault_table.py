@@ -21,6 +21,8 @@ from tests.web.fault_row import Row
 from tests.web.fault_table import rows
 from tests.web.host import Browser, Host, check_page, check_problem
 
+pytestmark = pytest.mark.table
+
 ROWS = tuple(rows())
 PAIRS = (
     ("form_post", "caller"),

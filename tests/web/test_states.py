@@ -24,6 +24,8 @@ from tests.web.host import (
 from tests.web.prepared import Known, Prepared
 from tests.web.state_tables import CALLERS, ROUTES, STATES, TABLES, read_row
 
+pytestmark = pytest.mark.table
+
 
 @dataclass(frozen=True)
 class Cell:
