@@ -21,7 +21,8 @@ from flask_pkce import MemoryStore, SQLiteStore
 
 from . import contestants, report
 from .browser import Browser
-from .contestants import Contestant, Provider
+from .callgrind import instructions
+from .contestants import Contestant, Provider, field_of
 from .imports import import_time, slowest_imports
 from .measure import Measured, interleave
 from .processes import (
@@ -50,10 +51,22 @@ class Effort:
     #: Values past their time.
     past: int
     imports: int
+    #: Whether instructions are counted, which takes some minutes.
+    instructions: bool
 
 
-QUICK = Effort(rounds=2, batch=2, seconds=0.5, sizes=(100,), past=200, imports=1)
-FULL = Effort(rounds=21, batch=20, seconds=10, sizes=(10**3, 10**5), past=10**4, imports=15)
+QUICK = Effort(
+    rounds=2, batch=2, seconds=0.5, sizes=(100,), past=200, imports=1, instructions=False
+)
+FULL = Effort(
+    rounds=21,
+    batch=20,
+    seconds=10,
+    sizes=(10**3, 10**5),
+    past=10**4,
+    imports=15,
+    instructions=True,
+)
 
 
 @dataclass(frozen=True)
@@ -75,34 +88,6 @@ class Bench:
         file.unlink()
         urls = {"memory": "memory://", "SQLite": f"sqlite:///{file}"}
         return urls | ({"Redis": self.redis_url} if self.redis_url else {})
-
-
-def field_of(provider: Provider, stores: dict[str, str]) -> list[Contestant]:
-    """Who is compared, the floor first."""
-
-    def ours(delivery: str, store: str) -> Callable[[], Flask]:
-        return partial(contestants.our_app, provider, store=store, delivery=delivery)
-
-    floor = partial(contestants.floor_app, provider)
-    authlib = partial(contestants.authlib_app, provider)
-    dance = partial(contestants.flask_dance_app, provider)
-    return [
-        Contestant("floor", floor, contestants.exchange_only),
-        *(
-            Contestant(f"flask_pkce, {name}", ours("session", url), contestants.short_way)
-            for name, url in stores.items()
-        ),
-        Contestant(
-            "flask_pkce, five routes", ours("caller", "memory://"), contestants.five_routes
-        ),
-        Contestant(
-            "flask_pkce, five routes in a browser",
-            ours("caller", "memory://"),
-            contestants.five_routes_in_browser,
-        ),
-        Contestant("Authlib", authlib, contestants.by_authlib),
-        Contestant("Flask-Dance", dance, contestants.by_flask_dance),
-    ]
 
 
 def measure_sign_ins(bench: Bench, results: Results) -> None:
@@ -140,6 +125,18 @@ class _Opened:
         now = counts(self._provider)["connections"]
         self.by_name[name] += now - self._so_far
         self._so_far = now
+
+
+def count_instructions(bench: Bench) -> dict[str, float]:
+    """Instructions of one sign-in of each contestant; nothing without valgrind."""
+    bench.say("instructions")
+    stores = bench.stores
+    with stub(bench.certificates) as provider:
+        counted = (
+            (each.name, instructions(each.name, provider, stores))
+            for each in field_of(provider, stores)
+        )
+        return {name: number for name, number in counted if number is not None}
 
 
 def measure_challenges(bench: Bench) -> dict[str, Measured]:
@@ -228,6 +225,8 @@ def run(effort: Effort, say: Callable[[str], None]) -> Results:
         redis_url = stack.enter_context(redis_server(folder))
         bench = Bench(effort, folder, make_certificates(folder), redis_url, say)
         measure_sign_ins(bench, results)
+        if effort.instructions:
+            results.instructions = count_instructions(bench)
         results.challenges = measure_challenges(bench)
         measure_loads(bench, results)
         measure_stores(bench, results)

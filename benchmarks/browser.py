@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from .instructions import open_counter, read_counter
-
 HOST = "localhost:8000"
 
 _NAVIGATION = {
@@ -25,8 +23,6 @@ _NAVIGATION = {
 }
 #: Where a navigation comes from.
 SAME_ORIGIN, CROSS_SITE = "same-origin", "cross-site"
-
-_counter = open_counter()
 
 
 @dataclass(frozen=True)
@@ -131,8 +127,6 @@ class Cost:
     route: str
     cpu: float
     wall: float
-    #: Of the processor, the kernel's left out; 0 where they cannot be counted.
-    instructions: int
 
 
 def in_process(application: Callable[..., Iterable[bytes]], costs: list[Cost]) -> Wire:
@@ -170,7 +164,6 @@ def in_process(application: Callable[..., Iterable[bytes]], costs: list[Cost]) -
         def start_response(status: str, headers: list[tuple[str, str]], exc: Any = None) -> None:
             started.extend((status, headers))
 
-        counted = read_counter(_counter)
         wall, cpu = time.perf_counter(), time.process_time()
         chunks = application(environ, start_response)
         content = b"".join(chunks)
@@ -178,8 +171,7 @@ def in_process(application: Callable[..., Iterable[bytes]], costs: list[Cost]) -
         if close is not None:
             close()
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        counted = read_counter(_counter) - counted
-        costs.append(Cost(f"{method} {path}", cpu, wall, counted))
+        costs.append(Cost(f"{method} {path}", cpu, wall))
         return int(started[0][:3]), started[1], content
 
     return carry

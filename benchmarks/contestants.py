@@ -6,8 +6,9 @@ Flask-Dance, which do not know how, the ID token is verified.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -251,3 +252,32 @@ def _follow(browser: Browser, login: str, callback: str) -> None:
     answer = _authorize(sent.location)
     done = browser.get(f"{callback}?{urlencode(answer)}", site=CROSS_SITE)
     _expect(done.status == 302 and done.location == "/", done)
+
+
+# -- who is compared -------------------------------------------------------------
+
+
+def field_of(provider: Provider, stores: Mapping[str, str]) -> list[Contestant]:
+    """Who is compared, the floor first."""
+
+    def ours(delivery: str, store: str) -> Callable[[], Flask]:
+        return partial(our_app, provider, store=store, delivery=delivery)
+
+    floor = partial(floor_app, provider)
+    authlib = partial(authlib_app, provider)
+    dance = partial(flask_dance_app, provider)
+    return [
+        Contestant("floor", floor, exchange_only),
+        *(
+            Contestant(f"flask_pkce, {name}", ours("session", url), short_way)
+            for name, url in stores.items()
+        ),
+        Contestant("flask_pkce, five routes", ours("caller", "memory://"), five_routes),
+        Contestant(
+            "flask_pkce, five routes in a browser",
+            ours("caller", "memory://"),
+            five_routes_in_browser,
+        ),
+        Contestant("Authlib", authlib, by_authlib),
+        Contestant("Flask-Dance", dance, by_flask_dance),
+    ]

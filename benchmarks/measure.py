@@ -37,19 +37,13 @@ class Measured:
     #: CPU seconds of one sign-in, by round.
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
-    #: Instructions of one sign-in, by round; zeros where they cannot be counted.
-    instructions: list[float] = field(default_factory=list)
     #: Every request.
     costs: list[Cost] = field(default_factory=list)
     longest_cookie: int = 0
 
     def ratio_to(self, base: Measured) -> Spread:
         """How many times the CPU of another it needs, within each round."""
-        return _ratios(self.cpu, base.cpu)
-
-    def instruction_ratio_to(self, base: Measured) -> Spread | None:
-        """The same in instructions, where they can be counted."""
-        return _ratios(self.instructions, base.instructions) if all(base.instructions) else None
+        return Spread.of([ours / theirs for ours, theirs in zip(self.cpu, base.cpu, strict=True)])
 
     def routes(self) -> dict[str, tuple[Spread, Spread]]:
         """CPU and time of each route, in seconds, in order of first use."""
@@ -61,10 +55,6 @@ class Measured:
             )
             for name in names
         }
-
-
-def _ratios(values: Sequence[float], base: Sequence[float]) -> Spread:
-    return Spread.of([ours / theirs for ours, theirs in zip(values, base, strict=True)])
 
 
 class _Seat:
@@ -84,7 +74,6 @@ class _Seat:
         measured = self.measured
         measured.cpu.append(sum(cost.cpu for cost in costs) / times)
         measured.wall.append(sum(cost.wall for cost in costs) / times)
-        measured.instructions.append(sum(cost.instructions for cost in costs) / times)
         measured.costs.extend(costs)
 
     def _sign_in(self, costs: list[Cost], times: int) -> None:
