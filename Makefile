@@ -12,7 +12,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --editable
 
-.PHONY: help demo test check fuzz mutants format docs bench clean
+.PHONY: help demo test check fuzz mutants format docs bench soak clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -48,6 +48,9 @@ docs: .venv/dev ## build the documentation
 
 bench: .venv/bench ## measure what a sign-in costs, beside others, into docs/performance.rst (QUICK=1 only prints)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(MILLION),--million)
+
+soak: .venv/bench ## let ten thousand people sign in at once, over four processes and Redis; some minutes
+	@$(BIN)/python -m benchmarks.soak
 
 clean: ## remove what the other commands made
 	rm -rf .venv .tox .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

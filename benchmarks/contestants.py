@@ -17,12 +17,12 @@ from flask import Flask, redirect, request, session
 from werkzeug.wrappers import Response
 
 from .browser import CROSS_SITE, HOST, Browser
-from .stub import CLIENT_ID, CLIENT_SECRET, EMAIL, TOKEN_PATH, make_code
+from .stub import CLIENT_ID, CLIENT_SECRET, EMAIL, SUBJECT, TOKEN_PATH, make_code
 
 SECRET_KEY = "a key of the benchmarks, long enough for anybody"
 SCOPE = "openid profile email"
 
-_CALLBACK = "/pkce/response/code"
+CALLBACK = "/pkce/response/code"
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,12 @@ def floor_app(provider: Provider) -> Flask:
     return app
 
 
-def our_app(provider: Provider, *, store: Any, delivery: str) -> Flask:
+def our_app(provider: Provider, *, store: Any, delivery: str, **settings: Any) -> Flask:
     """An application with the blueprint.
 
     :param store: ``PKCE_STORE_URL``.
     :param delivery: ``PKCE_TOKEN_DELIVERY``.
+    :param settings: more of them.
     """
     # Others need not have it to be measured.
     from flask_pkce import PKCEBlueprint
@@ -90,6 +91,7 @@ def our_app(provider: Provider, *, store: Any, delivery: str) -> Flask:
         PKCE_STORE_URL=store,
         PKCE_TOKEN_DELIVERY=delivery,
         PKCE_LOCAL_SESSION=delivery == "caller",
+        **settings,
     )
     PKCEBlueprint().init_app(app)
     return app
@@ -184,12 +186,12 @@ def _expect(is_so: bool, answer: Any) -> None:
         raise SignInFailed(f"{answer.status} {answer.headers} {answer.body[:300]!r}")
 
 
-def _authorize(authorization_url: str) -> dict[str, str]:
-    """The answer that the tenant gives the browser: code and state."""
+def authorize(authorization_url: str, subject: str = SUBJECT) -> dict[str, str]:
+    """The answer that the tenant gives the browser of a person: code and state."""
     asked = {
         name: values[0] for name, values in parse_qs(urlsplit(authorization_url).query).items()
     }
-    code = make_code(asked.get("nonce", ""), asked.get("code_challenge", ""))
+    code = make_code(asked.get("nonce", ""), asked.get("code_challenge", ""), subject)
     return {"code": code, "state": asked["state"]}
 
 
@@ -203,7 +205,7 @@ def short_way(browser: Browser) -> None:
     """Login button, the tenant's form_post, the GET with the ticket, signed in."""
     sent = browser.post("/pkce/code")
     _expect(sent.status == 303, sent)
-    kept = browser.post(_CALLBACK, _authorize(sent.location), site=CROSS_SITE)
+    kept = browser.post(CALLBACK, authorize(sent.location), site=CROSS_SITE)
     _expect(kept.status == 303, kept)
     done = browser.get(kept.location, site=CROSS_SITE)
     _expect(done.status == 303 and done.location in {"/", f"http://{HOST}/"}, done)
@@ -214,8 +216,8 @@ def five_routes(browser: Browser) -> None:
     _expect((started := browser.call("GET", "/pkce/challenge")).status == 200, started)
     sent = browser.call("POST", "/pkce/code", {})
     _expect(sent.status == 200, sent)
-    answer = _authorize(sent.json()["authorization_url"])
-    _expect((bound := browser.send_form(_CALLBACK, answer)).status == 200, bound)
+    answer = authorize(sent.json()["authorization_url"])
+    _expect((bound := browser.send_form(CALLBACK, answer)).status == 200, bound)
     redeemed = browser.call("POST", "/pkce/token", {})
     _expect(redeemed.status == 200, redeemed)
     _expect(redeemed.json()["auth0"]["user"]["email"] == EMAIL, redeemed)
@@ -227,8 +229,8 @@ def five_routes_in_browser(browser: Browser) -> None:
     _expect((started := browser.fetch("GET", "/pkce/challenge")).status == 200, started)
     sent = browser.fetch("POST", "/pkce/code", {})
     _expect(sent.status == 200, sent)
-    answer = _authorize(sent.json()["authorization_url"])
-    kept = browser.post(_CALLBACK, answer, site=CROSS_SITE)
+    answer = authorize(sent.json()["authorization_url"])
+    kept = browser.post(CALLBACK, answer, site=CROSS_SITE)
     _expect(kept.status == 303, kept)
     _expect((bound := browser.get(kept.location, site=CROSS_SITE)).status == 200, bound)
     redeemed = browser.fetch("POST", "/pkce/token", {})
@@ -249,7 +251,7 @@ def by_flask_dance(browser: Browser) -> None:
 def _follow(browser: Browser, login: str, callback: str) -> None:
     sent = browser.get(login)
     _expect(sent.status == 302, sent)
-    answer = _authorize(sent.location)
+    answer = authorize(sent.location)
     done = browser.get(f"{callback}?{urlencode(answer)}", site=CROSS_SITE)
     _expect(done.status == 302 and done.location == "/", done)
 

@@ -140,6 +140,12 @@ class Server:
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
+    def memory(self) -> int:
+        """Bytes of memory that its workers hold."""
+        page = os.sysconf("SC_PAGE_SIZE")
+        fields = (Path(f"/proc/{worker}/statm").read_text().split() for worker in self._workers())
+        return page * sum(int(resident) for _, resident, *_ in fields)
+
     def _workers(self) -> list[str]:
         master = self._process.pid
         return Path(f"/proc/{master}/task/{master}/children").read_text().split()

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 CLIENT_ID = "benchmark"
 CLIENT_SECRET = "a secret of the benchmarks"
+SUBJECT = "auth0|alice"
 EMAIL = "alice@example.com"
 
 TOKEN_PATH = "/oauth/token"
@@ -35,13 +36,14 @@ _KID = "stub"
 _JSON = b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 
 
-def make_code(nonce: str, code_challenge: str) -> str:
+def make_code(nonce: str, code_challenge: str, subject: str = SUBJECT) -> str:
     """An authorization code, as the authorization endpoint would give it.
 
     :param nonce: of the authorization request; empty where there is none.
     :param code_challenge: the same.
+    :param subject: who signed in.
     """
-    return f"{nonce}~{code_challenge}~{next(_serial)}"
+    return f"{nonce}~{code_challenge}~{subject}~{next(_serial)}"
 
 
 _serial = itertools.count()
@@ -60,6 +62,7 @@ class Stub:
         self._header = _encode({"alg": "RS256", "kid": _KID, "typ": "JWT"})
         #: How often each path was asked for, and how many connections asked for tokens.
         self.counts: Counter[str] = Counter()
+        self._counting = threading.Lock()
         self._documents = {
             "/.well-known/openid-configuration": self._metadata(),
             "/jwks": {"keys": [self._public_key()]},
@@ -99,10 +102,10 @@ class Stub:
         with connection, connection.makefile("rb") as reader:
             while request := _read_request(reader):
                 path, body = request
-                self.counts[path] += 1
-                if path == TOKEN_PATH and not asked_for_tokens:
-                    asked_for_tokens = True
-                    self.counts["connections"] += 1
+                with self._counting:
+                    self.counts[path] += 1
+                    self.counts["connections"] += path == TOKEN_PATH and not asked_for_tokens
+                asked_for_tokens = asked_for_tokens or path == TOKEN_PATH
                 connection.sendall(self._answer(path, body))
 
     def _answer(self, path: str, body: bytes) -> bytes:
@@ -115,7 +118,7 @@ class Stub:
         return _JSON % (status, len(encoded), encoded)
 
     def _token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
-        nonce, challenge, _ = form["code"].split("~")
+        nonce, challenge, subject, _ = form["code"].split("~")
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         if challenge and _base64url(digest) != challenge:
             return 400, {"error": "invalid_grant"}
@@ -124,14 +127,14 @@ class Stub:
             "token_type": "Bearer",
             "expires_in": 86400,
             "scope": "openid profile email",
-            "id_token": self._id_token(nonce),
+            "id_token": self._id_token(nonce, subject),
         }
 
-    def _id_token(self, nonce: str) -> str:
+    def _id_token(self, nonce: str, subject: str) -> str:
         now = int(time.time())
         claims = {
             "iss": self._issuer,
-            "sub": "auth0|alice",
+            "sub": subject,
             "aud": CLIENT_ID,
             "iat": now,
             "exp": now + 36000,
