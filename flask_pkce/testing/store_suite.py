@@ -125,11 +125,11 @@ class Crowd:
 
 def fresh_processes() -> BaseContext:
     """Make processes that have nothing of this one; where there can be, from a common ancestor."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    # Imported once, and not by each of them.
-    context.set_forkserver_preload([__name__])
+    has_server = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if has_server else "spawn")
+    if has_server:  # pragma: no branch - Windows has none
+        # Imported once, and not by each of them.
+        context.set_forkserver_preload([__name__])
     return context
 
 
