@@ -86,7 +86,8 @@ class Redemption:
         :raises GrantError: if they fit no flow of the session.
         :raises SessionMismatch: if the session never had an answer that they could fit.
         :raises ParameterForeign: if the redirect URI is another than the flow's.
-        :raises AuthorizationPending: if the session has no flow at all.
+        :raises AuthorizationPending: if the session has no flow at all, or none that can be
+            redeemed without its code.
         """
         held = self._named_flow(session, code, code_verifier)
         expected = _redirect_uri(held.value, callback_url)
@@ -94,6 +95,10 @@ class Redemption:
             raise ParameterForeign(
                 "is not the redirect URI of this sign-in", field="$.redirect_uri"
             )
+        if code is None and expected != callback_url and held.value.status is Status.BOUND:
+            # Its code is known to whoever brought it, and no cookie was renewed for that: others
+            # who have the cookie, and the verifier, wait in vain.
+            raise AuthorizationPending()
         if code is None or held.value.has_code(code):
             return held
         if held.value.status is Status.BOUND:

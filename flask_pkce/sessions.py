@@ -83,9 +83,14 @@ class Sessions:
         return now_held
 
     def was_renewed(self, held: Held[Session]) -> bool:
-        """Whether another pointer opens the session since it was read."""
+        """Whether another pointer opens the session since it was read.
+
+        :raises SignedOutMeanwhile: if it was cleared.
+        """
         now_held = self.reload(held)
-        return now_held is not None and now_held.value.secret_hash != held.value.secret_hash
+        if now_held is None:
+            raise SignedOutMeanwhile()
+        return now_held.value.secret_hash != held.value.secret_hash
 
     def wait_for_change(self, held: Held[Session], *, seconds: float) -> Held[Session] | None:
         """The session once it is not as it was read any more, or after that time.
@@ -312,7 +317,12 @@ class Sessions:
         return None if held is None else self._settle(held)
 
     def _settle(self, held: Held[Flow]) -> Held[Flow] | None:
-        """The flow, with its failure saved if a worker died while redeeming it."""
+        """The flow, with its failure saved if a worker died while redeeming it.
+
+        :return: None if it is over: a store keeps one that was saved in its last second longer.
+        """
+        if held.value.expires_at <= self._clock():
+            return None
         settled = held.value.settled(now=self._clock())
         if settled is held.value:
             return held

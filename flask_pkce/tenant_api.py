@@ -82,7 +82,7 @@ class TenantAPI:
         self._check_limit(answer)
         document = answer.json()
         if answer.status != 200:
-            raise parse_token_error(document, status=answer.status)
+            raise parse_token_error(document, status=answer.status, sent=form)
         return document
 
     def revoke(self, tenant: Tenant, refresh_token: str) -> bool:

@@ -162,7 +162,9 @@ class Refresh:
             if current is None:
                 raise GrantRefused()
             left = (current.refreshing_until or 0) - self._clock()
-            if current.renewal != grant.renewal or left <= 0 or time.monotonic() >= until:
+            # Not as long as a clock that steps back says.
+            left = min(left, until - time.monotonic())
+            if current.renewal != grant.renewal or left <= 0:
                 return now_held, current
             now_held = self._sessions.wait_for_change(now_held, seconds=left)
         raise SignedOutMeanwhile()

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import http.client
 import io
+import math
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode
@@ -23,6 +24,7 @@ import urllib3
 import urllib3.connection
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
+from urllib3.util.response import assert_header_parsing
 
 from .errors import TenantBusy, TenantError, TenantSilent, TenantUnreachable
 from .strict_json import StrictJSONError, loads_object
@@ -31,8 +33,8 @@ from .strict_json import StrictJSONError, loads_object
 MAX_BODY = 1024 * 1024
 #: Seconds in which a connection must stand.
 CONNECT_TIMEOUT = 3.0
-#: Seconds after which a connection that nobody used does not carry a request that must not be
-#: repeated: the tenant may be closing it at that moment.
+#: Seconds after which a connection that nobody used carries no further request: the tenant may be
+#: closing it at that moment, and a code is not sent a second time.
 MAX_IDLE = 4.0
 
 #: Calls of one process that may be under way: a tenant that is silent holds no more threads.
@@ -91,13 +93,10 @@ class Transport:
         self.session.trust_env = False
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ("https://", "http://"):
-            self.session.mount(scheme, _Adapter(pool_maxsize=_POOL_SIZE))
+            self.session.mount(scheme, _Adapter(clock, pool_maxsize=_POOL_SIZE))
         self._proxies = dict(proxies or {})
         self._verify = ca_bundle or True
-        self._clock = clock
         self._free = threading.BoundedSemaphore(max_calls)
-        self._lock = threading.Lock()
-        self._last_used = clock()
         #: The few addresses are those of the tenant's metadata.
         self._prepared = lru_cache(maxsize=16)(self._prepare)
 
@@ -106,8 +105,7 @@ class Transport:
         return self._send(self._prepared("GET", url).copy())
 
     def post(self, url: str, form: Mapping[str, str]) -> HTTPAnswer:
-        """Post a form, once, on a connection that is not stale.  See :meth:`_send`."""
-        self._drop_idle_connections()
+        """Post a form, once.  See :meth:`_send` for what is raised."""
         request = self._prepared("POST", url).copy()
         body = urlencode(form)
         request.body = body
@@ -158,19 +156,10 @@ class Transport:
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise TenantSilent() from exc
         finally:
-            self._last_used = self._clock()
             self._free.release()
         if 300 <= response.status_code < 400:
             raise TenantError("The tenant answered with a redirect, which is not followed.")
         return HTTPAnswer(response.status_code, response.headers, body)
-
-    def _drop_idle_connections(self) -> None:
-        with self._lock:
-            if self._clock() - self._last_used <= MAX_IDLE:
-                return
-            self._last_used = self._clock()
-            # Every pool of every adapter, those to proxies too; it can be used as before.
-            self.session.close()
 
 
 def _read(response: requests.Response) -> bytes:
@@ -218,9 +207,20 @@ class _DeadlineResponse(http.client.HTTPResponse):
         raw = self.fp.detach()
         self.fp = io.BufferedReader(_DeadlineReader(raw, sock))
 
+    def begin(self) -> None:
+        super().begin()
+        try:
+            assert_header_parsing(self.msg)
+        except urllib3.exceptions.HeaderParsingError:
+            # urllib3 would log the lines, which may repeat what was sent.
+            raise TenantError("The tenant's answer has a malformed header.") from None
+
 
 class _Connecting(urllib3.connection.HTTPConnection):
     """Connects within its timeout, however many addresses a name has."""
+
+    #: When it was last used, in monotonic seconds.
+    used_at = math.inf
 
     def _new_conn(self) -> socket.socket:
         host, timeout = self._dns_host, self.timeout
@@ -257,27 +257,55 @@ class _HTTPSConnection(_Connecting, urllib3.connection.HTTPSConnection):
     response_class = _DeadlineResponse
 
 
-class _HTTPPool(urllib3.HTTPConnectionPool):
+class _Pool(urllib3.HTTPConnectionPool):
+    """Sends nothing on a connection that idled for too long: it connects again."""
+
+    def __init__(self, *args: Any, clock: Callable[[], float], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._clock = clock
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)
+        if self._clock() - connection.used_at > MAX_IDLE:
+            connection.close()
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.used_at = self._clock()
+        super()._put_conn(conn)
+
+
+class _HTTPPool(_Pool):
     ConnectionCls = _HTTPConnection  # pyright: ignore[reportAssignmentType]
 
 
-class _HTTPSPool(urllib3.HTTPSConnectionPool):
+class _HTTPSPool(_Pool, urllib3.HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection  # pyright: ignore[reportAssignmentType]
 
 
 class _Adapter(HTTPAdapter):
-    """The usual adapter, on connections that keep to a deadline."""
+    """The usual adapter, on connections that keep to a deadline and are not stale.
+
+    :param clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float], **options: Any) -> None:
+        self._clock = clock
+        super().__init__(**options)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self._use_deadlines(self.poolmanager)
+        self._use_our_pools(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        return self._use_deadlines(super().proxy_manager_for(*args, **kwargs))
+        return self._use_our_pools(super().proxy_manager_for(*args, **kwargs))
 
-    @staticmethod
-    def _use_deadlines(manager: Any) -> Any:
-        manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+    def _use_our_pools(self, manager: Any) -> Any:
+        manager.pool_classes_by_scheme = {
+            "http": partial(_HTTPPool, clock=self._clock),
+            "https": partial(_HTTPSPool, clock=self._clock),
+        }
         return manager
 
 
@@ -286,8 +314,6 @@ _NOT_SENT = (
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.NameResolutionError,
     urllib3.exceptions.ProxyError,
-    # Another thread dropped the pool before a connection was had of it.
-    urllib3.exceptions.ClosedPoolError,
 )
 
 

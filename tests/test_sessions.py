@@ -301,7 +301,7 @@ def test_renewal_alone(desk: Desk) -> None:
 
 
 def test_whether_it_was_renewed(desk: Desk) -> None:
-    """Whether a session was renewed since it was read can be told, not whether it was cleared."""
+    """Whether a session was renewed since it was read can be told, unless it was cleared."""
     held, _ = desk.new()
     desk.another(held)
     assert not desk.sessions.was_renewed(held)
@@ -309,7 +309,8 @@ def test_whether_it_was_renewed(desk: Desk) -> None:
     assert desk.sessions.was_renewed(held)
     assert not desk.sessions.was_renewed(saved)
     desk.sessions.take(saved)
-    assert not desk.sessions.was_renewed(held)
+    with pytest.raises(SignedOutMeanwhile):
+        desk.sessions.was_renewed(held)
 
 
 def test_renewal_of_the_local_session(desk: Desk) -> None:

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +25,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from urllib3.exceptions import (
-    ClosedPoolError,
     ConnectTimeoutError,
     MaxRetryError,
     NameResolutionError,
@@ -298,9 +298,8 @@ def retried(reason: Exception) -> MaxRetryError:
         requests.ConnectionError(
             retried(NameResolutionError("tenant.example", CONNECTION, socket.gaierror()))
         ),
-        requests.ConnectionError(ClosedPoolError(POOL, "closed")),
     ],
-    ids=["timeout", "proxy", "refused", "name", "pool that was dropped"],
+    ids=["timeout", "proxy", "refused", "name"],
 )
 def test_surely_not_sent(transport: Transport, error: Exception) -> None:
     """Where no connection came about, the request was surely not received."""
@@ -471,15 +470,39 @@ def test_stale_connection(idle: float, connections: int, through_proxy: bool) ->
         assert server.connections == connections
 
 
-def test_stale_connection_for_a_document() -> None:
-    """A document may be asked for on any connection."""
-    clock = Clock()
-    with RawServer(answering(http())) as server:
+@pytest.mark.requirement("UP-8")
+def test_stale_connection_beside_a_busy_one() -> None:
+    """Each connection idles for itself, however busy others are."""
+    clock, together = Clock(), Barrier(2)
+
+    def script(server: RawServer, connection: socket.socket) -> None:
+        while server.receive(connection):
+            if b" /both " in server.requests[-1]:
+                together.wait(10)
+            connection.sendall(http())
+
+    with RawServer(script) as server:
         transport = Transport(timeout=5, clock=clock)
-        transport.get(server.address)
-        clock.now += 60
-        transport.get(server.address)
-        assert server.connections == 1
+        at_once(lambda number: transport.get(f"{server.address}/both"), 2)
+        assert server.connections == 2
+        for _ in range(3):
+            clock.now += MAX_IDLE - 1
+            transport.get(server.address)
+        assert server.connections == 2
+        at_once(lambda number: transport.get(f"{server.address}/both"), 2)
+        assert server.connections == 3
+
+
+@pytest.mark.requirement("LG-1")
+def test_malformed_header(caplog: pytest.LogCaptureFixture) -> None:
+    """A line that is no header makes the answer nonsense, and is not logged: it may repeat us."""
+    answer = http().replace(b"\r\n\r\n", b"\r\nno header: \r\nneither\r\nEcho: hunter2\r\n\r\n", 1)
+    with (
+        RawServer(answering(answer)) as server,
+        pytest.raises(TenantError, match="malformed header"),
+    ):
+        Transport(timeout=5).post(server.address, {"code": "hunter2"})
+    assert "hunter2" not in caplog.text
 
 
 def test_many_at_once() -> None:

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+from urllib.parse import quote_plus
 
 from ..errors import (
     ClientRefused,
@@ -22,6 +23,9 @@ from .authorization import AuthorizationResponse, refusal
 from .client_auth import client_fields
 from .metadata import Registration
 from .text import is_error_code, is_scope_token, is_visible_ascii, one_line
+
+#: What is secret in a form that is sent to the token endpoint.
+_SECRET_MEMBERS = ("code", "code_verifier", "client_secret", "refresh_token")
 
 AUTHORIZATION_CODE = "authorization_code"
 REFRESH_TOKEN = "refresh_token"
@@ -230,13 +234,16 @@ def _scope(value: Any, requested: tuple[str, ...]) -> tuple[str, ...]:
     return scopes
 
 
-def parse_token_error(document: Mapping[str, Any], *, status: int) -> PKCEError:
+def parse_token_error(
+    document: Mapping[str, Any], *, status: int, sent: Mapping[str, str]
+) -> PKCEError:
     """The error class of an unsuccessful answer of the token endpoint.
 
     Told by ``error``, never by status: Auth0 answers ``invalid_grant`` with 400, 401 and 403.
     An ``mfa_token`` is a credential and is dropped here.
 
     :param status: the HTTP status, 400 or above.
+    :param sent: the form that was sent.  A description that repeats a secret of it is dropped.
 
     :rfc:`6749#section-5.2`
     """
@@ -244,7 +251,9 @@ def parse_token_error(document: Mapping[str, Any], *, status: int) -> PKCEError:
     if not isinstance(error, str) or not is_error_code(error):
         return TenantError(f"The token endpoint answered {status} without an error code.")
     description = document.get("error_description")
-    said = one_line(description) if isinstance(description, str) else ""
+    said = ""
+    if isinstance(description, str) and not _repeats_secret(description, sent):
+        said = one_line(description)
     if error == "invalid_grant":
         return GrantRefused()
     if error in {"invalid_client", "unauthorized_client"}:
@@ -256,3 +265,9 @@ def parse_token_error(document: Mapping[str, Any], *, status: int) -> PKCEError:
     if status >= 500 or error == "server_error":
         return TenantError(f"The token endpoint answered {status}.")
     return refusal(error, said)
+
+
+def _repeats_secret(text: str, form: Mapping[str, str]) -> bool:
+    """Whether a text has a secret of a form in it, spelled as it is or as forms spell it."""
+    secrets = (value for name in _SECRET_MEMBERS if (value := form.get(name)))
+    return any(secret in text or quote_plus(secret) in text for secret in secrets)

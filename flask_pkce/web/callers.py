@@ -102,7 +102,7 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
             fault = FlowError("The session of this sign-in is over, or was cleared.")
         elif pointer.opens(held.value.secret_hash):
             sessions[held.key] = held
-        elif engine.clock() - held.value.renewed_at < _RENEWAL_PERIOD:
+        elif abs(engine.clock() - held.value.renewed_at) < _RENEWAL_PERIOD:
             fault, outrun = SessionRenewed(), held
     # Two cookies that open two sessions: somebody planted one, and who knows which.
     session = next(iter(sessions.values())) if len(sessions) == 1 else None
@@ -126,8 +126,8 @@ def _is_on_loopback(request: Request) -> bool:
         return False
     if any(name.lower().startswith("x-forwarded-") for name, _ in request.headers):
         return False
-    # No browser and no published client speaks HTTP/1.0, but nginx does where nothing is set; it
-    # adds no header then, and calls us by the name that it knows us by.
+    # No browser and no published client speaks HTTP/1.0, but older releases of nginx do where
+    # nothing is set; they add no header then, and call us by the name that they know us by.
     if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
         return False
     # ProxyFix keeps what the socket said.

@@ -37,11 +37,18 @@ def answer(route: Route, mounted: Mounted) -> Response:
         # A hook of the host's broke, and the host answers.  The cookie was renewed all the same.
         after_this_request(call.finish)
         raise
-    if route.is_callback and request.method == "POST" and call.html:
-        # It came without the host's Lax cookies, too: a session that the host saves now would
-        # take the place of the user's real one.
+    if route.is_callback and call.pointer is None and _lacks_cookies_of_the_host(call):
+        # A session that the host saves now would take the place of the user's real one.
         return without_cookies(response)
     return call.finish(response)
+
+
+def _lacks_cookies_of_the_host(call: Call) -> bool:
+    """Whether a navigation to the callback came without the cookies that the host has set."""
+    if not call.html:
+        return False
+    is_cross_site = call.request.headers.get("Sec-Fetch-Site") == "cross-site"
+    return call.request.method == "POST" or (call.mounted.has_strict_cookies and is_cross_site)
 
 
 def _guarded(route: Route, call: Call) -> Response:

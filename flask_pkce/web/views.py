@@ -76,6 +76,8 @@ def _may_know_the_code(call: Call, session: Held[Session], flow: Flow) -> bool:
     One whose cookie was renewed since it asked may be somebody else, who had planted or stolen the
     old one; it asks again with the new one.  A code that does not come to our callback is known to
     whoever brought it, and to nobody else.
+
+    :raises SignedOutMeanwhile: if the session was cleared since, perhaps by the old cookie.
     """
     if flow.request is not None and flow.request.redirect_uri != call.callback_url:
         return False

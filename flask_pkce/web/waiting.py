@@ -14,8 +14,8 @@ from flask import Request
 
 #: Seconds that one request may wait.
 MAX_WAIT = 25
-#: Requests that may wait at once in one process: the others need threads too.
-MAX_WAITERS = 2
+#: Requests that may wait at once in one process: it may have no more than two threads.
+MAX_WAITERS = 1
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
 
@@ -27,7 +27,7 @@ def wished_wait(request: Request) -> int:
 
 
 class Waiters:
-    """The requests of one process that wait: few, and one a session."""
+    """The requests of one process that wait."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

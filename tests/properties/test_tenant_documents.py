@@ -209,7 +209,7 @@ def test_token_responses(document: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_token_errors(document: dict[str, Any], status: int) -> None:
     """Whatever the tenant says of an error becomes an error of ours, in a line without secrets."""
-    exc = parse_token_error(document, status=status)
+    exc = parse_token_error(document, status=status, sent={})
     assert isinstance(exc, PKCEError)
     assert 400 <= exc.status < 600
     assert exc.error.isascii()

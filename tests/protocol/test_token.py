@@ -316,14 +316,14 @@ def test_error_whatever_the_status(
     error: str, cls: type[PKCEError], word: str, answered: int, status: int
 ) -> None:
     """Errors are told by ``error``: Auth0's statuses differ (N61)."""
-    exc = parse_token_error({"error": error, "error_description": "x"}, status=status)
+    exc = parse_token_error({"error": error, "error_description": "x"}, status=status, sent={})
     assert type(exc) is cls
     assert (exc.error, exc.status) == (word, answered)
 
 
 def test_scope_that_the_tenant_does_not_grant() -> None:
     """It is the tenant that refused the scope, and not a check of ours."""
-    exc = parse_token_error({"error": "invalid_scope"}, status=400)
+    exc = parse_token_error({"error": "invalid_scope"}, status=400, sent={})
     assert "tenant" in exc.detail
 
 
@@ -341,7 +341,9 @@ def test_scope_that_the_tenant_does_not_grant() -> None:
 def test_refusals(error: str, cls: type[TenantRefused]) -> None:
     """What the tenant refuses keeps its code; an ``mfa_token`` is dropped (N64b)."""
     exc = parse_token_error(
-        {"error": error, "error_description": "because", "mfa_token": "secret"}, status=403
+        {"error": error, "error_description": "because", "mfa_token": "secret"},
+        status=403,
+        sent={},
     )
     assert type(exc) is cls
     assert (exc.error, exc.status) == (error, 400)
@@ -351,7 +353,7 @@ def test_refusals(error: str, cls: type[TenantRefused]) -> None:
 
 def test_unknown_error_with_a_status_of_the_server() -> None:
     """An unknown error with a status of 500 is nonsense, not a refusal."""
-    exc = parse_token_error({"error": "weird"}, status=500)
+    exc = parse_token_error({"error": "weird"}, status=500, sent={})
     assert type(exc) is TenantError
     assert "500" in exc.detail
 
@@ -360,7 +362,7 @@ def test_unknown_error_with_a_status_of_the_server() -> None:
 @pytest.mark.parametrize("error", [None, 5, "", 'a"b', "e" * 65, ["invalid_grant"]])
 def test_error_without_a_code(error: Any) -> None:
     """Without an error code of RFC 6749 the answer is nonsense; nothing of it is quoted."""
-    exc = parse_token_error({"error": error, "error_description": "hidden"}, status=418)
+    exc = parse_token_error({"error": error, "error_description": "hidden"}, status=418, sent={})
     assert type(exc) is TenantError
     assert exc.detail == "The token endpoint answered 418 without an error code."
 
@@ -369,6 +371,19 @@ def test_error_without_a_code(error: Any) -> None:
 def test_description_of_another_kind(description: Any) -> None:
     """A description that is no text is left out."""
     exc = parse_token_error(
-        {"error": "access_denied", "error_description": description}, status=400
+        {"error": "access_denied", "error_description": description}, status=400, sent={}
     )
     assert exc.detail == AccessDenied.title()
+
+
+@pytest.mark.requirement("LG-1")
+@pytest.mark.parametrize("name", ["code", "code_verifier", "client_secret", "refresh_token"])
+@pytest.mark.parametrize("spelled", ["s3cret/of=ours", "s3cret%2Fof%3Dours"])
+def test_description_that_repeats_a_secret(name: str, spelled: str) -> None:
+    """What a tenant says is not passed on where it repeats a secret that was sent."""
+    document = {"error": "invalid_request", "error_description": f"what is {spelled}?"}
+    sent = {"grant_type": "authorization_code", name: "s3cret/of=ours"}
+    exc = parse_token_error(document, status=400, sent=sent)
+    assert "s3cret" not in str(exc)
+    other = parse_token_error(document, status=400, sent={"grant_type": "authorization_code"})
+    assert spelled in str(other)

@@ -814,3 +814,21 @@ def test_callback_while_redeeming(when: str, keeping: Host) -> None:
     response = browser.follow(kept)
     assert '<meta http-equiv="refresh" content="1">' in response.text
     assert keeping.token_requests == 0
+
+
+@pytest.mark.requirement("N95", "CK-13")
+def test_strict_session_of_the_host_by_query(make_app: MakeApp) -> None:
+    """A GET that came without the host's Strict cookies does not overwrite its session."""
+    app = Flask("host")
+    app.config["SESSION_COOKIE_SAMESITE"] = "Strict"
+
+    @app.before_request
+    def touch() -> None:
+        session.setdefault("cart", "empty")
+
+    host = make_app(app=app, PKCE_RESPONSE_MODE="query")
+    browser = host.browser()
+    _, url = browser.begin()
+    browser.client.delete_cookie("session")
+    response = browser.deliver(host.tenant.sign_in(url))
+    assert "Set-Cookie" not in response.headers

@@ -221,3 +221,20 @@ def test_waiter_hears_of_a_clear(host: Host, browser: Browser) -> None:
     )
     clearing.join()
     check_problem(response, "signed-out-meanwhile")
+
+
+@pytest.mark.requirement("ST-5")
+def test_saved_in_its_last_second(host: Host, browser: Browser) -> None:
+    """A flow is over at its end, though the store keeps what was saved a moment before."""
+    state, url = browser.begin()
+    browser.arrive(host.tenant.sign_in(url))
+    assert browser.token().status_code == 200
+    state, url = browser.begin()
+    browser.arrive(host.tenant.sign_in(url))
+    host.clock.now = host.flow_of(browser, state).value.expires_at - 0.5
+    host.tenant.faults.add("unreachable")
+    check_problem(browser.token(), "tenant-unreachable")
+    host.tenant.faults.clear()
+    host.clock.advance(0.7)
+    assert browser.token().status_code == 409
+    assert host.token_requests == 1

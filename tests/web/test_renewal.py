@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import html
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from werkzeug.test import TestResponse
 
+from flask_pkce.flow import Flow
 from flask_pkce.protocol.authorization import parse_answer
+from flask_pkce.records import Held
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host, check_page, check_problem
 
@@ -199,3 +202,65 @@ def test_start_with_the_old_cookie(host: Host, browser: Browser) -> None:
         assert "Set-Cookie" not in response.headers
     host.clock.advance(10)
     assert late.send("GET", "/pkce/challenge").headers["Set-Cookie"]
+
+
+@pytest.mark.requirement("ST-5", "T29")
+def test_old_cookie_while_the_clock_is_behind(host: Host) -> None:
+    """A clock that steps back does not make a renewal that is long past a recent one."""
+    browser, thief = host.browser(), host.browser()
+    _, url = browser.begin()
+    thief.client.set_cookie("pkce-80", browser.cookie)
+    browser.arrive(host.tenant.sign_in(url))
+    assert browser.token().status_code == 200
+    host.clock.advance(-3600)
+    assert thief.clear().status_code == 204
+    assert host.revocations == 0
+    assert host.session_of(browser).value.grants
+
+
+ELSEWHERE = "http://127.0.0.1:5173/done"
+
+
+@pytest.mark.requirement("T8", "CK-11")
+def test_code_that_went_elsewhere_needs_its_code(make_app: MakeApp) -> None:
+    """Whoever planted the cookie does not get the tokens of a code that it does not know."""
+    host = make_app(PKCE_REDIRECT_URIS=ELSEWHERE)
+    thief, victim = host.browser(), host.browser()
+    _, url = thief.begin(redirect_uri=ELSEWHERE)
+    verifier = host.flow_of(thief, parse_qs(urlsplit(url).query)["state"][0]).value.code_verifier
+    victim.client.set_cookie("pkce-80", thief.cookie)
+    code = host.tenant.sign_in(url).params["code"]
+    host.tenant.faults.add("unreachable")
+    check_problem(victim.token(code=code), "tenant-unreachable")
+    host.tenant.faults.clear()
+    check_problem(thief.token(), "authorization-pending")
+    check_problem(thief.token(code_verifier=verifier), "authorization-pending")
+    assert victim.token(code=code).status_code == 200
+
+
+@pytest.mark.requirement("N52", "T8")
+def test_old_cookie_that_clears_meanwhile(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waited with the old cookie is told no code either if the session was cleared since."""
+    host = make_app()
+    thief, victim = host.browser(), host.browser()
+    state, url = thief.begin()
+    victim.client.set_cookie("pkce-80", thief.cookie)
+    answer = host.tenant.sign_in(url)
+    wait = host.engine.sign_in.wait
+
+    def wait_and_clear(flow: Held[Flow], *, seconds: float) -> Held[Flow]:
+        victim.arrive(answer)
+        waited = wait(flow, seconds=seconds)
+        assert victim.clear().status_code == 204
+        return waited
+
+    monkeypatch.setattr(host.engine.sign_in, "wait", wait_and_clear)
+    told = thief.post(
+        "/pkce/code",
+        {"state": state},
+        headers={"Prefer": "wait=1"},
+        environ_overrides={"wsgi.multithread": True},
+    )
+    check_problem(told, "signed-out-meanwhile")
