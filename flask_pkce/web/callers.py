@@ -102,7 +102,8 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
             fault = FlowError("The session of this sign-in is over, or was cleared.")
         elif pointer.opens(held.value.secret_hash):
             sessions[held.key] = held
-        elif engine.clock() - held.value.renewed_at < _RENEWAL_PERIOD:
+        elif abs(engine.clock() - held.value.renewed_at) < _RENEWAL_PERIOD:
+            # Not for an hour, where the clock was set back by that.
             fault, outrun = SessionRenewed(), held
     # Two cookies that open two sessions: somebody planted one, and who knows which.
     session = next(iter(sessions.values())) if len(sessions) == 1 else None
