@@ -168,8 +168,9 @@ class SignIn:
 
         :return: the answer to the last one.
         """
+        response = requests.Response()
         for step in steps:
-            response: requests.Response = getattr(self, step)()
+            response = getattr(self, step)()
             assert response.status_code in (200, 303), (step, response.status_code, response.text)
         return response
 
