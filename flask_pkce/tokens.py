@@ -96,7 +96,8 @@ class Refresh:
 
         :param audience: another API than that of the sign-in.
         :param refresh_token: the one that the caller named, if it did.
-        :raises RefreshUnderWay: if the refresh of another request came to nothing, or to no end.
+        :raises RefreshUnderWay: if the refresh of another request came to nothing, or others were
+            faster again and again.
         :raises RefreshTokenReused: if the tenant took the refresh token back after an answer of
             it was lost; the sign-in is over.
         :raises GrantRefused: if it took it back for another reason; the sign-in is over.
@@ -112,27 +113,31 @@ class Refresh:
             if grant.renewal is None or grant.renewal.audience != audience:
                 raise RefreshTokenUnknown(field="$.refresh_token")
             return Refreshed(held, tenant, self._shared(grant, grant.renewal))
-        while (begun := self._begin(held, grant)) is None:
-            held, current = self._wait(held, grant)
+        is_abandoned = self._was_abandoned(grant)
+        while (begun := self._begin(held, grant, is_abandoned=is_abandoned)) is None:
+            held, current, is_abandoned = self._wait(held, grant)
             renewal = current.renewal
             if renewal is not None and renewal != grant.renewal and renewal.audience == audience:
                 return Refreshed(held, tenant, self._shared(current, renewal))
-            if renewal == grant.renewal and not self._was_abandoned(current):
+            if renewal == grant.renewal and not is_abandoned:
                 raise RefreshUnderWay()
             grant = current
         return self._refresh(*begun, tenant, audience)
 
-    def _begin(self, held: Held[Session], grant: Grant) -> tuple[Held[Session], Grant] | None:
+    def _begin(
+        self, held: Held[Session], grant: Grant, *, is_abandoned: bool
+    ) -> tuple[Held[Session], Grant] | None:
         """Take a sign-in to refresh it, as nobody else can then until a deadline.
 
+        :param is_abandoned: whether the worker died that has it.
         :return: the sign-in as taken; None if another request has it, or had it meanwhile.
         """
-        if grant.refreshing_until is not None and not self._was_abandoned(grant):
+        if grant.refreshing_until is not None and not is_abandoned:
             return None
         begun = dataclasses.replace(
             grant,
             refreshing_until=self._exchange.deadline(),
-            is_uncertain=grant.is_uncertain or self._was_abandoned(grant),
+            is_uncertain=grant.is_uncertain or is_abandoned,
         )
 
         def take(session: Session) -> Session:
@@ -148,24 +153,29 @@ class Refresh:
             raise SignedOutMeanwhile()
         return saved, begun
 
-    def _wait(self, held: Held[Session], grant: Grant) -> tuple[Held[Session], Grant]:
+    def _wait(self, held: Held[Session], grant: Grant) -> tuple[Held[Session], Grant, bool]:
         """Wait until the refresh of another request ended, or must have.
 
-        :return: the session and the sign-in as they are then.
+        :return: the session and the sign-in as they are then, and whether the other's worker died.
         :raises GrantRefused: if the sign-in is over.
         :raises SignedOutMeanwhile: if the session was cleared.
         """
         now_held = self._sessions.reload(held)
         until = time.monotonic() + self._exchange.deadline() - self._clock()
+        first: Grant | None = None
         while now_held is not None:
             current = now_held.value.same_grant(grant)
             if current is None:
                 raise GrantRefused()
-            left = (current.refreshing_until or 0) - self._clock()
-            # Not as long as a clock that steps back says.
-            left = min(left, until - time.monotonic())
+            first = first or current
+            # The clock may have been set back since the deadline was noted; this one never is.
+            real_left = until - time.monotonic()
+            left = min((current.refreshing_until or 0) - self._clock(), real_left)
             if current.renewal != grant.renewal or left <= 0:
-                return now_held, current
+                has_waited = real_left <= 0 and current == first
+                is_taken = current.refreshing_until is not None
+                is_abandoned = is_taken and (has_waited or self._was_abandoned(current))
+                return now_held, current, is_abandoned
             now_held = self._sessions.wait_for_change(now_held, seconds=left)
         raise SignedOutMeanwhile()
 

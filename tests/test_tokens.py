@@ -409,17 +409,52 @@ def test_sign_in_that_ends_meanwhile(
         refresh(bench, held)
 
 
-def test_refresh_without_end(
-    bench: Bench, meanwhile: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody waits for ever, though the clock stands still or was set back."""
+@pytest.fixture
+def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five seconds go by whenever somebody asks the clock that nobody can set."""
     ticks = itertools.count(0, 5)
     monkeypatch.setattr("flask_pkce.tokens.time.monotonic", lambda: next(ticks))
-    waits: list[None] = []
-    meanwhile(lambda: waits.append(None))
-    with pytest.raises(RefreshUnderWay):
-        refresh(bench, taken(bench, bench.sign_in(), seconds=1000))
+
+
+@pytest.mark.usefixtures("ticking")
+def test_refresh_of_a_clock_that_was_set_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waited as long as a refresh may take goes on, though its deadline is far away."""
+    waits: list[float] = []
+
+    def wait(key: str, seen: bytes | None, timeout: float) -> bytes | None:
+        waits.append(timeout)
+        return bench.store.get(key)
+
+    monkeypatch.setattr(bench.store, "wait", wait)
+    asked = bench.token_requests
+    held = taken(bench, bench.sign_in(), seconds=3600)
+    grant = grant_of(refresh(bench, held).session)
+    assert (grant.refreshing_until, grant.is_uncertain) == (None, False)
+    assert bench.token_requests == asked + 2
     assert 1 < len(waits) < 10
+    assert max(waits) <= bench.engine.settings.timeout + 10
+
+
+@pytest.mark.usefixtures("ticking")
+def test_refresh_without_end(bench: Bench, meanwhile: Callable[..., None]) -> None:
+    """Nobody waits for ever, though others take the sign-in one after the other."""
+    held = taken(bench, bench.sign_in(), seconds=1000)
+    waits: list[None] = []
+
+    def take_over() -> None:
+        waits.append(None)
+        grant = current(bench, held).grants[0]
+        begun = dataclasses.replace(grant, refreshing_until=NOW + 1000 + len(waits))
+        bench.sessions.update(held, lambda session: session.with_grant(grant, begun))
+
+    asked = bench.token_requests
+    meanwhile(take_over)
+    with pytest.raises(RefreshUnderWay):
+        refresh(bench, held)
+    assert 1 < len(waits) < 10
+    assert bench.token_requests == asked
 
 
 def test_refresh_for_another_audience_meanwhile(

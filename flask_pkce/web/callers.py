@@ -103,6 +103,7 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
         elif pointer.opens(held.value.secret_hash):
             sessions[held.key] = held
         elif abs(engine.clock() - held.value.renewed_at) < _RENEWAL_PERIOD:
+            # Not for an hour, where the clock was set back by that.
             fault, outrun = SessionRenewed(), held
     # Two cookies that open two sessions: somebody planted one, and who knows which.
     session = next(iter(sessions.values())) if len(sessions) == 1 else None

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.not_run import not_run
+from tests.stores.redis_server import RedisServer
 
 from .browsers import CHROMIUM, PACKAGES, find_browser, start_browser
+from .faults import Machine
 from .foreign import ForeignPages
 from .person import Person
 from .processes import PATIENCE, Node, Provider, Server, client_python, find_node
@@ -26,6 +28,7 @@ CALLBACKS = ("/pkce/response/code", "/auth/pkce/response/code")
 Serve = Callable[..., Server]
 Visit = Callable[..., Person]
 Launch = Callable[[str], "Browser"]
+StartMachine = Callable[..., Machine]
 
 
 # -- the tenant --------------------------------------------------------------
@@ -158,8 +161,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
     """Start an application of this folder in its own process.
 
     ``serve("host:create_app()", PKCE_TOKEN_DELIVERY="session")`` runs it under gunicorn;
-    ``command`` in place of the first argument runs something else; ``python_path`` is a folder
-    with modules that it imports.
+    ``command`` in place of the first argument runs something else; ``options`` are further ones
+    of gunicorn; ``python_path`` is a folder with modules that it imports.
     Keyword arguments are settings, laid over those for the provider's public client.
     """
     running: list[Server] = []
@@ -170,6 +173,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
         *,
         command: list[str] | None = None,
         workers: int = 1,
+        options: Sequence[str] = (),
         python_path: Path | None = None,
         **settings: str,
     ) -> Server:
@@ -183,6 +187,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
             *("--keep-alive", "75"),
             *("--access-logfile", "-", "--access-logformat", "%(m)s %(U)s?%(q)s %(s)s"),
             "--no-control-socket",
+            *options,
         ]
         configuration = {
             "SECRET_KEY": "the secret key of the end-to-end tests",
@@ -203,6 +208,39 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
     yield start
     for server in running:
         server.close()
+
+
+@pytest.fixture
+def start_machine(serve: Serve, tmp_path: Path) -> Iterator[StartMachine]:
+    """Start the application on a machine where things go wrong; arguments as for ``serve``."""
+    running: list[Machine] = []
+
+    def start(**given: Any) -> Machine:
+        folder = tmp_path / f"faults{len(running)}"
+        folder.mkdir()
+        running.append(Machine(folder, serve, **given))
+        return running[-1]
+
+    yield start
+    for machine in running:
+        machine.server.close()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis server that forgets nothing when it is killed and started again."""
+    server = RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """Each kind of store that several processes share."""
+    if request.param == "sqlite":
+        return "sqlite:///pkce.db"
+    url: str = request.getfixturevalue("redis").url
+    return url
 
 
 @pytest.fixture(scope="session")

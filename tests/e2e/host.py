@@ -18,10 +18,11 @@ FRONT = """<!DOCTYPE html>
 """
 
 
-def create_app() -> Flask:
-    """Create the application, with the settings of the environment."""
+def create_app(**settings: object) -> Flask:
+    """Create the application, with the settings of the environment, and these laid over them."""
     app = Flask(__name__, instance_path=os.environ["INSTANCE_PATH"])
     app.config.from_prefixed_env()
+    app.config.update(settings)
     pkce = PKCEBlueprint()
     pkce.init_app(app)
 

@@ -259,6 +259,22 @@ class Server:
         self.close()
         raise RuntimeError(f"the application did not start:\n{self.log()}")
 
+    def workers(self) -> set[int]:
+        """The process ids of the workers that gunicorn has."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return set(map(int, children.read_text().split()))
+
+    def kill(self, *workers: int) -> None:
+        """Kill workers at once, all by default, and wait until gunicorn has others instead."""
+        before = self.workers()
+        killed = set(workers) or before
+        for worker in killed:
+            os.kill(worker, signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE
+        while killed & (now := self.workers()) or len(now) < len(before):
+            assert time.monotonic() < deadline, "gunicorn started no other workers"
+            time.sleep(0.02)
+
     def log(self) -> str:
         """Everything it said so far."""
         return self._log.read_text()

@@ -92,8 +92,13 @@ class ScriptedBrowser:
         return arrived
 
     def catch_answer(self, page: requests.Response, login: str) -> dict[str, str]:
-        """Sign in on the provider's page, and keep the answer from the application."""
-        arrived = self.submit(page, stop_before=CALLBACK, **_credentials(login))
+        """Sign in on the provider's page, and keep the answer from the application.
+
+        Where the provider still knows who it is, there is no such page.
+        """
+        arrived = page
+        if "Location" not in page.headers and CALLBACK not in _read_form(page).action:
+            arrived = self.submit(page, stop_before=CALLBACK, **_credentials(login))
         if "Location" in arrived.headers:
             return dict(parse_qsl(urlsplit(arrived.headers["Location"]).query))
         form = _read_form(arrived)

@@ -51,6 +51,16 @@ def test_planted_cookie(response_mode: str, make_app: MakeApp) -> None:
     assert victim.token().status_code == 200
 
 
+def test_clock_that_was_set_back(host: Host) -> None:
+    """A cookie that was renewed an hour from now is an old one, and keeps nobody from starting."""
+    late = host.browser()
+    _, url = late.begin()
+    copy(late).arrive(host.tenant.sign_in(url))
+    host.clock.advance(-3600)
+    check_problem(late.token(), "session-mismatch")
+    assert late.code().status_code == 200
+
+
 def test_planted_cookie_of_a_script(host: Host) -> None:
     """Nor where a script of a page passes the answer on."""
     attacker = host.browser()
