@@ -6,7 +6,6 @@ Signals only tell: what a receiver returns is ignored.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 from blinker import Namespace
 
 from .errors import PKCEError
+from .events import SIGNAL_RECEIVER_FAILED
 from .protocol.authorization import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -27,7 +27,6 @@ from .protocol.token import (
 )
 
 _signals = Namespace()
-_logger = logging.getLogger("flask_pkce.hooks")
 
 #: Sent when a browser is sent to the tenant, with ``request``.
 authorization_requested = _signals.signal("authorization-requested")
@@ -123,4 +122,4 @@ class HookRunner:
             try:
                 receiver(self._sender, **values)
             except Exception:
-                _logger.exception("signal-receiver-failed: %s", signal.name)
+                SIGNAL_RECEIVER_FAILED.log(signal.name, signal=signal.name, exc_info=True)
