@@ -40,9 +40,30 @@ token_refreshed = _signals.signal("token-refreshed")
 failed = _signals.signal("failed")
 #: Sent when a session was cleared, with ``revoked``: whether the tenant took back its tokens.
 signed_out = _signals.signal("signed-out")
+#: Sent when a call to the tenant ended, well or not, with ``call``.
+tenant_called = _signals.signal("tenant-called")
 
 T = TypeVar("T")
 Hook = Callable[..., Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantCall:
+    """A call of this server to the tenant, as observers are told of it.
+
+    There is no secret in it, and no address but the issuer's.
+    """
+
+    #: ``token``, ``revocation``, ``discovery`` (the metadata) or ``keys``.
+    endpoint: str
+    #: The issuer; for ``discovery`` as :confval:`PKCE_DOMAIN` has it.
+    issuer: str
+    #: Seconds from the beginning until the answer was read.
+    seconds: float
+    #: The HTTP status; None if no answer came, or one that is not read, such as a redirect.
+    status: int | None
+    #: The code of the error that the call ended with, see :doc:`errors`; None if it ended well.
+    error: str | None
 
 
 @dataclass
@@ -115,6 +136,16 @@ class HookRunner:
         if not isinstance(document, Mapping):
             raise TypeError("a token function returns the JSON object that the tenant answered")
         return document
+
+    def tell_of_call(
+        self, endpoint: str, issuer: str, seconds: float, status: int | None, error: str | None
+    ) -> None:
+        """Send `tenant_called`, if anybody listens."""
+        if tenant_called.receivers:
+            call = TenantCall(
+                endpoint=endpoint, issuer=issuer, seconds=seconds, status=status, error=error
+            )
+            self.tell(tenant_called, call=call)
 
     def tell(self, signal: Any, **values: object) -> None:
         """Send a signal; a receiver that raises is logged, and changes nothing."""
