@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
 CLIENT_SECRET = "a-secret-of-the-confidential-client"
-CALLBACKS = ("/pkce/response/code", "/auth/pkce/response/code")
+CALLBACKS = tuple(f"{prefix}/pkce/response/code" for prefix in ("", "/auth", "/shop"))
 
 Serve = Callable[..., Server]
 Visit = Callable[..., Person]
@@ -170,6 +170,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
         *,
         command: list[str] | None = None,
         workers: int = 1,
+        worker_class: str = "gthread",
         python_path: Path | None = None,
         **settings: str,
     ) -> Server:
@@ -177,6 +178,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
         gunicorn = [
             *(sys.executable, "-m", "gunicorn", factory),
             *("--bind", "fd://{fd}", "--workers", str(workers), "--threads", "8"),
+            *("--worker-class", worker_class),
             *("--chdir", str(Path(__file__).parent), "--graceful-timeout", "1"),
             # Longer than anybody here idles: a scripted browser does not repeat what it sent on
             # a connection that was being closed, as real ones do.
