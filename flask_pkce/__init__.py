@@ -16,11 +16,13 @@
 from .blueprint import PKCEBlueprint
 from .errors import AccessDenied, ConfigurationError, PKCEError
 from .hooks import (
+    TenantCall,
     authorization_answered,
     authorization_requested,
     failed,
     signed_in,
     signed_out,
+    tenant_called,
     token_refreshed,
 )
 from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
@@ -37,6 +39,7 @@ __all__ = [
     "PKCEError",
     "SQLiteStore",
     "Store",
+    "TenantCall",
     "TokenRequest",
     "TokenResponse",
     "authorization_answered",
@@ -44,5 +47,6 @@ __all__ = [
     "failed",
     "signed_in",
     "signed_out",
+    "tenant_called",
     "token_refreshed",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from flask.sansio.scaffold import setupmethod
 
 from .engine import Engine, build_engine
 from .errors import ConfigurationError, StoreError
+from .events import SETTING_WEAK
 from .hooks import Hook, HookRunner, Hooks
 from .openapi import OPENAPI_ROUTE
 from .settings import Settings, read_secret_keys, read_settings
@@ -24,8 +24,6 @@ from .web.views import ROUTES, USER_ROUTE
 
 #: Every method, so that a wrong one is answered by us.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
-
-_logger = logging.getLogger("flask_pkce")
 
 H = TypeVar("H", bound=Hook)
 
@@ -209,12 +207,15 @@ class PKCEBlueprint(Blueprint):
         if faults or settings is None:
             raise ConfigurationError(faults)
         if is_weak:
-            _logger.warning("SECRET_KEY is weak: good enough for tests alone")
+            SETTING_WEAK.log(
+                "SECRET_KEY is weak: good enough for tests alone", setting="SECRET_KEY"
+            )
         if settings.lacks_client_secret:
-            _logger.warning(
-                "%sCLIENT_SECRET is missing: a server that keeps the tokens is a confidential"
-                " client (RFC 10017 6.1.3.1)",
-                self.config_prefix,
+            name = f"{self.config_prefix}CLIENT_SECRET"
+            SETTING_WEAK.log(
+                f"{name} is missing: a server that keeps the tokens is a confidential client"
+                " (RFC 10017 6.1.3.1)",
+                setting=name,
             )
         return settings, secret_keys
 

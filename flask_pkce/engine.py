@@ -72,7 +72,7 @@ def build_engine(
         ca_bundle=settings.ca_bundle,
         clock=monotonic,
     )
-    api = TenantAPI(transport, clock=clock)
+    api = TenantAPI(transport, clock=clock, monotonic=monotonic, observe=hooks.tell_of_call)
     tenants = Tenants(settings.registration, api, clock=monotonic)
     exchange = Exchange(tenants, api, hooks, clock=clock)
     sign_in = SignIn(settings, sessions, tenants, hooks, clock=clock)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .errors import IDTokenInvalid, PKCEError, TenantError, TenantLimit, TenantUnreachable
+from .events import REVOCATION_FAILED
 from .hooks import HookRunner
 from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
@@ -16,8 +16,6 @@ from .tenants import Tenants
 
 #: Seconds that a worker may need besides the call to the tenant, before it counts as dead.
 _MARGIN = 10
-
-_logger = logging.getLogger("flask_pkce.exchange")
 
 
 class Exchange:
@@ -113,10 +111,12 @@ class Exchange:
         try:
             revoked = self._api.revoke(tenant, refresh_token)
         except TenantError as exc:
-            _logger.warning("revocation-failed: %s", exc.code)
+            REVOCATION_FAILED.log(exc.code, tenant=tenant.issuer, error=exc.code)
             return False
         if not revoked:
-            _logger.warning("revocation-failed: the tenant did not revoke a refresh token")
+            REVOCATION_FAILED.log(
+                "the tenant did not revoke a refresh token", tenant=tenant.issuer
+            )
         return revoked
 
     def tenant(self) -> Tenant | None:

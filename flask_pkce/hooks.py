@@ -6,7 +6,6 @@ Signals only tell: what a receiver returns is ignored.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 from blinker import Namespace
 
 from .errors import PKCEError
+from .events import SIGNAL_RECEIVER_FAILED
 from .protocol.authorization import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -27,7 +27,6 @@ from .protocol.token import (
 )
 
 _signals = Namespace()
-_logger = logging.getLogger("flask_pkce.hooks")
 
 #: Sent when a browser is sent to the tenant, with ``request``.
 authorization_requested = _signals.signal("authorization-requested")
@@ -41,9 +40,30 @@ token_refreshed = _signals.signal("token-refreshed")
 failed = _signals.signal("failed")
 #: Sent when a session was cleared, with ``revoked``: whether the tenant took back its tokens.
 signed_out = _signals.signal("signed-out")
+#: Sent when a call to the tenant ended, well or not, with ``call``.
+tenant_called = _signals.signal("tenant-called")
 
 T = TypeVar("T")
 Hook = Callable[..., Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantCall:
+    """A call of this server to the tenant, as observers are told of it.
+
+    There is no secret in it, and no address but the issuer's.
+    """
+
+    #: ``token``, ``revocation``, ``discovery`` (the metadata) or ``keys``.
+    endpoint: str
+    #: The issuer; for ``discovery`` as :confval:`PKCE_DOMAIN` has it.
+    issuer: str
+    #: Seconds from the beginning until the answer was read.
+    seconds: float
+    #: The HTTP status; None if no answer came, or one that is not read, such as a redirect.
+    status: int | None
+    #: The code of the error that the call ended with, see :doc:`errors`; None if it ended well.
+    error: str | None
 
 
 @dataclass
@@ -117,10 +137,20 @@ class HookRunner:
             raise TypeError("a token function returns the JSON object that the tenant answered")
         return document
 
+    def tell_of_call(
+        self, endpoint: str, issuer: str, seconds: float, status: int | None, error: str | None
+    ) -> None:
+        """Send `tenant_called`, if anybody listens."""
+        if tenant_called.receivers:
+            call = TenantCall(
+                endpoint=endpoint, issuer=issuer, seconds=seconds, status=status, error=error
+            )
+            self.tell(tenant_called, call=call)
+
     def tell(self, signal: Any, **values: object) -> None:
         """Send a signal; a receiver that raises is logged, and changes nothing."""
         for receiver in signal.receivers_for(self._sender):
             try:
                 receiver(self._sender, **values)
             except Exception:
-                _logger.exception("signal-receiver-failed: %s", signal.name)
+                SIGNAL_RECEIVER_FAILED.log(signal.name, signal=signal.name, exc_info=True)

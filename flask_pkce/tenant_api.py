@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from .errors import TenantError, TenantLimit
+from .errors import PKCEError, TenantError, TenantLimit
 from .protocol.id_token import VerificationKey, parse_key_set
 from .protocol.metadata import Registration, Tenant, parse_metadata
 from .protocol.token import (
@@ -20,16 +20,30 @@ from .transport import HTTPAnswer, Transport
 #: Seconds to which the time that a tenant asks us to wait is clamped.
 MIN_RETRY_AFTER, MAX_RETRY_AFTER = 1, 300
 
+T = TypeVar("T")
+
 
 class TenantAPI:
     """Calls a tenant.
 
     :param clock: returns Unix seconds.
+    :param monotonic: returns seconds that never go back.
+    :param observe: is told of every call: which endpoint of which issuer, the seconds it took, the
+        status that was answered and the code of the error that it ended with, or None for either.
     """
 
-    def __init__(self, transport: Transport, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        observe: Callable[[str, str, float, int | None, str | None], None] | None = None,
+    ) -> None:
         self._transport = transport
         self._clock = clock
+        self._monotonic = monotonic
+        self._observe = observe
 
     @property
     def timeout(self) -> float:
@@ -44,7 +58,12 @@ class TenantAPI:
 
         OpenID Connect Discovery 4
         """
-        return parse_metadata(self._document(registration.discovery_url), registration)
+        return self._call(
+            "discovery",
+            registration.issuer,
+            lambda: self._transport.get(registration.discovery_url),
+            lambda answer: parse_metadata(self._document(answer), registration),
+        )
 
     def fetch_keys(self, tenant: Tenant) -> tuple[VerificationKey, ...]:
         """Fetch the keys that ID tokens are signed with.
@@ -53,13 +72,17 @@ class TenantAPI:
 
         :rfc:`7517#section-5`
         """
+        return self._call(
+            "keys", tenant.issuer, lambda: self._transport.get(tenant.jwks_uri), self._read_keys
+        )
+
+    def _read_keys(self, answer: HTTPAnswer) -> tuple[VerificationKey, ...]:
         try:
-            return parse_key_set(self._document(tenant.jwks_uri))
+            return parse_key_set(self._document(answer))
         except ValueError as exc:
             raise TenantError(f"The tenant's keys are unusable: {exc}.") from None
 
-    def _document(self, url: str) -> dict[str, Any]:
-        answer = self._transport.get(url)
+    def _document(self, answer: HTTPAnswer) -> dict[str, Any]:
         self._check_limit(answer)
         if answer.status != 200:
             raise TenantError(f"The tenant answered {answer.status} where a document should be.")
@@ -78,7 +101,14 @@ class TenantAPI:
         :rfc:`6749#section-5`
         """
         form = build_token_form(request, tenant.registration)
-        answer = self._transport.post(tenant.token_endpoint, form)
+        return self._call(
+            "token",
+            tenant.issuer,
+            lambda: self._transport.post(tenant.token_endpoint, form),
+            self._read_tokens,
+        )
+
+    def _read_tokens(self, answer: HTTPAnswer) -> Mapping[str, Any]:
         self._check_limit(answer)
         document = answer.json()
         if answer.status != 200:
@@ -93,10 +123,38 @@ class TenantAPI:
 
         :rfc:`7009#section-2`
         """
-        if tenant.revocation_endpoint is None:
+        url = tenant.revocation_endpoint
+        if url is None:
             return False
         form = build_revocation_form(refresh_token, tenant.registration)
-        return self._transport.post(tenant.revocation_endpoint, form).status == 200
+        return self._call(
+            "revocation",
+            tenant.issuer,
+            lambda: self._transport.post(url, form),
+            lambda answer: answer.status == 200,
+        )
+
+    def _call(
+        self,
+        endpoint: str,
+        issuer: str,
+        send: Callable[[], HTTPAnswer],
+        read: Callable[[HTTPAnswer], T],
+    ) -> T:
+        """Send a request and read its answer, and tell the observer how it went."""
+        if self._observe is None:
+            return read(send())
+        begun = self._monotonic()
+        status = error = None
+        try:
+            answer = send()
+            status = answer.status
+            return read(answer)
+        except PKCEError as exc:
+            error = exc.code
+            raise
+        finally:
+            self._observe(endpoint, issuer, self._monotonic() - begun, status, error)
 
     def _check_limit(self, answer: HTTPAnswer) -> None:
         if answer.status == 429:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from .errors import ParameterForeign, PKCEError
+from .events import TENANT_REFRESH_FAILED
 from .protocol.id_token import Expectation, UnknownKey, VerificationKey, verify_id_token
 from .protocol.metadata import Registration, Tenant
 from .tenant_api import TenantAPI
@@ -19,8 +19,6 @@ FRESH = 600
 STALE = 86400
 #: Seconds between two fetches that failed, or that an unknown key asked for.
 COOLDOWN = 30
-
-_logger = logging.getLogger("flask_pkce.tenants")
 
 T = TypeVar("T")
 
@@ -71,7 +69,7 @@ class Cached(Generic[T]):
         try:
             return self._fetch_now()
         except PKCEError as exc:
-            _logger.warning("tenant-refresh-failed: %s, going on with what there is", exc.code)
+            TENANT_REFRESH_FAILED.log(f"{exc.code}, going on with what there is", error=exc.code)
             return value
         finally:
             self._lock.release()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flask_pkce import events
 from flask_pkce.exchange import Exchange
 from flask_pkce.hooks import HookRunner
 from flask_pkce.protocol.metadata import Registration
@@ -17,6 +18,25 @@ from flask_pkce.signing import Pointer, Signing
 
 #: Shorter values are what tests write down themselves.
 MIN_LENGTH = 20
+#: What every record of a log has.
+_USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+#: The loggers, and the fields besides ``pkce_event``, of each event.
+_EVENTS = {
+    event.name: (event.logger.name, {events.PREFIX + name for name in event.fields})
+    for event in events.catalogue()
+}
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """What a record has besides."""
+    return {name: value for name, value in vars(record).items() if name not in _USUAL}
+
+
+def is_documented(record: logging.LogRecord) -> bool:
+    """Whether a line of the library is an event of the catalogue, with its fields alone."""
+    fields = fields_of(record)
+    logger, names = _EVENTS.get(fields.pop("pkce_event", ""), ("", set[str]()))
+    return logger == record.name and fields.keys() <= names
 
 
 class Canaries(logging.Handler):
@@ -27,6 +47,8 @@ class Canaries(logging.Handler):
         #: What each secret is, by its value.
         self.secrets: dict[str, str] = {}
         self.lines: list[str] = []
+        #: Lines of the library that are no event of the catalogue.
+        self.undocumented: list[str] = []
 
     def note(self, what: str, *values: str | None) -> None:
         """Remember secrets."""
@@ -39,7 +61,9 @@ class Canaries(logging.Handler):
         # The tenant of the tests tells Authlib's logger what it does.
         if not record.name.startswith("authlib"):
             line = logging.Formatter("%(name)s %(message)s").format(record)
-            self.lines.append(f"{line} {record.args!r}")
+            self.lines.append(f"{line} {record.args!r} {fields_of(record)!r}")
+        if record.name.partition(".")[0] == "flask_pkce" and not is_documented(record):
+            self.undocumented.append(f"{record.name}: {record.getMessage()}")
 
     def found_in(self, texts: Iterable[str], *, except_for: Iterable[str] = ()) -> set[str]:
         """What secrets there are in these texts."""

@@ -76,7 +76,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def canaries(monkeypatch: pytest.MonkeyPatch) -> Iterator[Canaries]:
-    """Every test logs at DEBUG, and no secret of it is in a log line or an error."""
+    """Every test logs at DEBUG: no secret of it is in a log line or an error.
+
+    Whatever the library logs is an event of its catalogue.
+    """
     canaries, root = Canaries(), logging.getLogger()
     canaries.note("secret key", SECRET_KEY)
     canaries.watch(monkeypatch)
@@ -87,6 +90,7 @@ def canaries(monkeypatch: pytest.MonkeyPatch) -> Iterator[Canaries]:
     root.setLevel(level)
     root.removeHandler(canaries)
     assert not canaries.found_in(canaries.lines)
+    assert not canaries.undocumented
 
 
 @pytest.fixture(scope="session")

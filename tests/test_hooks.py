@@ -9,10 +9,18 @@ from typing import Any
 import pytest
 
 from flask_pkce.errors import AccessDenied, PKCEError, TenantLimit
-from flask_pkce.hooks import Hook, HookRunner, Hooks, failed, signed_in
+from flask_pkce.hooks import (
+    Hook,
+    HookRunner,
+    Hooks,
+    TenantCall,
+    failed,
+    signed_in,
+    tenant_called,
+)
 from flask_pkce.protocol.authorization import AuthorizationRequest, AuthorizationResponse
 from flask_pkce.protocol.token import TokenRequest, TokenResponse
-from tests.support import CALLBACK, CHALLENGE, CLIENT_ID, ISSUER, told
+from tests.support import CALLBACK, CHALLENGE, CLIENT_ID, ISSUER, Bench, told
 
 REQUEST = AuthorizationRequest(
     client_id=CLIENT_ID,
@@ -206,3 +214,26 @@ def test_signals_are_apart() -> None:
     with told(signed_in) as heard, told(failed) as errors:
         runner(Hooks()).tell(failed, error=error)
     assert (heard, errors) == ([], [{"error": error}])
+
+
+def test_calls_to_the_tenant() -> None:
+    """Who listens is told of a call; where nobody does, nothing is made."""
+    call = TenantCall(endpoint="token", issuer=ISSUER, seconds=0.25, status=200, error=None)
+    with told(tenant_called) as heard:
+        runner(Hooks()).tell_of_call("token", ISSUER, 0.25, 200, None)
+    assert heard == [{"call": call}]
+    runner(Hooks()).tell_of_call("token", ISSUER, 0.25, 200, None)
+    assert heard == [{"call": call}]
+
+
+def test_calls_of_a_sign_in() -> None:
+    """A sign-in that is ended again calls these, and in none of it is a secret or an address."""
+    with told(tenant_called) as heard:
+        bench = Bench()
+        signed_in = bench.sign_in()
+        bench.engine.sign_out.clear(signed_in.session)
+    calls = [each["call"] for each in heard]
+    endpoints = ["discovery", "keys", "token", "revocation"]
+    assert [call.endpoint for call in calls] == endpoints
+    assert {(call.issuer, call.status, call.error) for call in calls} == {(ISSUER, 200, None)}
+    assert all(f"{call.issuer}oauth" not in repr(call) for call in calls)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+import requests
 import requests_mock
 
 from flask_pkce.errors import (
@@ -228,3 +230,53 @@ def test_revoke_where_that_is_not_possible(mocked: requests_mock.Mocker) -> None
     """A tenant without revocation endpoint is not asked."""
     assert API.revoke(make_tenant(revocation_endpoint=None), "the-token") is False
     assert mocked.call_count == 0
+
+
+# -- observers ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "endpoint"),
+    [
+        (lambda api: api.discover(REGISTRATION), "discovery"),
+        (lambda api: api.fetch_keys(TENANT), "keys"),
+        (lambda api: api.request_token(TENANT, REQUEST), "token"),
+        (lambda api: api.revoke(TENANT, "the-refresh-token"), "revocation"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("answer", "status", "error"),
+    [
+        ({"json": {**metadata(), "keys": []}, "headers": JSON}, 200, None),
+        ({"text": "<html>", "status_code": 502}, 502, "tenant-nonsense"),
+        ({"exc": requests.ConnectTimeout}, None, "tenant-unreachable"),
+    ],
+)
+def test_observed(
+    mocked: requests_mock.Mocker,
+    call: Callable[[TenantAPI], object],
+    endpoint: str,
+    answer: dict[str, Any],
+    status: int | None,
+    error: str | None,
+) -> None:
+    """Whoever observes is told of each call how long it took and how it ended."""
+    heard: list[tuple[object, ...]] = []
+    clock = Clock()
+
+    def observe(*told: object) -> None:
+        heard.append(told)
+
+    def take_time(request: object) -> bool:
+        clock.now += 3
+        return True
+
+    mocked.register_uri(
+        requests_mock.ANY, requests_mock.ANY, additional_matcher=take_time, **answer
+    )
+    api = TenantAPI(TRANSPORT, monotonic=clock, observe=observe)
+    with nullcontext() if error is None else suppress(PKCEError):
+        call(api)
+    if endpoint == "revocation" and status is not None:
+        error = None
+    assert heard == [(endpoint, TENANT.issuer, 3, status, error)]

@@ -1,12 +1,13 @@
-"""What the pages say of settings, errors, signals and faults, told from the code.
+"""What the pages say of settings, errors, signals, log events and faults, told from the code.
 
-A setting or a signal is described by the ``#:`` comment beside it, an error or a fault by its own
-docstring.  Nothing of it is written a second time.
+A setting, a signal or an event is described by the ``#:`` comment beside it, an error or a fault
+by its own docstring.  Nothing of it is written a second time.
 """
 
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 import flask_pkce
-from flask_pkce import errors, hooks
+from flask_pkce import errors, events, hooks
 from flask_pkce import settings as settings_module
 from flask_pkce.settings import Settings
 from flask_pkce.testing.tenant import FAULTS
@@ -119,7 +120,7 @@ def _error(cls: type[errors.PKCEError]) -> list[str]:
     ]
 
 
-# -- signals and faults ----------------------------------------------------------
+# -- signals, events and faults --------------------------------------------------
 
 
 def signals() -> list[str]:
@@ -132,6 +133,19 @@ def _describe_signals() -> Iterator[str]:
     for name in signals():
         yield f".. py:data:: flask_pkce.{name}"
         yield from _indented(comments["", name])
+
+
+def _describe_events() -> Iterator[str]:
+    comments = _comments(events.__name__)
+    for name, event in vars(events).items():
+        if isinstance(event, events.Event):
+            yield f".. describe:: {event.name}"
+            yield from _indented(comments["", name])
+            fields = ", ".join(f"``{events.PREFIX}{field}``" for field in event.fields)
+            yield f"   :Level: {logging.getLevelName(event.level)}"
+            yield f"   :Logger: ``{event.logger.name}``"
+            yield f"   :Fields: {fields}"
+            yield ""
 
 
 def _describe_faults() -> Iterator[str]:
@@ -169,13 +183,14 @@ class Catalogue(SphinxDirective):
         "pkce-settings": _describe_settings,
         "pkce-errors": _describe_errors,
         "pkce-signals": _describe_signals,
+        "pkce-events": _describe_events,
         "pkce-faults": _describe_faults,
     }
 
     def run(self) -> list[nodes.Node]:
         """Read what the description says as if it stood on the page."""
         stages = [sys.modules[name] for name in {fault.module for fault in FAULTS.values()}]
-        for source in (errors, hooks, settings_module, *stages):
+        for source in (errors, events, hooks, settings_module, *stages):
             self.env.note_dependency(inspect.getfile(source))
         text = "\n".join(self._DESCRIPTIONS[self.name]())
         return self.parse_text_to_nodes(text, allow_section_headings=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from flask import Request
@@ -17,14 +16,13 @@ from ..errors import (
     SessionMismatch,
     SessionRenewed,
 )
+from ..events import COOKIE_UNUSABLE
 from ..protocol.addresses import is_loopback_host
 from ..records import Held
 from ..session import Session
 from ..sign_in import Owner
 from .cookies import read_cookies
 from .site import Site
-
-_logger = logging.getLogger("flask_pkce.callers")
 
 #: Seconds for which a request may be on its way with the cookie that another one renewed.
 _RENEWAL_PERIOD = 10
@@ -94,7 +92,7 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
             pointer = engine.signing.read_pointer(value)
             held = engine.sessions.at(pointer)
         except (CookieForged, RecordUnreadable) as exc:
-            _logger.warning("%s: %s", exc.code, exc.hint)
+            COOKIE_UNUSABLE.log(exc.hint, code=exc.code, error=exc.code)
             fault = fault or exc
             continue
         if held is None:

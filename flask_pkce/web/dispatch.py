@@ -29,7 +29,7 @@ def answer(route: Route, mounted: Mounted) -> Response:
     try:
         response = _guarded(route, call)
     except PKCEError as exc:
-        log(exc)
+        log(exc, route=f"{call.site.name}.{route.endpoint}")
         call.engine.hooks.on_error(exc)
         call.engine.hooks.tell(failed, error=exc)
         response = problem(exc, html=call.html, start_url=call.site.route("/pkce/code", request))

@@ -12,13 +12,11 @@ from flask import Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..errors import MethodNotAllowed, PKCEError
-from ..protocol.text import one_line
+from ..events import REQUEST_FAILED
 from .responses import json_response, page
 
 #: Where each error has a section of its own.
 DOCUMENTATION = "https://flask-pkce.readthedocs.io/en/latest/errors.html"
-
-_logger = logging.getLogger("flask_pkce")
 
 
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -44,11 +42,21 @@ def problem_type(exc: PKCEError | type[PKCEError]) -> str:
     return f"{DOCUMENTATION}#{exc.code}"
 
 
-def log(exc: PKCEError) -> None:
-    """Log an error in one line, by its code; 5xx as errors, the rest as information."""
-    cause = f" ({type(exc.__cause__).__name__})" if exc.__cause__ is not None else ""
-    level = logging.ERROR if exc.status >= 500 else logging.INFO
-    _logger.log(level, "%s: %s%s", exc.code, one_line(str(exc)), cause)
+def log(exc: PKCEError, *, route: str) -> None:
+    """Log an error in one line, by its code; 5xx as errors, the rest as information.
+
+    :param route: the endpoint that answers with it.
+    """
+    cause = type(exc.__cause__).__name__ if exc.__cause__ is not None else None
+    REQUEST_FAILED.log(
+        f"{exc} ({cause})" if cause else str(exc),
+        code=exc.code,
+        level=logging.ERROR if exc.status >= 500 else logging.INFO,
+        route=route,
+        status=exc.status,
+        error=exc.code,
+        cause=cause,
+    )
 
 
 def problem(exc: PKCEError, *, html: bool, start_url: str) -> Response:

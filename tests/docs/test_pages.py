@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from blinker import Signal
 
 import flask_pkce
 from docs._ext.catalogue import grouped_errors, settings
-from flask_pkce import PKCEBlueprint, errors, hooks
+from flask_pkce import PKCEBlueprint, errors, events, hooks
 from flask_pkce.flow import Failure, FlowFailed
 from flask_pkce.hooks import Hooks
 from flask_pkce.testing.tenant import FAULTS
@@ -129,6 +130,18 @@ def test_signals(name: str, pages: dict[str, Page]) -> None:
     assert isinstance(getattr(flask_pkce, name), Signal)
     assert f"flask_pkce.{name}" in pages["hooks.html"].ids
     assert "Sent when" in pages["hooks.html"].text.partition(f"flask_pkce.{name}¶")[2][:20]
+
+
+@pytest.mark.parametrize("event", events.catalogue(), ids=lambda event: event.name)
+def test_events(event: events.Event, pages: dict[str, Page], sources: dict[str, str]) -> None:
+    """Every log event is told with its level, logger and fields; a table has each field."""
+    text = " ".join(pages["deployment.html"].text.split())
+    section = text.partition(f" {event.name} ")[2]
+    fields = [f"pkce_{name}" for name in event.fields]
+    told = f"Level: {logging.getLevelName(event.level)} Logger: {event.logger.name} Fields: "
+    assert section.partition(told)[2].startswith(", ".join(fields)), section[:300]
+    for name in ["pkce_event", *fields]:
+        assert re.search(rf"^``{name}`` +\w", sources["deployment.rst"], re.MULTILINE), name
 
 
 @pytest.mark.parametrize("name", flask_pkce.__all__)

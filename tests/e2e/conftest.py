@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
 CLIENT_SECRET = "a-secret-of-the-confidential-client"
-CALLBACKS = ("/pkce/response/code", "/auth/pkce/response/code")
+CALLBACKS = tuple(f"{prefix}/pkce/response/code" for prefix in ("", "/auth", "/shop"))
 
 Serve = Callable[..., Server]
 Visit = Callable[..., Person]

@@ -1,12 +1,14 @@
-"""The local session behind nginx, where callers are not what they seem.
+"""Behind nginx: a sign-in, and the local session, where callers are not what they seem.
 
 Whoever talks to nginx may be far away, and nginx is on this machine.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +19,8 @@ import requests
 
 from tests.not_run import not_run
 
-from .processes import PATIENCE, clean_environment, free_port, stop
+from .processes import PATIENCE, ROOT, clean_environment, free_port, stop
+from .scripted import ScriptedBrowser
 
 if TYPE_CHECKING:
     from .conftest import Serve
@@ -29,7 +32,7 @@ pid {folder}/pid;
 error_log {folder}/error.log;
 events {{}}
 http {{
-    access_log off;
+    {log}
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -37,10 +40,7 @@ http {{
     scgi_temp_path {folder}/scgi;
     server {{
         listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://127.0.0.1:{upstream};
-            {further}
-        }}
+        {location}
     }}
 }}
 """
@@ -57,6 +57,7 @@ FORWARDING = {
 }
 
 Proxy = Callable[..., str]
+RunNginx = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
@@ -66,19 +67,29 @@ def app(serve: Serve) -> Server:
 
 
 @pytest.fixture
-def proxy(app: Server, tmp_path: Path) -> Iterator[Proxy]:
+def proxy(app: Server, run_nginx: RunNginx) -> Proxy:
     """Start nginx before the application, with further lines in its ``location``."""
+
+    def start(*further: str) -> str:
+        passed = f"proxy_pass http://127.0.0.1:{app.port};"
+        location = "\n".join(["location / {", passed, *further, "}"])
+        return run_nginx(free_port(), log="access_log off;", location=location)
+
+    return start
+
+
+@pytest.fixture
+def run_nginx(tmp_path: Path) -> Iterator[RunNginx]:
+    """Start nginx on a port, with these parts of its configuration."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if program is None:
         not_run("No nginx here; `apt-get install nginx-light` brings one.")
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(*further: str) -> str:
-        port, file = free_port(), tmp_path / "nginx.conf"
+    def start(port: int, *, log: str, location: str) -> str:
+        file = tmp_path / "nginx.conf"
         file.write_text(
-            CONFIGURATION.format(
-                folder=tmp_path, port=port, upstream=app.port, further="\n".join(further)
-            )
+            CONFIGURATION.format(folder=tmp_path, port=port, log=log, location=location)
         )
         command = [program, "-c", str(file), "-e", str(tmp_path / "error.log")]
         running.append(subprocess.Popen(command, env=clean_environment()))
@@ -140,3 +151,35 @@ def test_nobody_is_local_by_the_name_of_a_public_host(proxy: Proxy) -> None:
     """A proxy that passes a public name on gets no further than that."""
     url = proxy(*COMMON[:1], "proxy_set_header Host app.example.org;")
     assert ask(url, "/pkce/challenge").status_code == 400
+
+
+def documented(beginning: str) -> str:
+    """The example of the page on deployment that begins so."""
+    page = (ROOT / "docs" / "deployment.rst").read_text(encoding="utf-8")
+    blocks = re.findall(r"^\.\. code-block:: nginx\n\n((?:   .*\n|\n)+)", page, re.MULTILINE)
+    (found,) = (text for text in map(textwrap.dedent, blocks) if text.startswith(beginning))
+    return str(found)
+
+
+def test_sign_in_as_documented(serve: Serve, run_nginx: RunNginx, tmp_path: Path) -> None:
+    """With what the page on deployment shows people sign in, and no secret is in the log."""
+    port, log = free_port(), tmp_path / "access.log"
+    url = f"http://localhost:{port}/shop"
+    server = serve(PKCE_PUBLIC_URL=url, PKCE_TOKEN_DELIVERY="session")
+    run_nginx(
+        port,
+        log=f"{documented('log_format path')} access_log {log} path;",
+        location=documented("location /shop/").replace(":8000", f":{server.port}"),
+    )
+
+    browser = ScriptedBrowser()
+    browser.open(f"{url}/")
+    page = browser.open(f"{url}/pkce/code", {"return_to": "/account"})
+    arrived = browser.sign_in(page, "ada")
+    assert (arrived.status_code, arrived.url) == (200, f"{url}/account")
+    assert browser.fetch(f"{url}/pkce/user").json()["email"] == "ada@example.org"
+
+    lines = log.read_text()
+    for method in ("POST", "GET"):
+        assert f'"{method} /shop/pkce/response/code" 303' in lines
+    assert "?" not in lines

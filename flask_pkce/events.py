@@ -1,0 +1,102 @@
+"""What is logged: each line is one of these events, with fields under stable names.
+
+The text of a line is ``code: what happened``.  The fields are attributes of its record whose names
+begin with ``pkce_``, so that they meet no attribute of `logging` and of nobody else.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from .protocol.text import one_line
+
+#: What the name of every field begins with.
+PREFIX = "pkce_"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One kind of line.
+
+    :param name: stable; it is in the field ``pkce_event``.
+    :param logger: ``flask_pkce``, or one below it.
+    :param level: by default; an error that is answered with 5xx is logged as one.
+    :param fields: the names of its further fields, without the prefix.
+    """
+
+    name: str
+    logger: logging.Logger
+    level: int
+    fields: tuple[str, ...]
+
+    def log(
+        self,
+        text: str,
+        *,
+        code: str | None = None,
+        level: int | None = None,
+        exc_info: bool = False,
+        **fields: str | int | None,
+    ) -> None:
+        """Log a line, if anybody is to hear of it.
+
+        :param text: what happened; of a stranger's text one line remains.
+        :param code: what the line begins with, by default the name.
+        :param fields: those of this event; None leaves one out.
+        """
+        level = self.level if level is None else level
+        if self.logger.isEnabledFor(level):
+            given = {PREFIX + name: value for name, value in fields.items() if value is not None}
+            self.logger.log(
+                level,
+                "%s: %s",
+                code or self.name,
+                one_line(text),
+                exc_info=exc_info,
+                # Whoever looks for the place finds the one that called.
+                stacklevel=2,
+                extra={f"{PREFIX}event": self.name, **given},
+            )
+
+
+def catalogue() -> tuple[Event, ...]:
+    """Every event."""
+    return tuple(value for value in globals().values() if isinstance(value, Event))
+
+
+#: A route answered with an error, see :doc:`errors`; the line begins with its code.
+#: It is of level ERROR where the status is 5xx.
+REQUEST_FAILED = Event(
+    "request-failed",
+    logging.getLogger("flask_pkce"),
+    logging.INFO,
+    ("route", "status", "error", "cause"),
+)
+#: A browser sent a cookie of ours that is of no use: its signature is not by our key
+#: (``cookie-forged``), or what it leads to cannot be read (``record-unreadable``).
+#: The line begins with that code.
+COOKIE_UNUSABLE = Event(
+    "cookie-unusable", logging.getLogger("flask_pkce.callers"), logging.WARNING, ("error",)
+)
+#: The metadata or keys of the tenant could not be fetched anew; those from before serve until
+#: they are a day old.
+TENANT_REFRESH_FAILED = Event(
+    "tenant-refresh-failed", logging.getLogger("flask_pkce.tenants"), logging.WARNING, ("error",)
+)
+#: A refresh token could not be taken back at the tenant, and stays valid until it expires there.
+#: There is an error where the tenant could not be asked.
+REVOCATION_FAILED = Event(
+    "revocation-failed",
+    logging.getLogger("flask_pkce.exchange"),
+    logging.WARNING,
+    ("tenant", "error"),
+)
+#: A receiver of a signal raised; the traceback follows, and nothing else came of it.
+SIGNAL_RECEIVER_FAILED = Event(
+    "signal-receiver-failed", logging.getLogger("flask_pkce.hooks"), logging.ERROR, ("signal",)
+)
+#: A setting is good enough for tests alone, or weaker than it should be; told at the start.
+SETTING_WEAK = Event(
+    "setting-weak", logging.getLogger("flask_pkce"), logging.WARNING, ("setting",)
+)

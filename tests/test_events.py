@@ -1,0 +1,174 @@
+"""What is logged: each event with its name, its fields and its text."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from unittest import mock
+
+import pytest
+from redis import ConnectionError as RedisConnectionError
+
+from flask_pkce import PKCEBlueprint, failed
+from flask_pkce.errors import StoreError
+from flask_pkce.events import Event, catalogue
+from flask_pkce.tenants import FRESH
+from tests.canaries import fields_of
+from tests.conftest import MakeApp
+from tests.web.prepared import Prepared
+
+Provoke = Callable[[MakeApp], None]
+
+
+def _method_is_wrong(make_app: MakeApp) -> None:
+    make_app(url_prefix="/auth").browser().send("PUT", "/pkce/token")
+
+
+def _store_breaks(make_app: MakeApp) -> None:
+    host = make_app()
+
+    def fall_over(*_: object) -> bool:
+        raise StoreError() from RedisConnectionError("redis.example refused")
+
+    with mock.patch.object(host.store, "add", fall_over):
+        host.browser().send("GET", "/pkce/challenge")
+
+
+def _cookie_is_forged(make_app: MakeApp) -> None:
+    host = make_app()
+    browser = host.browser()
+    browser.client.set_cookie("pkce-80", f"{'A' * 32}.{'A' * 43}")
+    browser.challenge()
+
+
+def _keys_cannot_be_fetched_anew(make_app: MakeApp) -> None:
+    host = make_app()
+    host.engine.tenants.get()
+    host.clock.now += FRESH
+    host.tenant.faults.add("unreachable")
+    host.engine.tenants.get()
+
+
+def _token_is_not_revoked(make_app: MakeApp) -> None:
+    host = make_app(PKCE_SCOPE="openid offline_access")
+    browser = host.browser()
+    Prepared(host, browser, own_state=False).put("done")
+    host.tenant.faults.add("unreachable")
+    browser.clear()
+
+
+def _receiver_raises(make_app: MakeApp) -> None:
+    host = make_app()
+
+    def fall_over(sender: object, **values: object) -> None:
+        raise RuntimeError("a mistake of the host")
+
+    with failed.connected_to(fall_over, host.app):
+        host.browser().send("POST", "/pkce/challenge")
+
+
+def _client_secret_is_missing(make_app: MakeApp) -> None:
+    blueprint = PKCEBlueprint("staff", config_prefix="STAFF_")
+    make_app(
+        blueprint=blueprint,
+        STAFF_TOKEN_DELIVERY="session",
+        STAFF_PUBLIC_URL="https://app.example",
+    )
+
+
+#: What each of them logs: its level, its text and its fields, without their prefix.
+LOGGED: dict[Provoke, tuple[int, str, dict[str, object]]] = {
+    _method_is_wrong: (
+        logging.INFO,
+        "method-not-allowed: This path does not answer that method.",
+        {
+            "event": "request-failed",
+            "route": "pkce.token",
+            "status": 405,
+            "error": "method-not-allowed",
+        },
+    ),
+    _store_breaks: (
+        logging.ERROR,
+        "store-unavailable: The store of the sign-ins cannot be reached. (ConnectionError)",
+        {
+            "event": "request-failed",
+            "route": "pkce.challenge",
+            "status": 503,
+            "error": "store-unavailable",
+            "cause": "ConnectionError",
+        },
+    ),
+    _cookie_is_forged: (
+        logging.WARNING,
+        "cookie-forged: Start again. For the operator: do all workers share SECRET_KEY?",
+        {"event": "cookie-unusable", "error": "cookie-forged"},
+    ),
+    _keys_cannot_be_fetched_anew: (
+        logging.WARNING,
+        "tenant-refresh-failed: tenant-unreachable, going on with what there is",
+        {"event": "tenant-refresh-failed", "error": "tenant-unreachable"},
+    ),
+    _token_is_not_revoked: (
+        logging.WARNING,
+        "revocation-failed: tenant-unreachable",
+        {
+            "event": "revocation-failed",
+            "tenant": "https://tenant.example/",
+            "error": "tenant-unreachable",
+        },
+    ),
+    _receiver_raises: (
+        logging.ERROR,
+        "signal-receiver-failed: failed",
+        {"event": "signal-receiver-failed", "signal": "failed"},
+    ),
+    _client_secret_is_missing: (
+        logging.WARNING,
+        "setting-weak: STAFF_CLIENT_SECRET is missing: a server that keeps the tokens is a"
+        " confidential client (RFC 10017 6.1.3.1)",
+        {"event": "setting-weak", "setting": "STAFF_CLIENT_SECRET"},
+    ),
+}
+
+
+@pytest.mark.parametrize("provoke", LOGGED, ids=lambda provoke: provoke.__name__.strip("_"))
+def test_events(provoke: Provoke, make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
+    """Each event has its level, a text that begins with a code, and its fields."""
+    provoke(make_app)
+    level, text, fields = LOGGED[provoke]
+    (record,) = [
+        record
+        for record in caplog.records
+        if getattr(record, "pkce_event", None) == fields["event"]
+    ]
+    assert (record.levelno, record.getMessage()) == (level, text)
+    assert fields_of(record) == {f"pkce_{name}": value for name, value in fields.items()}
+    # Who looks for the place finds the one that knew of it.
+    assert not record.pathname.endswith("events.py")
+    assert bool(record.exc_info) is (provoke is _receiver_raises)
+
+
+def test_every_event_is_met() -> None:
+    """No event of the catalogue is left out above, and names are used once."""
+    names = [event.name for event in catalogue()]
+    assert len(set(names)) == len(names)
+    assert {fields["event"] for _, _, fields in LOGGED.values()} == set(names)
+    for event in catalogue():
+        met = [fields for _, _, fields in LOGGED.values() if fields["event"] == event.name]
+        assert {*event.fields, "event"} == {name for fields in met for name in fields}
+
+
+def test_nothing_is_made_of_what_nobody_hears(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the level of its logger an event costs no more than the question."""
+    logger = logging.getLogger("flask_pkce.of_this_test")
+    monkeypatch.setattr(logger, "makeRecord", None)
+    logger.setLevel(logging.ERROR)
+    Event("unheard", logger, logging.WARNING, ()).log("Nobody hears of it")
+
+
+def test_a_strangers_text_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """What a stranger says makes no line of its own."""
+    (event,) = [event for event in catalogue() if event.name == "request-failed"]
+    event.log("It said\nERROR: you are hacked", code="access-denied")
+    assert caplog.messages == ["access-denied: It said ERROR: you are hacked"]
