@@ -105,10 +105,10 @@ class TenantAPI:
             "token",
             tenant.issuer,
             lambda: self._transport.post(tenant.token_endpoint, form),
-            self._read_tokens,
+            lambda answer: self._read_tokens(answer, form),
         )
 
-    def _read_tokens(self, answer: HTTPAnswer) -> Mapping[str, Any]:
+    def _read_tokens(self, answer: HTTPAnswer, form: Mapping[str, str]) -> Mapping[str, Any]:
         self._check_limit(answer)
         document = answer.json()
         if answer.status != 200:
