@@ -210,20 +210,14 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
         server.close()
 
 
-@pytest.fixture
-def start_machine(serve: Serve, tmp_path: Path) -> Iterator[StartMachine]:
+@pytest.fixture(scope="module")
+def start_machine(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> StartMachine:
     """Start the application on a machine where things go wrong; arguments as for ``serve``."""
-    running: list[Machine] = []
 
     def start(**given: Any) -> Machine:
-        folder = tmp_path / f"faults{len(running)}"
-        folder.mkdir()
-        running.append(Machine(folder, serve, **given))
-        return running[-1]
+        return Machine(tmp_path_factory.mktemp("machine"), serve, **given)
 
-    yield start
-    for machine in running:
-        machine.server.close()
+    return start
 
 
 @pytest.fixture

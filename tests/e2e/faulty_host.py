@@ -92,7 +92,7 @@ def create_app() -> Flask:
     def clock() -> float:
         return time.time() + float((folder / "clock").read_text())
 
-    blueprint.build_engine = partial(build_engine, clock=clock)  # type: ignore[attr-defined]
+    blueprint.__dict__["build_engine"] = partial(build_engine, clock=clock)
     url = os.environ.get("FLASK_PKCE_STORE_URL", "")
     store = (
         open_store(url)

@@ -179,10 +179,10 @@ class Provider:
         """How often that happened since the mark: ``token``, ``token_refused``, ``revoked`` ..."""
         return [entry["event"] for entry in self.history()[since:]].count(event)
 
-    def wait_for(self, event: str, since: int) -> None:
-        """Wait until that happened since the mark."""
+    def wait_for(self, event: str, since: int, times: int = 1) -> None:
+        """Wait until that happened so often since the mark."""
         deadline = time.monotonic() + PATIENCE
-        while not self.count(event, since):
+        while self.count(event, since) < times:
             assert time.monotonic() < deadline, f"{event} did not happen"
             time.sleep(0.05)
 
@@ -264,16 +264,29 @@ class Server:
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         return set(map(int, children.read_text().split()))
 
-    def kill(self, *workers: int) -> None:
-        """Kill workers at once, all by default, and wait until gunicorn has others instead."""
-        before = self.workers()
-        killed = set(workers) or before
+    def kill_workers(self) -> None:
+        """Kill gunicorn's workers at once, and wait until it has others instead."""
+        killed = self.workers()
         for worker in killed:
             os.kill(worker, signal.SIGKILL)
+        self._wait_for_workers(len(killed), besides=killed)
+
+    def add_worker(self) -> int:
+        """Let gunicorn have one more worker.
+
+        :return: its process id.
+        """
+        known = self.workers()
+        self._process.send_signal(signal.SIGTTIN)
+        (added,) = self._wait_for_workers(1, besides=known)
+        return added
+
+    def _wait_for_workers(self, number: int, *, besides: set[int]) -> set[int]:
         deadline = time.monotonic() + PATIENCE
-        while killed & (now := self.workers()) or len(now) < len(before):
-            assert time.monotonic() < deadline, "gunicorn started no other workers"
+        while len(workers := self.workers() - besides) < number:
+            assert time.monotonic() < deadline, f"gunicorn has no new workers:\n{self.log()}"
             time.sleep(0.02)
+        return workers
 
     def log(self) -> str:
         """Everything it said so far."""

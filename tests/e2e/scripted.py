@@ -52,10 +52,14 @@ class ScriptedBrowser:
 
     A cookie goes along with a cross-site request only if that is a GET: all cookies are taken for
     ``SameSite=Lax``.
+
+    :param keep_alive: whether it keeps connections for further requests.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_alive: bool = True) -> None:
         self._session = requests.Session()
+        if not keep_alive:
+            self._session.headers["Connection"] = "close"
         self._session.trust_env = False
         self._at = ""
 

@@ -83,10 +83,10 @@ def test_redis_killed_during_the_exchange(
     start_machine: StartMachine, redis: RedisServer, provider: Provider
 ) -> None:
     """Tokens that cannot be kept are taken back, and the person can start again."""
-    machine = start_machine(PKCE_STORE_URL=redis.url)
+    machine = start_machine(PKCE_STORE_URL=redis.url, PKCE_TIMEOUT="60")
     person = reach(machine, "ada", "challenge", "code", "deliver", "fetch")
     mark = provider.mark()
-    with provider.slow(2), meanwhile(person.token) as asked:
+    with provider.slow(5), meanwhile(person.token) as asked:
         provider.wait_for("token_asked", since=mark)
         redis.kill()
         assert (asked.result().status_code, problem(asked.result())) == (

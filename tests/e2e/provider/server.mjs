@@ -202,7 +202,7 @@ server.on('request', (request, response) => {
     });
   } else if (request.url === '/oauth/token') {
     tell({ event: 'token_asked' });
-    setTimeout(answer, delay, request, response);
+    setTimeout(() => answer(request, response).finally(() => tell({ event: 'token_done' })), delay);
   } else {
     request.url = askForConsent(request.url);
     answer(request, response);
