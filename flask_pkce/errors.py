@@ -138,7 +138,10 @@ class HostUnknown(RequestError):
     """The request names a host that is not ours."""
 
     code = "host-unknown"
-    hint = "For the operator: set PKCE_PUBLIC_URL to the address that users see, and let the proxy pass Host on."
+    hint = (
+        "For the operator: set PKCE_PUBLIC_URL to the address that users see, and let the proxy"
+        " pass Host on."
+    )
 
 
 class MethodNotAllowed(RequestError):
