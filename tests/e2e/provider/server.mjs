@@ -23,7 +23,9 @@ process.stdin.on('data', (line) => {
   tell({ event: 'pong' });
 }).on('end', () => process.exit(0));
 
-const server = createServer();
+// Longer than anybody here idles: a scripted browser does not repeat what it sent on a connection
+// that was being closed.
+const server = createServer({ keepAliveTimeout: 75_000 });
 await new Promise((listening) => { server.listen(port, '127.0.0.1', listening); });
 const issuer = `http://127.0.0.1:${server.address().port}/`;
 
