@@ -14,7 +14,7 @@
 """
 
 from .blueprint import PKCEBlueprint
-from .errors import AccessDenied, ConfigurationError, PKCEError
+from .errors import AccessDenied, AccessTokenMissing, ConfigurationError, NotSignedIn, PKCEError
 from .hooks import (
     TenantCall,
     authorization_answered,
@@ -28,13 +28,17 @@ from .hooks import (
 from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
 from .protocol.token import TokenRequest, TokenResponse
 from .stores import MemoryStore, SQLiteStore, Store
+from .web.visitor import MULTI_FACTOR, User
 
 __all__ = [
+    "MULTI_FACTOR",
     "AccessDenied",
+    "AccessTokenMissing",
     "AuthorizationRequest",
     "AuthorizationResponse",
     "ConfigurationError",
     "MemoryStore",
+    "NotSignedIn",
     "PKCEBlueprint",
     "PKCEError",
     "SQLiteStore",
@@ -42,6 +46,7 @@ __all__ = [
     "TenantCall",
     "TokenRequest",
     "TokenResponse",
+    "User",
     "authorization_answered",
     "authorization_requested",
     "failed",

@@ -11,16 +11,17 @@ from flask.sansio.blueprints import BlueprintSetupState
 from flask.sansio.scaffold import setupmethod
 
 from .engine import Engine, build_engine
-from .errors import ConfigurationError, StoreError
+from .errors import ConfigurationError, PKCEError, StoreError
 from .events import SETTING_WEAK
 from .hooks import Hook, HookRunner, Hooks
+from .host import HostViews, answer_error
 from .openapi import OPENAPI_ROUTE
 from .settings import Settings, read_secret_keys, read_settings
 from .stores import Store, open_store
 from .web.calls import Mounted, Route
 from .web.dispatch import answer
 from .web.site import Site
-from .web.views import ROUTES, USER_ROUTE
+from .web.views import ROUTES, further_routes
 
 #: Every method, so that a wrong one is answered by us.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -46,7 +47,7 @@ def _add_route(route: Route, state: BlueprintSetupState) -> None:
     )
 
 
-class PKCEBlueprint(Blueprint):
+class PKCEBlueprint(HostViews, Blueprint):
     """Sign in with Auth0, and any OpenID Provider, through five PKCE routes.
 
     .. code-block:: python
@@ -152,10 +153,16 @@ class PKCEBlueprint(Blueprint):
 
     def engine(self, app: Flask) -> Engine:
         """What works behind the routes in an application."""
+        return self._mounted_in(app).engine
+
+    def mounted(self) -> Mounted:
+        return self._mounted_in(current_app)
+
+    def _mounted_in(self, app: Flask) -> Mounted:
         for mounted in app.extensions.get("pkce", {}).values():
             if mounted.blueprint is self:
-                engine: Engine = mounted.engine
-                return engine
+                found: Mounted = mounted
+                return found
         raise LookupError("the blueprint is not registered in this application")
 
     def _mount(self, state: BlueprintSetupState) -> None:
@@ -181,8 +188,9 @@ class PKCEBlueprint(Blueprint):
             has_strict_cookies=str(app.config.get("SESSION_COOKIE_SAMESITE")).lower() == "strict",
         )
         app.extensions.setdefault("pkce", {})[name] = mounted
-        if settings.delivers_to_session:
-            _add_route(USER_ROUTE, state)
+        app.register_error_handler(PKCEError, answer_error)
+        for route in further_routes(settings):
+            _add_route(route, state)
         if settings.openapi:
             _add_route(OPENAPI_ROUTE, state)
 

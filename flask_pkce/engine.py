@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from .exchange import Exchange
 from .hooks import HookRunner
+from .marks import Marks
+from .presence import Presence
 from .records import Records
 from .redemption import Redemption
 from .sealing import Sealing
 from .sessions import DECODERS, Sessions
-from .settings import Settings
+from .settings import MAX_SESSION_LIFETIME, Settings
 from .sign_in import SignIn
 from .sign_out import SignOut
 from .signing import Signing
@@ -39,6 +41,7 @@ class Engine:
     redemption: Redemption
     refresh: Refresh
     sign_out: SignOut
+    presence: Presence
 
 
 def build_engine(
@@ -59,8 +62,10 @@ def build_engine(
     :param monotonic: returns seconds that never go back.
     """
     signing = Signing(secret_keys, namespace=namespace)
+    records = Records(store, Sealing(secret_keys), DECODERS, clock=clock)
+    marks = Marks(records, namespace=namespace, lifetime=MAX_SESSION_LIFETIME, clock=clock)
     sessions = Sessions(
-        Records(store, Sealing(secret_keys), DECODERS, clock=clock),
+        records,
         signing,
         namespace=namespace,
         clock=clock,
@@ -76,6 +81,7 @@ def build_engine(
     tenants = Tenants(settings.registration, api, clock=monotonic)
     exchange = Exchange(tenants, api, hooks, clock=clock)
     sign_in = SignIn(settings, sessions, tenants, hooks, clock=clock)
+    sign_out = SignOut(settings, sessions, tenants, exchange, marks, hooks, clock=clock)
     return Engine(
         settings=settings,
         clock=clock,
@@ -87,6 +93,7 @@ def build_engine(
         hooks=hooks,
         sign_in=sign_in,
         redemption=Redemption(settings, sessions, sign_in, exchange, hooks, clock=clock),
-        refresh=Refresh(settings, sessions, exchange, hooks, clock=clock),
-        sign_out=SignOut(sessions, exchange, hooks),
+        refresh=Refresh(settings, sessions, exchange, marks, hooks, clock=clock),
+        sign_out=sign_out,
+        presence=Presence(settings, sessions, marks, sign_out, clock=clock),
     )

@@ -39,6 +39,8 @@ class PKCEError(Exception):
     restart: ClassVar[bool] = False
     #: Where the sign-in that failed would have gone in the end, so that the next one does.
     return_to: str | None = None
+    #: The blueprint whose method a view of the host called, and which raised this.
+    raised_by: str | None = None
 
     def __init__(
         self,
@@ -300,6 +302,29 @@ class NotSignedIn(PKCEError):
     status = 401
     hint = "Sign in first."
     restart = True
+
+
+class AccessTokenMissing(NotSignedIn):
+    """There is no access token, and none can be had without signing in again."""
+
+    code = "access-token-missing"
+    hint = "Sign in again.  For the operator: with `offline_access` in PKCE_SCOPE it is renewed."
+
+
+class AuthenticationTooWeak(PKCEError):
+    """The user did not authenticate as this page demands."""
+
+    code = "authentication-too-weak"
+    error = "insufficient_user_authentication"
+    status = 403
+    hint = "Sign in again in the way that is asked for, such as with a second factor."
+
+
+class LogoutTokenInvalid(RequestError):
+    """The logout token is not one of the tenant, or it came before."""
+
+    code = "logout-token-invalid"
+    hint = "For the operator: the tenant posts a `logout_token` of its own to this address."
 
 
 class SessionRenewed(SessionMismatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,11 +12,30 @@ from .hooks import HookRunner
 from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
 from .protocol.token import TokenRequest, TokenResponse, Tokens, parse_token_response
+from .session import AccessToken, Grant
 from .tenant_api import TenantAPI
 from .tenants import Tenants
 
 #: Seconds that a worker may need besides the call to the tenant, before it counts as dead.
 _MARGIN = 10
+
+
+def with_tokens(
+    grant: Grant, response: TokenResponse, *, audience: str | None, now: float
+) -> Grant:
+    """A sign-in that keeps what it was given, for the host's views.
+
+    :param audience: the API that was asked for in place of that of the sign-in.
+    :param now: Unix seconds.
+    """
+    kept = AccessToken(
+        token=response.access_token,
+        audience=audience,
+        scope=response.scope,
+        expires_at=None if response.expires_in is None else now + response.expires_in,
+    )
+    with_id_token = dataclasses.replace(grant, id_token=response.id_token or grant.id_token)
+    return with_id_token.with_access_token(kept)
 
 
 class Exchange:

@@ -17,7 +17,7 @@ from .errors import (
     TenantUnreachable,
     VerifierMismatch,
 )
-from .exchange import Exchange
+from .exchange import Exchange, with_tokens
 from .flow import Flow, Status
 from .hooks import HookRunner, signed_in
 from .protocol.authorization import Answer
@@ -246,6 +246,7 @@ class Redemption:
         :raises SessionRenewed: if another sign-in of the session was first.
         :raises SignedOutMeanwhile: if the session was cleared.
         """
+        now = self._clock()
         grant = Grant(
             id=flow.code_hash or "",
             issuer=tenant.issuer,
@@ -254,9 +255,16 @@ class Redemption:
             audience=flow.request.audience if flow.request else self._settings.audience,
             refresh_token=response.refresh_token,
             nonce=flow.nonce,
+            signed_in_at=now,
+            asked_acr=flow.request.additional.get("acr_values") if flow.request else None,
         )
-        until = self._clock() + self._settings.session_lifetime
-        return self._sessions.renew(session, lambda s: s.signed_in(grant, until=until))
+        if self._settings.delivers_to_session:
+            grant = with_tokens(grant, response, audience=None, now=now)
+        until, idle = now + self._settings.session_lifetime, self._settings.session_idle_lifetime
+        idle_until = None if idle is None else now + idle
+        return self._sessions.renew(
+            session, lambda s: s.signed_in(grant, until=until, idle_until=idle_until)
+        )
 
 
 def _redirect_uri(flow: Flow, callback_url: str) -> str:

@@ -16,6 +16,11 @@ MAX_GRANTS = 20
 #: Seconds for which what a refresh brought is shared with those that come too late for it.
 RENEWAL_SHARED = 30
 
+#: Access tokens that one sign-in keeps.
+MAX_ACCESS_TOKENS = 8
+#: Seconds before its end in which an access token is not used any more: it is on its way then.
+EXPIRY_MARGIN = 30
+
 #: What stands for the owner in the states of the local session, whose record comes and goes.
 LOCAL_OWNER = "local"
 
@@ -26,6 +31,22 @@ class FlowEntry:
 
     key: str
     expires_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessToken:
+    """An access token that is kept for the host's views."""
+
+    token: str = field(repr=False)
+    #: The API it is for; None for that of the sign-in.
+    audience: str | None
+    scope: tuple[str, ...]
+    #: Unix seconds; None where the tenant does not say.
+    expires_at: float | None
+
+    def is_same(self, token: str | None) -> bool:
+        """Whether this is that token."""
+        return token is not None and _is_same(self.token, token)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +63,8 @@ class Renewal:
     scope: tuple[str, ...]
     #: What the refresh asked for in place of the audience of the sign-in.
     audience: str | None
+    #: What it asked for in place of the scope of the sign-in.
+    asked_scope: tuple[str, ...] | None = None
     id_token: str | None = field(default=None, repr=False)
     #: The refresh token that it used up.
     spent: str | None = field(default=None, repr=False)
@@ -65,11 +88,43 @@ class Grant:
     #: Whether the tenant may have used up the refresh token, and we never heard of the new one.
     is_uncertain: bool = False
     renewal: Renewal | None = None
+    #: Unix seconds.
+    signed_in_at: float = 0.0
+    #: The ``acr_values`` that the tenant was asked for.
+    asked_acr: str | None = None
+    #: With delivery ``session`` alone: the newest ID token, and an access token for each API.
+    id_token: str | None = field(default=None, repr=False)
+    access_tokens: tuple[AccessToken, ...] = field(default=(), repr=False)
 
     @property
     def subject(self) -> str:
         """The user, unique together with the issuer."""
         return str(self.claims["sub"])
+
+    @property
+    def sid(self) -> str | None:
+        """The session at the tenant, where the ID token names it."""
+        sid = self.claims.get("sid")
+        return sid if isinstance(sid, str) else None
+
+    def access_token(
+        self, *, audience: str | None, scope: tuple[str, ...], now: float
+    ) -> AccessToken | None:
+        """The access token for an API that grants a scope, unless it expired or is about to."""
+        for kept in self.access_tokens:
+            if kept.audience == audience and set(scope) <= set(kept.scope):
+                is_good = kept.expires_at is None or now < kept.expires_at - EXPIRY_MARGIN
+                return kept if is_good else None
+        return None
+
+    def with_access_token(self, new: AccessToken) -> Grant:
+        """A copy that keeps a new access token in place of those that it makes superfluous."""
+        kept = tuple(
+            old
+            for old in self.access_tokens
+            if old.audience != new.audience or not set(old.scope) <= set(new.scope)
+        )
+        return dataclasses.replace(self, access_tokens=(new, *kept)[:MAX_ACCESS_TOKENS])
 
     def has_refresh_token(self, token: str) -> bool:
         """Whether this is its refresh token."""
@@ -103,6 +158,8 @@ class Session:
     created_at: float
     #: Until when the sign-in of the session is good; ``created_at`` before there is one.
     signed_in_until: float
+    #: Until when the sign-in is good if nobody uses it; None where that does not matter.
+    idle_until: float | None = None
     #: When its pointer was renewed.
     renewed_at: float = 0.0
     flows: tuple[FlowEntry, ...] = ()
@@ -121,11 +178,17 @@ class Session:
     @property
     def expires_at(self) -> float:
         """When nothing of it is left."""
-        return max(self.signed_in_until, *(flow.expires_at for flow in self.flows), 0)
+        return max(self._good_until, *(flow.expires_at for flow in self.flows), 0)
+
+    @property
+    def _good_until(self) -> float:
+        if self.idle_until is None:
+            return self.signed_in_until
+        return min(self.signed_in_until, self.idle_until)
 
     def grant(self, *, now: float) -> Grant | None:
         """The newest sign-in, as long as it is good."""
-        if not self.grants or now >= self.signed_in_until or self.grants[-1].is_over(now=now):
+        if not self.grants or now >= self._good_until or self.grants[-1].is_over(now=now):
             return None
         return self.grants[-1]
 
@@ -135,7 +198,7 @@ class Session:
         The one that the last refresh used up counts for half a minute: whoever found the access
         token expired at the same moment comes with it.
         """
-        if now >= self.signed_in_until:
+        if now >= self._good_until:
             return None
         for grant in self.grants:
             if grant.has_refresh_token(refresh_token) or grant.has_spent(refresh_token, now=now):
@@ -161,13 +224,18 @@ class Session:
         """A copy that only a new pointer opens."""
         return dataclasses.replace(self, secret_hash=secret_hash, renewed_at=now)
 
-    def signed_in(self, grant: Grant, *, until: float) -> Session:
+    def signed_in(self, grant: Grant, *, until: float, idle_until: float | None = None) -> Session:
         """A copy with one more sign-in."""
         return dataclasses.replace(
             self,
             grants=(*self.grants, grant)[-MAX_GRANTS:],
             signed_in_until=until,
+            idle_until=idle_until,
         )
+
+    def used(self, *, idle_until: float) -> Session:
+        """A copy that somebody used, and that may idle anew."""
+        return dataclasses.replace(self, idle_until=idle_until)
 
     def with_grant(self, old: Grant, new: Grant | None) -> Session:
         """A copy in which a sign-in was refreshed, or is over; as it is, if the sign-in is not."""

@@ -16,6 +16,7 @@ from .errors import (
     TooManyFlows,
 )
 from .flow import Flow, Status, start_flow
+from .marks import Mark
 from .protocol.authorization import Answer
 from .protocol.pkce import VERIFIER_BYTES, base64url
 from .records import Held, Records, build_decoders
@@ -28,7 +29,7 @@ ANSWER_LIFETIME = 60
 _TICKET_BYTES = 32
 
 #: For the records that sessions are kept in.
-DECODERS = build_decoders(Session, Flow, Answer)
+DECODERS = build_decoders(Session, Flow, Answer, Mark)
 
 
 class Sessions:

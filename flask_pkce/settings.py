@@ -36,6 +36,9 @@ from .setting_values import (
 )
 from .stores.base import DEFAULT_PREFIX
 
+#: Seconds that a signed-in session may live: 90 days.
+MAX_SESSION_LIFETIME = 90 * 86400
+
 #: Bytes of a ``SECRET_KEY``, below which it counts as weak.
 MIN_SECRET_KEY_LENGTH = 16
 
@@ -106,9 +109,19 @@ class Settings:
     flow_lifetime: int = field(
         default=600, metadata=_from("FLOW_LIFETIME", read_seconds(10, 3600))
     )
-    #: Seconds that a signed-in session lives.
+    #: Seconds that a signed-in session lives, however much it is used.
     session_lifetime: int = field(
-        default=86400, metadata=_from("SESSION_LIFETIME", read_seconds(60, 90 * 86400))
+        default=86400, metadata=_from("SESSION_LIFETIME", read_seconds(60, MAX_SESSION_LIFETIME))
+    )
+    #: Seconds after which a signed-in session ends that nobody uses, with delivery ``session``;
+    #: by default only ``PKCE_SESSION_LIFETIME`` ends it.
+    session_idle_lifetime: int | None = field(
+        default=None,
+        metadata=_from("SESSION_IDLE_LIFETIME", read_seconds(60, MAX_SESSION_LIFETIME)),
+    )
+    #: Whether ``POST /pkce/logout/backchannel`` takes the tenant's logout tokens.
+    backchannel_logout: bool = field(
+        default=False, metadata=_from("BACKCHANNEL_LOGOUT", read_boolean)
     )
     #: Who gets the tokens: the ``caller``, as the published API says, or the ``session`` on the
     #: server alone.

@@ -1,21 +1,45 @@
-"""Clear: what is kept here first, then the refresh tokens at the tenant."""
+"""Sign out: what is kept here first, then at the tenant; and when the tenant says so."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from .errors import IDTokenInvalid, LogoutTokenInvalid, PKCEError
 from .exchange import Exchange
 from .hooks import HookRunner, signed_out
+from .marks import Marks
+from .protocol.logout import MAX_AGE, build_logout_url, verify_logout_token
 from .records import Held
-from .session import Session
+from .session import Grant, Session
 from .sessions import Sessions
+from .settings import Settings
+from .tenants import Tenants
 
 
 class SignOut:
-    """Ends sessions, for one blueprint in one application."""
+    """Ends sessions, for one blueprint in one application.
 
-    def __init__(self, sessions: Sessions, exchange: Exchange, hooks: HookRunner) -> None:
+    :param clock: returns Unix seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: Sessions,
+        tenants: Tenants,
+        exchange: Exchange,
+        marks: Marks,
+        hooks: HookRunner,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
         self._sessions = sessions
+        self._tenants = tenants
         self._exchange = exchange
+        self._marks = marks
         self._hooks = hooks
+        self._clock = clock
 
     def clear(self, held: Held[Session]) -> None:
         """End a session: its flows, answers and tokens; then revoke, as far as that goes.
@@ -37,3 +61,53 @@ class SignOut:
         if tenant is None or tenant.issuer != issuer:
             return False
         return self._exchange.revoke(tenant, refresh_token)
+
+    def everywhere(self, issuer: str, subject: str) -> None:
+        """End every sign-in of a user; the sessions are cleared when they are used again."""
+        self._marks.end_user(issuer, subject)
+
+    def logout_url(self, grant: Grant | None, *, return_to: str) -> str | None:
+        """Where the browser ends its session at the tenant.
+
+        :param grant: the sign-in that ends here.
+        :param return_to: the address to which the tenant sends it then.
+        :return: None if the tenant's metadata cannot be had.
+
+        OpenID Connect RP-Initiated Logout 2
+        """
+        try:
+            tenant = self._tenants.get()
+        except PKCEError:
+            return None
+        return build_logout_url(
+            tenant,
+            return_to=return_to,
+            id_token=None if grant is None else grant.id_token,
+            sid=None if grant is None else grant.sid,
+        )
+
+    def by_tenant(self, logout_token: str) -> None:
+        """End what a logout token names: a session at the tenant, or all of a user.
+
+        :raises LogoutTokenInvalid: if it is none of the tenant's, or came before.
+        :raises TenantError: if the tenant's keys cannot be had.
+
+        OpenID Connect Back-Channel Logout 2.7
+        """
+        now = self._clock()
+        tenant = self._tenants.get()
+        try:
+            token = self._tenants.with_keys(
+                lambda keys: verify_logout_token(
+                    logout_token, tenant, keys=keys, leeway=self._settings.leeway, now=now
+                )
+            )
+        except IDTokenInvalid:
+            raise LogoutTokenInvalid("No key of the tenant has signed the logout token.") from None
+        remembered_until = now + MAX_AGE + 2 * self._settings.leeway
+        if not self._marks.is_first(token.issuer, token.jti, expires_at=remembered_until):
+            raise LogoutTokenInvalid("The logout token came before.")
+        if token.sid is not None:
+            self._marks.end_session(token.issuer, token.sid)
+        else:
+            self._marks.end_user(token.issuer, token.subject or "")

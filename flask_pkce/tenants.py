@@ -149,15 +149,23 @@ class Tenants:
         :raises IDTokenInvalid: if it does not verify.
         :raises TenantError: if the keys cannot be had.
         """
-        keys = self.keys()
-        try:
-            return verify_id_token(
+        return self.with_keys(
+            lambda keys: verify_id_token(
                 id_token, expected, keys=keys, access_token=access_token, now=now
             )
+        )
+
+    def with_keys(self, check: Callable[[tuple[VerificationKey, ...]], T]) -> T:
+        """Check a signature with the tenant's keys, fetched once more for an unknown one.
+
+        :raises IDTokenInvalid: what the check raises.
+        :raises TenantError: if the keys cannot be had.
+        """
+        keys = self.keys()
+        try:
+            return check(keys)
         except UnknownKey:
             renewed = self._keys.renew(keys)
             if renewed is None:
                 raise
-            return verify_id_token(
-                id_token, expected, keys=renewed, access_token=access_token, now=now
-            )
+            return check(renewed)

@@ -8,17 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .errors import (
+    AccessTokenMissing,
     GrantRefused,
     IDTokenInvalid,
     RefreshTokenReused,
     RefreshTokenUnknown,
     RefreshUnderWay,
+    ScopeInvalid,
     SignedOutMeanwhile,
     TenantError,
     TenantUnreachable,
 )
-from .exchange import Exchange
+from .exchange import Exchange, with_tokens
 from .hooks import HookRunner, token_refreshed
+from .marks import Marks
 from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
 from .protocol.token import TokenResponse, build_refresh_request
@@ -52,6 +55,7 @@ class Refresh:
         settings: Settings,
         sessions: Sessions,
         exchange: Exchange,
+        marks: Marks,
         hooks: HookRunner,
         *,
         clock: Callable[[], float],
@@ -59,6 +63,7 @@ class Refresh:
         self._settings = settings
         self._sessions = sessions
         self._exchange = exchange
+        self._marks = marks
         self._hooks = hooks
         self._clock = clock
 
@@ -68,18 +73,48 @@ class Refresh:
         :param refresh_token: as the caller sent it; another session's is not taken.
         :param code: where the published model, which has no member for it, carries one; anything
             else in it is a dummy and ignored.
-        :raises RefreshTokenUnknown: if the session has no such refresh token.
+        :raises RefreshTokenUnknown: if the session has no such refresh token, or the user was
+            signed out from outside.
         """
-        if refresh_token is not None:
-            grant = session.grant_of(refresh_token, now=self._clock())
-            if grant is None:
-                raise RefreshTokenUnknown(field="$.refresh_token")
-            return grant
-        grant = session.grant_of(code, now=self._clock()) if code is not None else None
-        grant = grant or session.grant(now=self._clock())
-        if grant is None or grant.refresh_token is None:
-            raise RefreshTokenUnknown()
+        now, named = self._clock(), refresh_token if refresh_token is not None else code
+        grant = session.grant_of(named, now=now) if named is not None else None
+        if grant is None and refresh_token is None:
+            grant = session.grant(now=now)
+        if grant is None or grant.refresh_token is None or self._marks.is_over(grant):
+            raise RefreshTokenUnknown(field=None if refresh_token is None else "$.refresh_token")
         return grant
+
+    def access_token(
+        self,
+        held: Held[Session],
+        grant: Grant,
+        *,
+        audience: str | None = None,
+        scope: tuple[str, ...] = (),
+        refused: str | None = None,
+    ) -> str:
+        """The access token of a sign-in for an API, refreshed where that is needed.
+
+        :param audience: another API than that of the sign-in.
+        :param scope: what it must grant.
+        :param refused: an access token that the API did not take: another one is needed.
+        :raises AccessTokenMissing: if there is none, and no refresh token or none that is good.
+        :raises TenantError: if the tenant cannot be asked for one.
+        """
+        kept = grant.access_token(audience=audience, scope=scope, now=self._clock())
+        if kept is not None and not kept.is_same(refused):
+            return kept.token
+        if grant.refresh_token is None:
+            raise AccessTokenMissing()
+        try:
+            refreshed = self.refresh(held, grant, audience=audience, scope=scope or None)
+        except ScopeInvalid as exc:
+            raise AccessTokenMissing("The tenant does not grant this scope.") from exc
+        except (GrantRefused, RefreshTokenUnknown, SignedOutMeanwhile) as exc:
+            raise AccessTokenMissing(f"The sign-in is over: {exc.detail}") from exc
+        if not set(scope) <= set(refreshed.response.scope):
+            raise AccessTokenMissing("The tenant does not grant this scope.")
+        return refreshed.response.access_token
 
     def refresh(
         self,
@@ -87,6 +122,7 @@ class Refresh:
         grant: Grant,
         *,
         audience: str | None = None,
+        scope: tuple[str, ...] | None = None,
         refresh_token: str | None = None,
     ) -> Refreshed:
         """Ask for new tokens, once for all that ask at the same time.
@@ -95,6 +131,7 @@ class Refresh:
         token that comes twice ends every token of the sign-in (:rfc:`9700#section-4.14.2`).
 
         :param audience: another API than that of the sign-in.
+        :param scope: another scope than that of the sign-in.
         :param refresh_token: the one that the caller named, if it did.
         :raises RefreshUnderWay: if the refresh of another request came to nothing, or others were
             faster again and again.
@@ -110,19 +147,20 @@ class Refresh:
             raise RefreshTokenUnknown("The sign-in was at another tenant.")
         if refresh_token is not None and not grant.has_refresh_token(refresh_token):
             # Too late for the refresh that used it up, and in time for what that brought.
-            if grant.renewal is None or grant.renewal.audience != audience:
+            if grant.renewal is None or not _brought(grant.renewal, audience, scope):
                 raise RefreshTokenUnknown(field="$.refresh_token")
             return Refreshed(held, tenant, self._shared(grant, grant.renewal))
         is_abandoned = self._was_abandoned(grant)
         while (begun := self._begin(held, grant, is_abandoned=is_abandoned)) is None:
             held, current, is_abandoned = self._wait(held, grant)
             renewal = current.renewal
-            if renewal is not None and renewal != grant.renewal and renewal.audience == audience:
+            is_new = renewal is not None and renewal != grant.renewal
+            if renewal is not None and is_new and _brought(renewal, audience, scope):
                 return Refreshed(held, tenant, self._shared(current, renewal))
             if renewal == grant.renewal and not is_abandoned:
                 raise RefreshUnderWay()
             grant = current
-        return self._refresh(*begun, tenant, audience)
+        return self._refresh(*begun, tenant, audience, scope)
 
     def _begin(
         self, held: Held[Session], grant: Grant, *, is_abandoned: bool
@@ -184,9 +222,16 @@ class Refresh:
         return grant.refreshing_until is not None and grant.refreshing_until <= self._clock()
 
     def _refresh(
-        self, held: Held[Session], grant: Grant, tenant: Tenant, audience: str | None
+        self,
+        held: Held[Session],
+        grant: Grant,
+        tenant: Tenant,
+        audience: str | None,
+        scope: tuple[str, ...] | None,
     ) -> Refreshed:
-        request = build_refresh_request(grant.refresh_token or "", audience=audience)
+        request = build_refresh_request(
+            grant.refresh_token or "", audience=audience, scope=scope or ()
+        )
         expected = Expectation(
             issuer=grant.issuer,
             client_id=tenant.client_id,
@@ -197,7 +242,7 @@ class Refresh:
         )
         try:
             response = self._exchange.obtain(
-                tenant, request, expected, scope=grant.scope, claims=grant.claims
+                tenant, request, expected, scope=scope or grant.scope, claims=grant.claims
             )
         except BaseException as exc:
             self._give_back(held, grant, exc)
@@ -217,10 +262,13 @@ class Refresh:
                 expires_at=None if response.expires_in is None else now + response.expires_in,
                 scope=response.scope,
                 audience=audience,
+                asked_scope=scope,
                 id_token=response.id_token,
                 spent=grant.refresh_token,
             ),
         )
+        if self._settings.delivers_to_session:
+            renewed = with_tokens(renewed, response, audience=audience, now=now)
         saved = self._sessions.update(held, lambda session: session.with_grant(grant, renewed))
         current = saved.value.same_grant(grant) if saved is not None else None
         if saved is None or current is None:
@@ -254,6 +302,11 @@ class Refresh:
             id_token=renewal.id_token,
             claims=grant.claims,
         )
+
+
+def _brought(renewal: Renewal, audience: str | None, scope: tuple[str, ...] | None) -> bool:
+    """Whether a refresh asked for the same."""
+    return (renewal.audience, renewal.asked_scope) == (audience, scope)
 
 
 def _may_have_arrived(exc: BaseException) -> bool:

@@ -33,6 +33,7 @@ _KINDS = {
     "str": "text",
     "str | None": "text",
     "int": "seconds",
+    "int | None": "seconds",
     "bool": "true or false",
     "tuple[str, ...]": "list, or comma-separated text",
     "TokenDelivery": "``caller`` or ``session``",

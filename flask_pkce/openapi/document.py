@@ -7,7 +7,7 @@ from typing import Any
 
 from ..settings import Settings
 from ..web.problems import DOCUMENTATION
-from ..web.views import ROUTES, USER_ROUTE
+from ..web.views import ROUTES, further_routes
 from .operations import Operations
 from .schemas import build_schemas, names_in
 
@@ -28,7 +28,7 @@ def build_document(settings: Settings, *, address: str, cookie_name: str) -> dic
     :param cookie_name: the name of our cookie there.
     """
     operations = Operations(settings)
-    routes = (*ROUTES, *([USER_ROUTE] if settings.delivers_to_session else []))
+    routes = (*ROUTES, *further_routes(settings))
     paths = {
         route.path: {method.lower(): operations.of(route, method) for method in route.methods}
         for route in routes

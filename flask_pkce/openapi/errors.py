@@ -32,6 +32,7 @@ from ..errors import (
     InteractionRequired,
     IssuerMismatch,
     LoginRequired,
+    LogoutTokenInvalid,
     MediaTypeUnsupported,
     MethodNotAllowed,
     MFARequired,
@@ -205,6 +206,12 @@ _CALLER: dict[tuple[str, str], Errors] = {
         *_EXCHANGE,
     ),
     ("clear", "POST"): (OriginRefused,),
+    ("back_channel_logout", "POST"): (
+        *_BODY,
+        MediaTypeUnsupported,
+        LogoutTokenInvalid,
+        *_METADATA,
+    ),
 }
 
 #: With delivery ``session``, where it differs: the callback's GET exchanges the code.
@@ -238,6 +245,17 @@ _SESSION: dict[tuple[str, str], Errors] = {
         *_METADATA,
     ),
     ("user", "GET"): (OriginRefused, NotAcceptable, NotSignedIn),
+    ("login", "GET"): (
+        NavigationRequired,
+        SessionRenewed,
+        *_BODY,
+        ParameterForeign,
+        ReturnAddressRefused,
+        TooManyFlows,
+        FlowGone,
+        *_METADATA,
+    ),
+    ("logout", "POST"): (OriginRefused,),
 }
 
 _TELLS_FAILURES = {

@@ -8,6 +8,7 @@ from typing import Any
 from ..settings import Settings
 from ..web.body import MAX_FIELDS
 from ..web.calls import Route
+from ..web.further import LINK_PARAMETERS
 from ..web.waiting import MAX_WAIT
 from .errors import markdown, problems
 from .schemas import FIELD, answer_parameters, ref
@@ -229,6 +230,41 @@ class Operations:
             "responses": {
                 "200": {"description": "The claims.", "content": {**_json(ref("Claims")), **_PAGE}}
             },
+        }
+
+    def _get_login(self) -> dict[str, Any]:
+        return {
+            "operationId": "login",
+            "description": "For links: the browser signs in and comes back to `return_to`.",
+            "parameters": [
+                {"name": name, "in": "query", "schema": {"type": "string"}}
+                for name in LINK_PARAMETERS
+            ],
+            "security": self._security(is_optional=True),
+            "responses": {"303": _redirect("To the tenant.")},
+        }
+
+    def _post_logout(self) -> dict[str, Any]:
+        return {
+            "operationId": "logout",
+            "security": self._security(is_optional=True),
+            "responses": {
+                "303": _redirect("To the tenant, which sends the browser back when it is done.")
+            },
+        }
+
+    def _post_back_channel_logout(self) -> dict[str, Any]:
+        token = {"type": "string", "description": "A logout token (Back-Channel Logout 2.4)."}
+        form = {"type": "object", "required": ["logout_token"], "additionalProperties": FIELD}
+        schema = {**form, "properties": {"logout_token": token}, "maxProperties": MAX_FIELDS}
+        return {
+            "operationId": "back_channel_logout",
+            "requestBody": {
+                "required": True,
+                "content": {"application/x-www-form-urlencoded": {"schema": schema}},
+            },
+            "security": [],
+            "responses": {"204": {"description": "The sign-ins that it names are over."}},
         }
 
 

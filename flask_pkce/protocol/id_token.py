@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,7 @@ _KEY_TYPES: Mapping[str, type[RSAKey | ECKey | OKPKey]] = {
     "EC": ECKey,
     "OKP": OKPKey,
 }
+_TYPES = frozenset({"jwt", "application/jwt"})
 #: Seconds that an ID token of a sign-in may be old.
 MAX_AGE_AT_SIGN_IN = 600
 
@@ -157,15 +158,35 @@ def verify_id_token(
 
     OpenID Connect Core 3.1.3.7
     """
-    header, payload = _parse(token)
-    alg = _algorithm(header, expected.algorithms)
-    _check_signature(token, choose_key(keys, header.get("kid"), alg), alg)
+    alg, payload = open_jwt(token, keys=keys, algorithms=expected.algorithms, types=_TYPES)
     validate_claims(payload, expected, now=now)
     hashes = {"at_hash": access_token, "c_hash": expected.code, "s_hash": expected.state}
     for claim, hashed in hashes.items():
         if claim in payload and hashed is not None:
             _check_hash(payload, claim, hashed, alg)
     return payload
+
+
+def open_jwt(
+    token: str,
+    *,
+    keys: Iterable[VerificationKey],
+    algorithms: tuple[str, ...],
+    types: Collection[str],
+) -> tuple[str, dict[str, Any]]:
+    """Verify the signature of a token of the tenant.
+
+    :param types: what its ``typ`` may be, in lower case.
+    :return: the algorithm and the claims, which are not checked.
+    :raises UnknownKey: if no key of the set fits.
+    :raises IDTokenInvalid: if it is no token that one of the keys signed.
+
+    :rfc:`7515#section-5.2`, :rfc:`8725`
+    """
+    header, payload = _parse(token)
+    alg = _algorithm(header, algorithms, types)
+    _check_signature(token, choose_key(keys, header.get("kid"), alg), alg)
+    return alg, payload
 
 
 def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -180,14 +201,14 @@ def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return header, payload
 
 
-def _algorithm(header: Mapping[str, Any], allowed: tuple[str, ...]) -> str:
+def _algorithm(header: Mapping[str, Any], allowed: tuple[str, ...], types: Collection[str]) -> str:
     alg = header.get("alg")
     if not isinstance(alg, str) or alg not in allowed or alg not in ALGORITHMS:
         raise IDTokenInvalid("The ID token is signed with an algorithm that is not allowed.")
     if "crit" in header or header.get("b64", True) is not True:
         raise IDTokenInvalid("The ID token has a critical header that is not understood.")
     typ = header.get("typ", "JWT")
-    if not isinstance(typ, str) or typ.lower() not in {"jwt", "application/jwt"}:
+    if not isinstance(typ, str) or typ.lower() not in types:
         raise IDTokenInvalid("The ID token is a token of another type.")
     return alg
 

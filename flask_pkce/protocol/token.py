@@ -51,6 +51,8 @@ class TokenRequest:
     code_verifier: str | None = field(default=None, repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     audience: str | None = None
+    #: At a refresh: what is asked for in place of the scope of the sign-in.
+    scope: tuple[str, ...] = ()
     #: Further parameters by name, from a hook.
     additional: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -67,6 +69,7 @@ class TokenRequest:
             "code_verifier": self.code_verifier,
             "refresh_token": self.refresh_token,
             "audience": self.audience,
+            "scope": " ".join(self.scope),
         }
         return {name: value for name, value in {**self.additional, **named}.items() if value}
 
@@ -86,12 +89,16 @@ def build_code_request(
     )
 
 
-def build_refresh_request(refresh_token: str, *, audience: str | None = None) -> TokenRequest:
+def build_refresh_request(
+    refresh_token: str, *, audience: str | None = None, scope: tuple[str, ...] = ()
+) -> TokenRequest:
     """Ask for new tokens.
 
     :rfc:`6749#section-6`
     """
-    return TokenRequest(grant_type=REFRESH_TOKEN, refresh_token=refresh_token, audience=audience)
+    return TokenRequest(
+        grant_type=REFRESH_TOKEN, refresh_token=refresh_token, audience=audience, scope=scope
+    )
 
 
 def validate_changed_token_request(changed: TokenRequest, original: TokenRequest) -> TokenRequest:

@@ -12,7 +12,7 @@ from ..flow import Flow
 from ..signing import Pointer
 from .answers import Answers
 from .callers import Caller, identify
-from .cookies import set_cookie
+from .cookies import delete_cookie, set_cookie
 from .guard import check_origin, wants_html
 from .responses import page, see_other
 from .site import Site
@@ -78,6 +78,14 @@ class Call:
             )
         return response
 
+    def delete_cookie(self, response: Response) -> None:
+        """Let the browser forget its cookie."""
+        delete_cookie(
+            response,
+            self.site.cookie_name(self.request),
+            secure=self.site.is_secure(self.request),
+        )
+
     def on(self, flow: Flow | None) -> Response:
         """Send a browser on after a sign-in."""
         destination = self.settings.authenticated_url
@@ -96,7 +104,9 @@ class Route:
     endpoint: str
     methods: tuple[str, ...]
     view: Callable[[Call], Response]
-    #: Whether other sites send browsers here.
+    #: Whether other sites send browsers here with the tenant's answer.
     is_callback: bool = False
+    #: Checks who may ask: by default a page of ours, or no page at all.
+    guard: Callable[[Call], None] = Call.check_origin
     #: Whether its answer has a body, whose type is negotiated.
     has_content: bool = True

@@ -66,7 +66,7 @@ def _guarded(route: Route, call: Call) -> Response:
     if route.is_callback:
         check_callback(request)
     else:
-        call.check_origin()
+        route.guard(call)
     if route.has_content:
         check_acceptable(request)
     return route.view(call)

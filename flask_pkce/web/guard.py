@@ -83,6 +83,18 @@ def check_callback(request: Request) -> None:
         raise NavigationRequired()
 
 
+def check_link(request: Request) -> None:
+    """Check that a browser follows a link, wherever it stood, or that a program asks.
+
+    :raises NavigationRequired: if a frame or a foreign script asks.
+    """
+    if request.headers.get("Sec-Fetch-Site") in {None, "same-origin", "none"}:
+        return
+    is_page = request.headers.get("Sec-Fetch-Dest", "document") == "document"
+    if not is_navigation(request) or not is_page:
+        raise NavigationRequired()
+
+
 def is_navigation(request: Request) -> bool:
     """Whether a browser goes here as to a page."""
     return request.headers.get("Sec-Fetch-Mode") == "navigate"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from flask import Response
 
 from ..errors import (
@@ -14,24 +12,20 @@ from ..errors import (
     ParameterForeign,
     PKCEError,
     RefreshTokenUnknown,
-    ReturnAddressRefused,
 )
 from ..flow import Flow, Status
-from ..protocol.addresses import is_local_path
 from ..protocol.token import REFRESH_TOKEN
 from ..records import Held
 from ..session import Session
+from ..settings import Settings
 from ..wire import SeededPKCE, TokenizedPKCE, read_seed, read_token_body, user_of
 from .body import is_form, read_form, read_json
 from .callback import response_code
 from .calls import Call, Route
-from .cookies import delete_cookie
+from .further import anybody, back_channel_logout, link, login, logout, return_address, user_claims
 from .responses import json_response, no_content, page, see_other
 from .site import CALLBACK_PATH
 from .waiting import wished_wait
-
-#: Claims of the ID token that are the protocol's, and not the user's.
-_PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
 
 
 def challenge(call: Call) -> Response:
@@ -47,7 +41,7 @@ def code(call: Call) -> Response:
     """``POST /pkce/code``: send the caller to the tenant."""
     seed, return_to = SeededPKCE(), None
     if call.html and is_form(call.request):
-        return_to = _return_to(read_form(call.request))
+        return_to = return_address(read_form(call.request))
     else:
         seed = read_seed(read_json(call.request))
     owner = call.caller().owner_to_start
@@ -82,13 +76,6 @@ def _may_know_the_code(call: Call, session: Held[Session], flow: Flow) -> bool:
     if flow.request is not None and flow.request.redirect_uri != call.callback_url:
         return False
     return not call.engine.sessions.was_renewed(session)
-
-
-def _return_to(form: Mapping[str, str]) -> str | None:
-    return_to = form.get("return_to") or None
-    if return_to is not None and not is_local_path(return_to):
-        raise ReturnAddressRefused(field="return_to")
-    return return_to
 
 
 def token(call: Call) -> Response:
@@ -163,7 +150,7 @@ def _signed_in_user(call: Call, session: Held[Session], asked: TokenizedPKCE) ->
     for name in ("code", "code_verifier", "refresh_token"):
         if getattr(asked, name) is not None:
             raise DeliveryRefused(field=f"$.{name}")
-    grant = session.value.grant(now=call.engine.clock())
+    grant = call.engine.presence.grant(session)
     if grant is not None:
         return json_response(call.answers.user(call.engine.tenants.get(), dict(grant.claims)))
     newest = next(call.engine.sessions.flows(session), None)
@@ -187,21 +174,17 @@ def clear(call: Call) -> Response:
     else:
         response = page("signed_out.html", start_url=call.site.route("/pkce/code", call.request))
     if caller.has_cookie:
-        delete_cookie(
-            response,
-            call.site.cookie_name(call.request),
-            secure=call.site.is_secure(call.request),
-        )
+        call.delete_cookie(response)
     return response
 
 
 def user(call: Call) -> Response:
     """``GET /pkce/user``: who signed in, from the verified ID token."""
     session = call.caller().owner.session
-    grant = session.value.grant(now=call.engine.clock()) if session is not None else None
+    grant = call.engine.presence.grant(session) if session is not None else None
     if grant is None:
         raise NotSignedIn()
-    claims = {name: value for name, value in grant.claims.items() if name not in _PROTOCOL_CLAIMS}
+    claims = user_claims(grant)
     if call.html:
         return page(
             "user.html",
@@ -211,6 +194,7 @@ def user(call: Call) -> Response:
     return json_response(claims)
 
 
+#: The five of the published API.
 ROUTES = (
     Route("/pkce/challenge", "challenge", ("GET",), challenge),
     Route("/pkce/code", "code", ("POST",), code),
@@ -218,5 +202,24 @@ ROUTES = (
     Route("/pkce/token", "token", ("POST",), token),
     Route("/pkce/clear", "clear", ("POST",), clear, has_content=False),
 )
-#: Only with delivery ``session``.
-USER_ROUTE = Route("/pkce/user", "user", ("GET",), user)
+_SESSION_ROUTES = (
+    Route("/pkce/user", "user", ("GET",), user),
+    Route("/pkce/login", "login", ("GET",), login, guard=link, has_content=False),
+    Route("/pkce/logout", "logout", ("POST",), logout, has_content=False),
+)
+_BACK_CHANNEL_ROUTE = Route(
+    "/pkce/logout/backchannel",
+    "back_channel_logout",
+    ("POST",),
+    back_channel_logout,
+    guard=anybody,
+    has_content=False,
+)
+
+
+def further_routes(settings: Settings) -> tuple[Route, ...]:
+    """The routes beside the five that the settings switch on."""
+    return (
+        *(_SESSION_ROUTES if settings.delivers_to_session else ()),
+        *((_BACK_CHANNEL_ROUTE,) if settings.backchannel_logout else ()),
+    )

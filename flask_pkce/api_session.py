@@ -1,0 +1,79 @@
+"""A ``requests`` session for an API, which carries the user's access token.
+
+:rfc:`6750`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import requests.auth
+
+from .protocol.addresses import origin_of, parse_address
+
+
+class APISession(requests.Session):
+    """A ``requests`` session that carries the user's access token to one origin.
+
+    Addresses may be relative to its base.  Where the API answers 401, the token is renewed and the
+    request sent again, once.
+
+    :param base_url: the API's address.
+    :param token: gets an access token, and another than the one that was refused.
+
+    :rfc:`6750#section-2.1`
+    """
+
+    def __init__(self, base_url: str, token: Callable[[str | None], str]) -> None:
+        super().__init__()
+        try:
+            parts = parse_address(base_url)
+        except ValueError as exc:
+            raise ValueError(f"base_url {exc}") from None
+        self._base_url = base_url.rstrip("/")
+        self.auth = _Bearer(origin_of(parts), token, self)
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> Any:
+        """Send a request; see :meth:`requests.Session.request`."""
+        address = url.decode() if isinstance(url, bytes) else url
+        if not urlsplit(address).scheme:
+            address = f"{self._base_url}/{address.lstrip('/')}"
+        return super().request(method, address, *args, **options)
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Puts the token into requests to one origin, and another one after a 401."""
+
+    def __init__(
+        self, origin: str, token: Callable[[str | None], str], session: requests.Session
+    ) -> None:
+        self._origin = origin
+        self._token = token
+        self._session = session
+
+    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        if origin_of(urlsplit(prepared.url or "")) == self._origin:
+            token = self._token(None)
+            prepared.headers["Authorization"] = f"Bearer {token}"
+            prepared.register_hook(  # type: ignore[no-untyped-call]
+                "response", partial(self._renew, token)
+            )
+        return prepared
+
+    def _renew(self, token: str, response: requests.Response, **options: Any) -> requests.Response:
+        again = response.request.copy()
+        is_ours = again.headers.get("Authorization") == f"Bearer {token}"
+        is_repeatable = again.body is None or isinstance(again.body, str | bytes)
+        if response.status_code != 401 or not is_ours or not is_repeatable:
+            return response
+        again.headers["Authorization"] = f"Bearer {self._token(token)}"
+        again.hooks = {**again.hooks, "response": []}
+        response.content  # noqa: B018 (read, so that the connection is free)
+        response.close()
+        answer = self._session.send(again, **options)
+        answer.history.append(response)
+        return answer

@@ -1,0 +1,59 @@
+"""Presence: who is signed in now, as the host's views and our routes are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .marks import Marks
+from .records import Held
+from .session import Grant, Session
+from .sessions import Sessions
+from .settings import Settings
+from .sign_out import SignOut
+
+#: How often a session is saved only because somebody uses it: parts of the time it may idle.
+_SAVED_PER_IDLE = 10
+
+
+class Presence:
+    """Tells who is signed in, for one blueprint in one application.
+
+    :param clock: returns Unix seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: Sessions,
+        marks: Marks,
+        sign_out: SignOut,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._marks = marks
+        self._sign_out = sign_out
+        self._clock = clock
+
+    def grant(self, held: Held[Session]) -> Grant | None:
+        """The newest sign-in of a session that is used now, as long as it is good.
+
+        A session that was signed out from outside is cleared.
+        """
+        grant = held.value.grant(now=self._clock())
+        if grant is None:
+            return None
+        if self._marks.is_over(grant):
+            self._sign_out.clear(held)
+            return None
+        self._note_use(held)
+        return grant
+
+    def _note_use(self, held: Held[Session]) -> None:
+        idle = self._settings.session_idle_lifetime
+        if idle is None:
+            return
+        until = self._clock() + idle
+        if until - (held.value.idle_until or 0) > idle / _SAVED_PER_IDLE:
+            self._sessions.update(held, lambda session: session.used(idle_until=until))

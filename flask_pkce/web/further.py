@@ -1,0 +1,116 @@
+"""The routes beside the published five: sign in by a link, and sign out at the tenant, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+
+from ..errors import ReturnAddressRefused
+from ..protocol.addresses import is_local_path
+from ..session import Grant
+from ..wire import read_seed
+from .body import read_form, read_query
+from .calls import Call
+from .guard import check_link
+from .responses import no_content, see_other
+
+#: What a link may ask the tenant for: an invitation's leads here with its organization.
+_LINKED = ("screen_hint", "organization", "invitation")
+_LINKED_ADDITIONAL = ("max_age", "acr_values", "connection", "login_hint", "ui_locales")
+
+#: All that ``GET /pkce/login`` reads.
+LINK_PARAMETERS = ("return_to", *_LINKED, *_LINKED_ADDITIONAL)
+
+#: Claims of the ID token that are the protocol's, and not the user's.
+_PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
+
+
+def user_claims(grant: Grant) -> dict[str, Any]:
+    """What the ID token says of the user."""
+    return {name: value for name, value in grant.claims.items() if name not in _PROTOCOL_CLAIMS}
+
+
+def return_address(parameters: Mapping[str, str]) -> str | None:
+    """Where the browser goes in the end, as it asks for.
+
+    :raises ReturnAddressRefused: if that is no path of this application.
+    """
+    return_to = parameters.get("return_to") or None
+    if return_to is not None and not is_local_path(return_to):
+        raise ReturnAddressRefused(field="return_to")
+    return return_to
+
+
+def link(call: Call) -> None:
+    """Anybody may link here."""
+    check_link(call.request)
+
+
+def anybody(_: Call) -> None:
+    """Who asks proves it by what it brings."""
+
+
+def login(call: Call) -> Response:
+    """``GET /pkce/login``: send the browser to the tenant, as a link does.
+
+    OpenID Connect Core 4
+    """
+    query = read_query(call.request)
+    return_to = return_address(query)
+    seed: dict[str, Any] = {name: query[name] for name in _LINKED if name in query}
+    seed["ADDITIONAL_PARAMETERS"] = {
+        name: query[name] for name in _LINKED_ADDITIONAL if name in query
+    }
+    sent = call.engine.sign_in.authorize(
+        call.caller().owner_to_start,
+        read_seed(seed),
+        callback_url=call.callback_url,
+        return_to=return_to,
+    )
+    call.pointer = sent.pointer
+    return see_other(sent.authorization_url)
+
+
+def logout(call: Call) -> Response:
+    """``POST /pkce/logout``: end the session here, and then at the tenant."""
+    return end_session(call)
+
+
+def end_session(
+    call: Call, *, return_to: str | None = None, everywhere: bool = False, at_tenant: bool = True
+) -> Response:
+    """End the session of a caller.
+
+    :param return_to: a path of this application, for the browser in the end; by default
+        ``PKCE_UNAUTHENTICATED_URL``.
+    :param everywhere: whether the user's other sessions end, too.
+    :param at_tenant: whether the browser is sent to the tenant, to end its session there.
+    """
+    caller = call.caller()
+    # While the callback exchanges a code, the renewed cookie is not in the browser yet.
+    session = caller.owner.session or caller.outrun_session
+    grant = session.value.grant(now=call.engine.clock()) if session is not None else None
+    if everywhere and grant is not None:
+        call.engine.sign_out.everywhere(grant.issuer, grant.subject)
+    if session is not None:
+        call.engine.sign_out.clear(session)
+    destination = return_to or call.settings.unauthenticated_url or "/"
+    url = None
+    if at_tenant:
+        address = call.site.address(destination, call.request)
+        url = call.engine.sign_out.logout_url(grant, return_to=address)
+    response = see_other(url or call.site.destination(destination, call.request))
+    if caller.has_cookie:
+        call.delete_cookie(response)
+    return response
+
+
+def back_channel_logout(call: Call) -> Response:
+    """``POST /pkce/logout/backchannel``: the tenant says that somebody was signed out.
+
+    OpenID Connect Back-Channel Logout 2.5
+    """
+    call.engine.sign_out.by_tenant(read_form(call.request).get("logout_token", ""))
+    return no_content()

@@ -1,0 +1,231 @@
+"""Whoever sends a request to a view of the host: who is signed in, tokens, the ways in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Response, after_this_request, request
+
+from ..errors import AuthenticationTooWeak, NotSignedIn, PKCEError
+from ..hooks import failed
+from ..protocol.addresses import is_local_path
+from ..records import Held
+from ..session import Grant, Session
+from .calls import Call, Mounted
+from .further import end_session, user_claims
+from .problems import log, problem
+from .responses import see_other
+
+#: What Auth0 calls any second factor; its ID tokens tell it in ``amr``.
+MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
+#: Seconds for which a sign-in counts as the answer to the page that asked for it.
+_JUST_NOW = 60
+
+
+@dataclass(frozen=True, eq=False)
+class User(Mapping[str, Any]):
+    """Who is signed in: a mapping of the claims of the verified ID token.
+
+    Two are the same user if issuer and subject are the same; nothing else identifies anybody
+    (OpenID Connect Core 5.7).
+    """
+
+    #: The tenant that says so.
+    issuer: str
+    #: Its name for the user, which never changes.
+    subject: str
+    claims: Mapping[str, Any] = field(repr=False)
+
+    def __getitem__(self, claim: str) -> Any:
+        return self.claims[claim]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.claims)
+
+    def __len__(self) -> int:
+        return len(self.claims)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, User):
+            return NotImplemented
+        return (self.issuer, self.subject) == (other.issuer, other.subject)
+
+    def __hash__(self) -> int:
+        return hash((self.issuer, self.subject))
+
+
+@dataclass(frozen=True)
+class _Present:
+    """The session of this request, and its sign-in."""
+
+    session: Held[Session]
+    grant: Grant
+
+
+class Visitor:
+    """Whoever sends the current request, as one blueprint knows it."""
+
+    def __init__(self, mounted: Mounted) -> None:
+        self._call = Call(request, mounted)
+        self._engine = mounted.engine
+        #: In the request and not in `g`, which several requests of a test may share.
+        self._place = f"flask_pkce.{mounted.site.name}"
+
+    @property
+    def present(self) -> _Present | None:
+        """The session and its sign-in; None if nobody is signed in."""
+        kept: dict[str, Any] = request.environ
+        if self._place not in kept:
+            after_this_request(_vary_by_cookie)
+            session = self._call.caller().owner.session
+            grant = self._engine.presence.grant(session) if session is not None else None
+            kept[self._place] = (
+                _Present(session, grant) if session is not None and grant is not None else None
+            )
+        present: _Present | None = kept[self._place]
+        return present
+
+    @property
+    def user(self) -> User | None:
+        """Who is signed in."""
+        present = self.present
+        if present is None:
+            return None
+        grant = present.grant
+        return User(grant.issuer, grant.subject, user_claims(grant))
+
+    def access_token(
+        self, *, audience: str | None, scope: tuple[str, ...], refused: str | None = None
+    ) -> str:
+        """An access token of whoever is signed in.  See :meth:`HostViews.access_token`."""
+        settings = self._engine.settings
+        if not settings.delivers_to_session:
+            raise RuntimeError(
+                "The tokens were handed to the caller: set PKCE_TOKEN_DELIVERY to `session`."
+            )
+        if audience == settings.audience:
+            audience = None
+        if audience is not None and audience not in settings.audiences_allowed:
+            raise ValueError("the audience is neither PKCE_AUDIENCE nor in PKCE_ALLOWED_AUDIENCES")
+        with self._answered():
+            present = self.present
+            if present is None:
+                raise NotSignedIn()
+            token = self._engine.refresh.access_token(
+                present.session, present.grant, audience=audience, scope=scope, refused=refused
+            )
+        if token not in {kept.token for kept in present.grant.access_tokens}:
+            # The session was saved anew.
+            del request.environ[self._place]
+        return token
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        """Let what is raised be answered by :func:`answer_error`, if the view lets it pass."""
+        try:
+            yield
+        except PKCEError as exc:
+            exc.raised_by = self._call.site.name
+            raise
+
+    def login_url(self, return_to: str | None, **asked: str) -> str:
+        """Where a sign-in starts that comes back to a path."""
+        if not self._engine.settings.delivers_to_session:
+            raise RuntimeError("There is no login route: set PKCE_TOKEN_DELIVERY to `session`.")
+        if return_to is not None:
+            _check_local(return_to)
+            asked = {"return_to": return_to, **asked}
+        path = self._call.site.route("/pkce/login", request)
+        return f"{path}?{urlencode(asked)}" if asked else path
+
+    def ask_to_sign_in(self, exc: PKCEError, **asked: str) -> Response:
+        """Send a browser to sign in and back again; tell anybody else that it must."""
+        if not self._call.html:
+            return self.tell(exc)
+        # What was posted is lost: such a form is opened again.
+        here = _address() if request.method in {"GET", "HEAD"} else ""
+        return see_other(self.login_url(here if is_local_path(here) else None, **asked))
+
+    def answer(self, exc: PKCEError) -> Response:
+        """The answer to an error that the view let pass."""
+        present = self.present
+        is_new = present is not None and self._is_new(present.grant)
+        # Whoever signed in just now gets no other token by signing in again.
+        if isinstance(exc, NotSignedIn) and not is_new:
+            return self.ask_to_sign_in(exc)
+        return self.tell(exc)
+
+    def _is_new(self, grant: Grant) -> bool:
+        return self._engine.clock() - grant.signed_in_at < _JUST_NOW
+
+    def tell(self, exc: PKCEError) -> Response:
+        """The answer to an error, as our own routes make it."""
+        log(exc, route=f"{request.endpoint}")
+        self._engine.hooks.on_error(exc)
+        self._engine.hooks.tell(failed, error=exc)
+        start_url = self._call.site.route("/pkce/code", request)
+        return problem(exc, html=self._call.html, start_url=start_url)
+
+    def logout(self, *, return_to: str | None, everywhere: bool, at_tenant: bool) -> Response:
+        """End the session.  See :meth:`HostViews.logout`."""
+        if return_to is not None:
+            _check_local(return_to)
+        request.environ[self._place] = None
+        return end_session(
+            self._call, return_to=return_to, everywhere=everywhere, at_tenant=at_tenant
+        )
+
+    def admit(self, *, max_age: int | None, acr: str | None) -> Response | None:
+        """None if the visitor may see a page; else what it is answered."""
+        present = self.present
+        if present is None:
+            return self.ask_to_sign_in(NotSignedIn(), **_asked(max_age, acr))
+        if self._is_recent(present.grant, max_age) and _is_strong(present.grant, acr):
+            return None
+        if self._is_new(present.grant) and acr is not None and present.grant.asked_acr == acr:
+            # The tenant was asked just now, and did otherwise: asking again would never end.
+            return self.tell(AuthenticationTooWeak())
+        exc = AuthenticationTooWeak("The user must authenticate again for this page.")
+        return self.ask_to_sign_in(exc, **_asked(max_age, acr))
+
+    def _is_recent(self, grant: Grant, max_age: int | None) -> bool:
+        if max_age is None:
+            return True
+        auth_time = grant.claims.get("auth_time")
+        if isinstance(auth_time, bool) or not isinstance(auth_time, int):
+            return False
+        return self._engine.clock() - auth_time <= max_age + self._engine.settings.leeway
+
+
+def _asked(max_age: int | None, acr: str | None) -> dict[str, str]:
+    """What a page asks the tenant for."""
+    asked = {"max_age": max_age, "acr_values": acr}
+    return {name: str(value) for name, value in asked.items() if value is not None}
+
+
+def _is_strong(grant: Grant, acr: str | None) -> bool:
+    """Whether the user authenticated as a page demands (OpenID Connect Core 2)."""
+    if acr is None or grant.claims.get("acr") == acr:
+        return True
+    methods = grant.claims.get("amr")
+    return acr == MULTI_FACTOR and isinstance(methods, list) and "mfa" in methods
+
+
+def _address() -> str:
+    """The path and query of the current request."""
+    query = request.query_string.decode("latin-1")
+    return quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+
+
+def _check_local(return_to: str) -> None:
+    if not is_local_path(return_to):
+        raise ValueError("return_to is no path of this application")
+
+
+def _vary_by_cookie(response: Response) -> Response:
+    response.vary.add("Cookie")
+    return response

@@ -1,0 +1,153 @@
+"""Calling an API as the user: where the token goes, and what a 401 does."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+import requests
+import requests_mock
+
+from flask_pkce.api_session import APISession
+
+API = "https://api.example.com/v1/"
+
+
+class Tokens:
+    """Gives tokens, another one each time one was refused."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+        self.current = "token-0"
+
+    def __call__(self, refused: str | None) -> str:
+        if refused is not None and refused == self.current:
+            self.refused.append(refused)
+            self.current = f"token-{len(self.refused)}"
+        return self.current
+
+
+@pytest.fixture
+def tokens() -> Tokens:
+    return Tokens()
+
+
+@pytest.fixture
+def api(tokens: Tokens) -> APISession:
+    return APISession(API, tokens)
+
+
+def carried(mock: requests_mock.Mocker) -> list[str | None]:
+    """The ``Authorization`` of each request."""
+    return [request.headers.get("Authorization") for request in mock.request_history]
+
+
+@pytest.mark.parametrize("path", ["orders", "/orders", b"orders", f"{API}orders"])
+def test_addresses(
+    path: str | bytes, api: APISession, requests_mock: requests_mock.Mocker
+) -> None:
+    """An address is relative to the base, or whole."""
+    requests_mock.get(f"{API}orders", json=[1])
+    assert api.get(path).json() == [1]
+    assert carried(requests_mock) == ["Bearer token-0"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://other.example.com/",
+        "http://api.example.com/",
+        "https://api.example.com:8443/",
+        "https://api.example.com.evil.example/",
+    ],
+)
+def test_no_other_origin(url: str, api: APISession, requests_mock: requests_mock.Mocker) -> None:
+    """No other origin gets the token."""
+    requests_mock.get(url, status_code=401)
+    assert api.get(url).status_code == 401
+    assert carried(requests_mock) == [None]
+
+
+def test_redirect_elsewhere(
+    api: APISession, tokens: Tokens, requests_mock: requests_mock.Mocker
+) -> None:
+    """An API that redirects elsewhere does not take the token along, whatever is there."""
+    requests_mock.get(f"{API}a", status_code=302, headers={"Location": "https://evil.example/"})
+    requests_mock.get("https://evil.example/", status_code=401)
+    assert api.get("a").status_code == 401
+    assert carried(requests_mock) == ["Bearer token-0", None]
+    assert tokens.refused == []
+
+
+def test_redirect_within(api: APISession, requests_mock: requests_mock.Mocker) -> None:
+    """Within the API it goes along."""
+    requests_mock.get(f"{API}a", status_code=302, headers={"Location": "/v1/b"})
+    requests_mock.get(f"{API}b", json={})
+    api.get("a")
+    assert carried(requests_mock) == ["Bearer token-0"] * 2
+
+
+@pytest.mark.parametrize("body", [None, "text", b"bytes"])
+def test_renewed_once(
+    body: str | bytes | None,
+    api: APISession,
+    tokens: Tokens,
+    requests_mock: requests_mock.Mocker,
+) -> None:
+    """A 401 renews the token, and sends the same once more."""
+    requests_mock.post(f"{API}a", [{"status_code": 401}, {"json": {"ok": True}}])
+    answer = api.post("a", data=body)
+    assert answer.json() == {"ok": True}
+    assert carried(requests_mock) == ["Bearer token-0", "Bearer token-1"]
+    assert len({request.body for request in requests_mock.request_history}) == 1
+    assert [earlier.status_code for earlier in answer.history] == [401]
+
+
+def test_refused_again(
+    api: APISession, tokens: Tokens, requests_mock: requests_mock.Mocker
+) -> None:
+    """An API that refuses the new token, too, is not asked a third time."""
+    requests_mock.get(f"{API}a", status_code=401)
+    assert api.get("a").status_code == 401
+    assert carried(requests_mock) == ["Bearer token-0", "Bearer token-1"]
+    assert tokens.refused == ["token-0"]
+
+
+def test_streams_are_not_repeated(
+    api: APISession, tokens: Tokens, requests_mock: requests_mock.Mocker
+) -> None:
+    """What was read from a stream is gone: the 401 is the caller's."""
+    requests_mock.post(f"{API}a", status_code=401)
+    assert api.post("a", data=io.BytesIO(b"once")).status_code == 401
+    assert tokens.refused == []
+
+
+def test_no_token(requests_mock: requests_mock.Mocker) -> None:
+    """Where there is no token nothing is sent."""
+
+    def none(_: str | None) -> str:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        APISession(API, none).get("a")
+    assert not requests_mock.called
+
+
+@pytest.mark.parametrize("base_url", ["api.example.com", "ftp://api.example.com", "https://", ""])
+def test_base(base_url: str, tokens: Callable[[str | None], str]) -> None:
+    """The base must be an address."""
+    with pytest.raises(ValueError, match="base_url"):
+        APISession(base_url, tokens)
+
+
+def test_other_hooks_run(api: APISession, requests_mock: requests_mock.Mocker) -> None:
+    """Hooks of the caller's see the answer that counts."""
+    requests_mock.get(f"{API}a", [{"status_code": 401}, {"json": {}}])
+    seen: list[int] = []
+
+    def see(response: requests.Response, **_: object) -> None:
+        seen.append(response.status_code)
+
+    api.get("a", hooks={"response": see})
+    assert seen[-1:] != [401] or len(seen) == 1

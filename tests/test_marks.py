@@ -1,0 +1,99 @@
+"""Marks: who was signed out from outside."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_pkce.marks import Marks
+from flask_pkce.records import Records
+from flask_pkce.sealing import Sealing
+from flask_pkce.session import Grant
+from flask_pkce.sessions import DECODERS
+from tests.support import ISSUER, SECRET_KEY, Clock, MeddledStore
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> MeddledStore:
+    return MeddledStore(clock)
+
+
+@pytest.fixture
+def marks(clock: Clock, store: MeddledStore) -> Marks:
+    records = Records(store, Sealing([SECRET_KEY]), DECODERS, clock=clock)
+    return Marks(records, namespace="pkce", lifetime=1000, clock=clock)
+
+
+def grant(clock: Clock, **claims: object) -> Grant:
+    """A sign-in of this moment."""
+    return Grant(
+        id="a",
+        issuer=ISSUER,
+        claims={"sub": "auth0|alice", **claims},
+        scope=("openid",),
+        signed_in_at=clock(),
+    )
+
+
+def test_user(marks: Marks, clock: Clock) -> None:
+    """What was signed in until now is over, what comes later is not."""
+    before = grant(clock)
+    assert not marks.is_over(before)
+    marks.end_user(ISSUER, "auth0|alice")
+    assert marks.is_over(before)
+    clock.now += 1
+    after = grant(clock)
+    assert not marks.is_over(after)
+    marks.end_user(ISSUER, "auth0|alice")
+    assert marks.is_over(after)
+
+
+def test_others(marks: Marks, clock: Clock) -> None:
+    """Other users, and those of other tenants, are signed in as before."""
+    marks.end_user("https://other.example/", "auth0|alice")
+    marks.end_user(ISSUER, "auth0|bob")
+    assert not marks.is_over(grant(clock))
+
+
+def test_session(marks: Marks, clock: Clock) -> None:
+    """A session at the tenant that ended is over for good."""
+    marks.end_session(ISSUER, "s1")
+    clock.now += 10
+    assert marks.is_over(grant(clock, sid="s1"))
+    assert not marks.is_over(grant(clock, sid="s2"))
+    assert not marks.is_over(grant(clock, sid=5))
+
+
+def test_as_long_as_sessions_live(marks: Marks, clock: Clock, store: MeddledStore) -> None:
+    """A mark lives as long as anything that it ends, and then it is gone."""
+    marks.end_user(ISSUER, "auth0|alice")
+    clock.now += 1001
+    assert [key for key in store._entries if store.get(key)] == []
+
+
+def test_first(marks: Marks, clock: Clock) -> None:
+    """A token is new once, for each issuer."""
+    assert marks.is_first(ISSUER, "j", expires_at=clock() + 5)
+    assert not marks.is_first(ISSUER, "j", expires_at=clock() + 5)
+    assert marks.is_first("https://other.example/", "j", expires_at=clock() + 5)
+
+
+def test_a_mark_that_expires_at_this_moment(
+    marks: Marks, clock: Clock, store: MeddledStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mark that is gone between two looks is set anew."""
+    marks.end_user(ISSUER, "auth0|alice")
+    get = store.get
+
+    def gone(key: str) -> bytes | None:
+        monkeypatch.setattr(store, "get", get)
+        store.delete(key)
+        return None
+
+    monkeypatch.setattr(store, "get", gone)
+    marks.end_user(ISSUER, "auth0|alice")
+    assert marks.is_over(grant(clock))

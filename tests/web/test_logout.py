@@ -1,0 +1,247 @@
+"""``POST /pkce/logout`` and ``/pkce/logout/backchannel``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from requests import ConnectionError
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import NewConnectionError
+
+from tests.conftest import MakeApp
+from tests.support import Failing, sign_parts
+from tests.web.host import Browser, Host, check_page, check_problem
+
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+BACK_CHANNEL = "/pkce/logout/backchannel"
+
+
+@pytest.fixture
+def keeping(make_app: MakeApp) -> Host:
+    """A host that keeps tokens on the server, and hears of sign-outs."""
+    return make_app(
+        PKCE_TOKEN_DELIVERY="session",
+        PKCE_SCOPE="openid offline_access",
+        PKCE_SESSION_LIFETIME=7 * 86400,
+        PKCE_BACKCHANNEL_LOGOUT=True,
+    )
+
+
+def sign_in(host: Host, user: str = "alice") -> Browser:
+    """A browser in which somebody signed in."""
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    browser.arrive(host.tenant.sign_in(url, user))
+    return browser
+
+
+def is_signed_in(browser: Browser) -> bool:
+    """Whether the browser is signed in."""
+    response = browser.send("GET", "/pkce/user")
+    if response.status_code == 200:
+        return True
+    check_problem(response, "not-signed-in")
+    return False
+
+
+# -- from here ---------------------------------------------------------------------
+
+
+@pytest.mark.requirement("LO-1")
+def test_logout(keeping: Host) -> None:
+    """The session ends here, its token is revoked, and the browser goes to the tenant."""
+    browser = sign_in(keeping)
+    id_token = keeping.session_of(browser).value.grants[-1].id_token
+    response = browser.submit("/pkce/logout")
+    assert response.status_code == 303
+    assert not browser.has_cookie
+    assert keeping.revocations == 1
+    address = urlsplit(response.headers["Location"])
+    assert address.path == "/oidc/logout"
+    assert parse_qs(address.query) == {
+        "client_id": [keeping.tenant.client.client_id],
+        "post_logout_redirect_uri": ["http://localhost/"],
+        "id_token_hint": [id_token],
+    }
+
+
+def test_back_again(keeping: Host) -> None:
+    """The tenant takes the hint, and sends the browser back to the address that it knows."""
+    keeping.tenant.register(post_logout_redirect_uris=["http://localhost/"])
+    location = sign_in(keeping).submit("/pkce/logout").headers["Location"]
+    left = keeping.tenant.app.test_client().get(location)
+    assert left.headers["Location"] == "http://localhost/"
+
+
+def test_where_to(make_app: MakeApp) -> None:
+    """``PKCE_UNAUTHENTICATED_URL`` is where the browser ends."""
+    host = make_app(
+        PKCE_TOKEN_DELIVERY="session",
+        PKCE_PUBLIC_URL="https://shop.example/app",
+        PKCE_UNAUTHENTICATED_URL="/bye",
+    )
+    location = sign_in(host).submit("/pkce/logout").headers["Location"]
+    query = parse_qs(urlsplit(location).query)
+    assert query["post_logout_redirect_uri"] == ["https://shop.example/app/bye"]
+
+
+def test_tenant_without_such_an_endpoint(keeping: Host) -> None:
+    """Where the metadata has no endpoint for it, Auth0's own is taken."""
+    keeping.tenant.faults = {"metadata-missing-end-session-endpoint"}
+    location = sign_in(keeping).submit("/pkce/logout").headers["Location"]
+    query = {"client_id": keeping.tenant.client.client_id, "returnTo": "http://localhost/"}
+    assert location == f"{keeping.tenant.issuer}v2/logout?{urlencode(query)}"
+
+
+def test_nobody(keeping: Host) -> None:
+    """Who is not signed in here may be so at the tenant, and goes there, too."""
+    location = keeping.browser().submit("/pkce/logout").headers["Location"]
+    assert "id_token_hint" not in location
+    assert "/oidc/logout?" in location
+
+
+@pytest.mark.requirement("RV-4")
+def test_tenant_out_of_reach(keeping: Host) -> None:
+    """What ends here ends, even if the tenant cannot be had."""
+    browser = sign_in(keeping)
+    refused = NewConnectionError(HTTPConnection("tenant.example"), "refused")
+    session = keeping.engine.transport.session
+    session.mount(keeping.tenant.issuer, Failing(ConnectionError(refused)))
+    keeping.clock.advance(86400)
+    response = browser.submit("/pkce/logout")
+    assert response.headers["Location"] == "/"
+    assert not is_signed_in(browser)
+
+
+@pytest.mark.requirement("N57")
+def test_not_by_others(keeping: Host) -> None:
+    """Another site signs nobody out."""
+    browser = sign_in(keeping)
+    response = browser.open("/pkce/logout", method="POST", site="cross-site")
+    check_page(response, "origin-refused")
+    check_problem(browser.send("GET", "/pkce/logout"), "method-not-allowed")
+    assert is_signed_in(browser)
+
+
+# -- from the tenant -----------------------------------------------------------------
+
+
+def logout_token(host: Host, **changes: Any) -> str:
+    """A logout token of the tenant; None leaves a claim out."""
+    now = int(host.clock())
+    claims = {
+        "iss": host.tenant.issuer,
+        "aud": host.tenant.client.client_id,
+        "iat": now,
+        "exp": now + 120,
+        "jti": "one",
+        "events": {EVENT: {}},
+        "sub": "auth0|alice",
+    }
+    header = {"typ": "logout+jwt", **changes.pop("header", {})}
+    given = {k: v for k, v in {**claims, **changes}.items() if v is not None}
+    key = host.tenant._provider.keys.current
+    header = {"alg": "RS256", "kid": key.kid, **header}
+    parts = (json.dumps(header).encode(), json.dumps(given).encode())
+    return sign_parts(*parts, None if header["alg"] == "none" else key, alg=header["alg"])
+
+
+def post(host: Host, token: str) -> Any:
+    """What the tenant does: it is no browser and has no cookie."""
+    return host.program().send("POST", BACK_CHANNEL, data={"logout_token": token})
+
+
+@pytest.mark.requirement("BL-1", "BL-2", "T29")
+@pytest.mark.parametrize("typ", ["logout+jwt", "JWT"])
+def test_by_user(typ: str, keeping: Host) -> None:
+    """Every session of the user is over, and others' are not; a new sign-in counts."""
+    browsers = [sign_in(keeping), sign_in(keeping)]
+    bob = sign_in(keeping, "bob")
+    assert post(keeping, logout_token(keeping, header={"typ": typ})).status_code == 204
+    assert [is_signed_in(browser) for browser in (*browsers, bob)] == [False, False, True]
+    keeping.clock.advance(1)
+    assert is_signed_in(sign_in(keeping))
+
+
+@pytest.mark.requirement("BL-4")
+def test_by_session(keeping: Host) -> None:
+    """Only what came of the one session at the tenant is over."""
+    one, other = sign_in(keeping), sign_in(keeping)
+    sid = keeping.session_of(one).value.grants[-1].sid
+    assert sid is not None
+    assert post(keeping, logout_token(keeping, sid=sid)).status_code == 204
+    assert [is_signed_in(one), is_signed_in(other)] == [False, True]
+
+
+@pytest.mark.requirement("BL-3")
+def test_replayed(keeping: Host) -> None:
+    """A token that came before is refused: it would end what was signed in since."""
+    token = logout_token(keeping)
+    assert post(keeping, token).status_code == 204
+    keeping.clock.advance(1)
+    browser = sign_in(keeping)
+    check_problem(post(keeping, token), "logout-token-invalid")
+    assert is_signed_in(browser)
+
+
+@pytest.mark.requirement("BL-1")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "https://other.example/"},
+        {"aud": "another"},
+        {"aud": ["another"]},
+        {"iat": None},
+        {"iat": True},
+        {"exp": None},
+        {"exp": 1},
+        {"iat": 1},
+        {"jti": None},
+        {"jti": "\n"},
+        {"events": None},
+        {"events": {"http://schemas.openid.net/event/other": {}}},
+        {"events": {EVENT: "x"}},
+        {"nonce": "n"},
+        {"sub": None},
+        {"sub": 5},
+        {"header": {"typ": "at+jwt"}},
+        {"header": {"alg": "none"}},
+        {"header": {"kid": "unknown"}},
+    ],
+)
+def test_refused(changes: dict[str, Any], keeping: Host) -> None:
+    """A token that is not exactly what it must be ends nothing."""
+    browser = sign_in(keeping)
+    check_problem(post(keeping, logout_token(keeping, **changes)), "logout-token-invalid")
+    assert is_signed_in(browser)
+
+
+def test_several_audiences(keeping: Host) -> None:
+    """It may be for us among others."""
+    token = logout_token(keeping, aud=["another", keeping.tenant.client.client_id])
+    assert post(keeping, token).status_code == 204
+
+
+def test_none(keeping: Host) -> None:
+    """Where there is no token it is said."""
+    response = keeping.program().send("POST", BACK_CHANNEL, data={"a": "b"})
+    check_problem(response, "logout-token-invalid")
+
+
+def test_only_where_switched_on(host: Host) -> None:
+    """Without the setting the path is the host's."""
+    assert host.browser().client.post(BACK_CHANNEL).mimetype == "text/html"
+
+
+def test_refresh_after_it(make_app: MakeApp) -> None:
+    """With delivery ``caller`` the refresh token of an ended sign-in is none any more."""
+    host = make_app(PKCE_SCOPE="openid offline_access", PKCE_BACKCHANNEL_LOGOUT=True)
+    browser = host.browser()
+    _, url = browser.begin()
+    browser.arrive(host.tenant.sign_in(url))
+    assert browser.token().status_code == 200
+    assert post(host, logout_token(host)).status_code == 204
+    check_problem(browser.token(grant_type="refresh_token"), "refresh-token-unknown")
