@@ -16,6 +16,7 @@ from docs._ext.catalogue import grouped_errors, settings
 from flask_pkce import PKCEBlueprint, errors, events, hooks
 from flask_pkce.flow import Failure, FlowFailed
 from flask_pkce.hooks import Hooks
+from flask_pkce.host import HostViews
 from flask_pkce.testing.tenant import FAULTS
 from flask_pkce.web.problems import DOCUMENTATION, problem_type
 
@@ -153,7 +154,12 @@ def test_public_names(name: str, pages: dict[str, Page]) -> None:
 
 def test_public_methods(pages: dict[str, Page]) -> None:
     """So is every public method of the blueprint that is ours."""
-    ours = [name for name in vars(PKCEBlueprint) if not name.startswith("_")]
+    ours = {
+        name
+        for cls in (PKCEBlueprint, HostViews)
+        for name in vars(cls)
+        if not name.startswith("_") and name != "mounted"
+    }
     assert {f"flask_pkce.PKCEBlueprint.{name}" for name in ours} <= pages["api.html"].ids
 
 

@@ -68,10 +68,12 @@ def test_logout(keeping: Host) -> None:
     }
 
 
+@pytest.mark.requirement("LO-2", "LO-3")
 def test_back_again(keeping: Host) -> None:
     """The tenant takes the hint, and sends the browser back to the address that it knows."""
     keeping.tenant.register(post_logout_redirect_uris=["http://localhost/"])
     location = sign_in(keeping).submit("/pkce/logout").headers["Location"]
+    assert "state" not in parse_qs(urlsplit(location).query)
     left = keeping.tenant.app.test_client().get(location)
     assert left.headers["Location"] == "http://localhost/"
 
