@@ -13,7 +13,7 @@ from .presence import Presence
 from .records import Records
 from .redemption import Redemption
 from .sealing import Sealing
-from .sessions import DECODERS, Sessions
+from .sessions import CODECS, Sessions
 from .settings import MAX_SESSION_LIFETIME, Settings
 from .sign_in import SignIn
 from .sign_out import SignOut
@@ -62,7 +62,7 @@ def build_engine(
     :param monotonic: returns seconds that never go back.
     """
     signing = Signing(secret_keys, namespace=namespace)
-    records = Records(store, Sealing(secret_keys), DECODERS, clock=clock)
+    records = Records(store, Sealing(secret_keys), CODECS, clock=clock)
     marks = Marks(records, namespace=namespace, lifetime=MAX_SESSION_LIFETIME, clock=clock)
     sessions = Sessions(
         records,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -12,7 +12,8 @@ from .errors import RecordUnreadable
 from .sealing import Sealing
 from .stores import Store
 
-#: What the values of this release begin with.
+#: What the values of this release begin with.  A member that is at its default is left out, so
+#: that a release which changes a default needs another version.
 _VERSION = b"1"
 
 T = TypeVar("T")
@@ -27,29 +28,69 @@ class Held(Generic[T]):
     raw: bytes = field(repr=False)
 
 
-Decoders = Mapping[type, msgspec.json.Decoder[Any]]
+@dataclass(frozen=True)
+class Codec:
+    """Writes and reads the values of one class."""
+
+    lean: type[msgspec.Struct]
+    decoder: msgspec.json.Decoder[Any]
+
+    def encode(self, value: object) -> bytes:
+        """The JSON of a value, without what is at its default."""
+        return msgspec.json.encode(msgspec.convert(value, self.lean, from_attributes=True))
 
 
-def build_decoders(*kinds: type) -> Decoders:
-    """What reads values of some classes, to be made while a module is imported.
+Codecs = Mapping[type, Codec]
+
+
+def build_codecs(*kinds: type) -> Codecs:
+    """What writes and reads values of some classes, to be made while a module is imported.
 
     msgspec works a class out at its first use, and crashes where several threads are at that.
     """
-    return {kind: msgspec.json.Decoder(kind) for kind in kinds}
+    return {kind: Codec(_build_lean(kind), msgspec.json.Decoder(kind)) for kind in kinds}
+
+
+def _build_lean(kind: Any) -> type[msgspec.Struct]:
+    """A struct of the members of a dataclass: structs can leave out what is at its default."""
+    hints = get_type_hints(kind)
+    lean = msgspec.defstruct(
+        kind.__name__,
+        [(member.name, _lean(hints[member.name]), _default(member)) for member in fields(kind)],
+        kw_only=True,
+        omit_defaults=True,
+    )
+    msgspec.json.Decoder(lean)
+    return lean
+
+
+def _lean(hint: Any) -> Any:
+    """What stands for a type: the struct of a dataclass, alone in a tuple or beside None."""
+    inner = [_build_lean(kind) for kind in get_args(hint) if is_dataclass(kind)]
+    if not inner:
+        return Any
+    (lean,) = inner
+    return tuple[lean, ...] if get_origin(hint) is tuple else lean | None  # type: ignore[valid-type]
+
+
+def _default(member: Field[Any]) -> Any:
+    if member.default_factory is not MISSING:
+        return msgspec.field(default_factory=member.default_factory)
+    return msgspec.NODEFAULT if member.default is MISSING else member.default
 
 
 class Records:
     """Dataclasses in a store.
 
-    :param decoders: of every class that is kept.
+    :param codecs: of every class that is kept.
     :param clock: returns Unix seconds.
     """
 
     def __init__(
-        self, store: Store, sealing: Sealing, decoders: Decoders, *, clock: Callable[[], float]
+        self, store: Store, sealing: Sealing, codecs: Codecs, *, clock: Callable[[], float]
     ) -> None:
         self._store = store
-        self._decoders = decoders
+        self._codecs = codecs
         self._sealing = sealing
         self._clock = clock
 
@@ -108,14 +149,14 @@ class Records:
         return max(expires_at - self._clock(), 1)
 
     def _seal(self, key: str, value: object) -> bytes:
-        return self._sealing.seal(_VERSION + msgspec.json.encode(value), key=key)
+        return self._sealing.seal(_VERSION + self._codecs[type(value)].encode(value), key=key)
 
     def _open(self, key: str, raw: bytes, kind: type[T]) -> T:
         data = self._sealing.unseal(raw, key=key)
         try:
             if data[:1] != _VERSION:
                 raise RecordUnreadable("A record was written by another release.")
-            value: T = self._decoders[kind].decode(data[1:])
+            value: T = self._codecs[kind].decoder.decode(data[1:])
             return value
         except msgspec.MsgspecError:
             raise RecordUnreadable("A record was written by another release.") from None

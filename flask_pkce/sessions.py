@@ -19,7 +19,7 @@ from .flow import Flow, Status, start_flow
 from .marks import Mark
 from .protocol.authorization import Answer
 from .protocol.pkce import VERIFIER_BYTES, base64url
-from .records import Held, Records, build_decoders
+from .records import Held, Records, build_codecs
 from .session import MAX_FLOWS, FlowEntry, Session
 from .signing import ID_BYTES, SECRET_BYTES, STATE_BYTES, Pointer, Signing
 
@@ -29,7 +29,7 @@ ANSWER_LIFETIME = 60
 _TICKET_BYTES = 32
 
 #: For the records that sessions are kept in.
-DECODERS = build_decoders(Session, Flow, Answer, Mark)
+CODECS = build_codecs(Session, Flow, Answer, Mark)
 
 
 class Sessions:

@@ -16,10 +16,10 @@ from flask_pkce.protocol.authorization import Answer
 from flask_pkce.records import Records
 from flask_pkce.sealing import Sealing
 from flask_pkce.session import Session
-from flask_pkce.sessions import DECODERS
+from flask_pkce.sessions import CODECS
 from flask_pkce.wire import read_schema, read_seed, read_token_body
 
-records = Records(MemoryStore(), Sealing([b"the key" * 5]), DECODERS, clock=lambda: 0)
+records = Records(MemoryStore(), Sealing([b"the key" * 5]), CODECS, clock=lambda: 0)
 values = [
     Session(id="id", secret_hash="hash", created_at=0, signed_in_until=0),
     start_flow(state="state", nonce="nonce", randomness=bytes(32), now=0, lifetime=60),

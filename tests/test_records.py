@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from flask_pkce.errors import RecordUnreadable
-from flask_pkce.records import Held, Records, build_decoders
+from flask_pkce.records import Held, Records, build_codecs
 from flask_pkce.sealing import Sealing
 from flask_pkce.stores import MemoryStore
 from tests.support import NOW, SECRET_KEY, Clock, at_once
@@ -28,7 +28,7 @@ class Desk:
         self.clock = Clock()
         self.store = MemoryStore(clock=self.clock)
         self.sealing = Sealing([SECRET_KEY])
-        self.records = Records(self.store, self.sealing, build_decoders(Note), clock=self.clock)
+        self.records = Records(self.store, self.sealing, build_codecs(Note), clock=self.clock)
 
     def add(self, text: str = "note") -> Held[Note]:
         held = self.records.add("key", Note(text), expires_at=NOW + 60)

@@ -28,7 +28,7 @@ from flask_pkce.protocol.pkce import decode_base64url, verifies
 from flask_pkce.records import Held, Records
 from flask_pkce.sealing import Sealing
 from flask_pkce.session import MAX_FLOWS, Grant, Session
-from flask_pkce.sessions import DECODERS, Sessions
+from flask_pkce.sessions import CODECS, Sessions
 from flask_pkce.signing import Pointer, Signing
 from tests.support import ISSUER, NOW, SECRET_KEY, Clock, MeddledStore, at_once
 
@@ -49,7 +49,7 @@ class Desk:
         """The sessions of another worker on the same store."""
         secret_keys = keys or (SECRET_KEY,)
         return Sessions(
-            Records(self.store, Sealing(secret_keys), DECODERS, clock=self.clock),
+            Records(self.store, Sealing(secret_keys), CODECS, clock=self.clock),
             Signing(secret_keys, namespace=namespace),
             namespace=namespace,
             clock=self.clock,
