@@ -28,7 +28,7 @@ from .hooks import (
 from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
 from .protocol.token import TokenRequest, TokenResponse
 from .stores import MemoryStore, SQLiteStore, Store
-from .web.visitor import MULTI_FACTOR, User
+from .user import MULTI_FACTOR, User
 
 __all__ = [
     "MULTI_FACTOR",

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from flask import Response, current_app, has_request_context, request
 
 from .api_session import APISession
-from .errors import PKCEError
-from .web.calls import Mounted
-from .web.visitor import User, Visitor
+from .user import User
+
+if TYPE_CHECKING:
+    from .web.calls import Mounted
+    from .web.visitor import Visitor
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -33,6 +35,9 @@ class HostViews(ABC):
                 f"{what} was used outside of a request: it speaks of whoever sends one."
                 "  Use it in a view, and hand on what it gives."
             )
+        # It is there since the blueprint was registered, as all that answers requests.
+        from .web.visitor import Visitor
+
         return Visitor(self.mounted())
 
     @property
@@ -172,12 +177,3 @@ class HostViews(ABC):
 
 def _scope(scope: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(scope.split() if isinstance(scope, str) else scope)
-
-
-def answer_error(exc: PKCEError) -> Response:
-    """Answer an error that a view of the host let pass."""
-    mounted = current_app.extensions["pkce"].get(exc.raised_by)
-    if mounted is None:
-        # The host raised it, and sees it as any exception.
-        raise exc
-    return Visitor(mounted).answer(exc)

@@ -132,7 +132,7 @@ def make_app(
     other things in it, and a ``url_prefix``.
     """
     timed = functools.partial(build_engine, clock=clock, monotonic=clock)
-    monkeypatch.setattr("flask_pkce.blueprint.build_engine", timed)
+    monkeypatch.setattr("flask_pkce.mounting.build_engine", timed)
     hosts: list[Host] = []
 
     def make(

@@ -8,7 +8,7 @@ from flask_pkce.marks import Marks
 from flask_pkce.records import Records
 from flask_pkce.sealing import Sealing
 from flask_pkce.session import Grant
-from flask_pkce.sessions import DECODERS
+from flask_pkce.sessions import CODECS
 from tests.support import ISSUER, SECRET_KEY, Clock, MeddledStore
 
 
@@ -24,7 +24,7 @@ def store(clock: Clock) -> MeddledStore:
 
 @pytest.fixture
 def marks(clock: Clock, store: MeddledStore) -> Marks:
-    records = Records(store, Sealing([SECRET_KEY]), DECODERS, clock=clock)
+    records = Records(store, Sealing([SECRET_KEY]), CODECS, clock=clock)
     return Marks(records, namespace="pkce", lifetime=1000, clock=clock)
 
 

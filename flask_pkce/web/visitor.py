@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -15,47 +15,14 @@ from ..hooks import failed
 from ..protocol.addresses import is_local_path
 from ..records import Held
 from ..session import Grant, Session
+from ..user import MULTI_FACTOR, User
 from .calls import Call, Mounted
 from .further import end_session, user_claims
 from .problems import log, problem
 from .responses import see_other
 
-#: What Auth0 calls any second factor; its ID tokens tell it in ``amr``.
-MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 #: Seconds for which a sign-in counts as the answer to the page that asked for it.
 _JUST_NOW = 60
-
-
-@dataclass(frozen=True, eq=False)
-class User(Mapping[str, Any]):
-    """Who is signed in: a mapping of the claims of the verified ID token.
-
-    Two are the same user if issuer and subject are the same; nothing else identifies anybody
-    (OpenID Connect Core 5.7).
-    """
-
-    #: The tenant that says so.
-    issuer: str
-    #: Its name for the user, which never changes.
-    subject: str
-    claims: Mapping[str, Any] = field(repr=False)
-
-    def __getitem__(self, claim: str) -> Any:
-        return self.claims[claim]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.claims)
-
-    def __len__(self) -> int:
-        return len(self.claims)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, User):
-            return NotImplemented
-        return (self.issuer, self.subject) == (other.issuer, other.subject)
-
-    def __hash__(self) -> int:
-        return hash((self.issuer, self.subject))
 
 
 @dataclass(frozen=True)
@@ -125,7 +92,7 @@ class Visitor:
 
     @contextmanager
     def _answered(self) -> Iterator[None]:
-        """Let what is raised be answered by :func:`answer_error`, if the view lets it pass."""
+        """Let what is raised be answered by the blueprint, if the view lets it pass."""
         try:
             yield
         except PKCEError as exc:

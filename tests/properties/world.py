@@ -83,7 +83,7 @@ class World:
         keys = {"SECRET_KEY": first, "SECRET_KEY_FALLBACKS": fallbacks}
         app.config.update({**self._settings, **keys})
         timed = functools.partial(build_engine, clock=self.clock, monotonic=self._monotonic)
-        with patch("flask_pkce.blueprint.build_engine", timed):
+        with patch("flask_pkce.mounting.build_engine", timed):
             pkce.init_app(app)
         engine = pkce.engine(app)
         self.tenant.mount(engine.transport.session)

@@ -1,0 +1,140 @@
+"""A blueprint's place in an application: settings, store, engine and routes.
+
+The blueprint imports this, and with it all that answers requests, when it is registered: before
+there is a request, and not where the package is only imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Flask, Response, current_app, request
+from flask.sansio.blueprints import BlueprintSetupState
+
+from .engine import build_engine
+from .errors import ConfigurationError, PKCEError, StoreError
+from .events import SETTING_WEAK
+from .hooks import HookRunner, Hooks
+from .settings import Settings, read_secret_keys, read_settings
+from .stores import Store, open_store
+from .web.calls import Mounted, Route
+from .web.dispatch import answer
+from .web.site import Site
+from .web.views import ROUTES, further_routes
+from .web.visitor import Visitor
+
+#: Every method, so that a wrong one is answered by us.
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+
+
+def _view(route: Route) -> Callable[[], Response]:
+    def view() -> Response:
+        mounted: Mounted = current_app.extensions["pkce"][request.blueprint]
+        return answer(route, mounted)
+
+    return view
+
+
+def _add_route(route: Route, state: BlueprintSetupState) -> None:
+    state.add_url_rule(
+        route.path,
+        route.endpoint,
+        _view(route),
+        methods=_METHODS,
+        provide_automatic_options=False,
+    )
+
+
+def mount(
+    blueprint: Blueprint, hooks: Hooks, state: BlueprintSetupState, *, config_prefix: str
+) -> None:
+    """Mount a blueprint in the application in which it is registered.
+
+    :param config_prefix: what the names of its settings begin with.
+    :raises ConfigurationError: if a setting is missing or wrong; every one is named.
+    """
+    app = state.app
+    if not isinstance(app, Flask):
+        raise TypeError("PKCEBlueprint needs a Flask application")
+    name = f"{state.name_prefix}.{state.name}".lstrip(".")
+    settings, secret_keys = _read_config(app, config_prefix)
+    prefix = state.url_prefix or ""
+    if "<" in prefix:
+        raise ConfigurationError("url_prefix must not contain a variable")
+    runner = HookRunner(hooks, ensure_sync=app.ensure_sync, sender=app)
+    mounted = Mounted(
+        blueprint=blueprint,
+        engine=build_engine(
+            settings,
+            _open_store(settings, app, config_prefix),
+            runner,
+            secret_keys=secret_keys,
+            namespace=name,
+        ),
+        site=Site(name=name, public_url=settings.public_url, prefix=prefix.rstrip("/")),
+        has_strict_cookies=str(app.config.get("SESSION_COOKIE_SAMESITE")).lower() == "strict",
+    )
+    app.extensions.setdefault("pkce", {})[name] = mounted
+    app.register_error_handler(PKCEError, _answer_error)
+    for route in (*ROUTES, *further_routes(settings)):
+        _add_route(route, state)
+    if settings.openapi:
+        # It is large, and few want it.
+        from .openapi import OPENAPI_ROUTE
+
+        _add_route(OPENAPI_ROUTE, state)
+
+
+def _answer_error(exc: PKCEError) -> Response:
+    """Answer an error that a view of the host let pass."""
+    mounted = current_app.extensions["pkce"].get(exc.raised_by)
+    if mounted is None:
+        # The host raised it, and sees it as any exception.
+        raise exc
+    return Visitor(mounted).answer(exc)
+
+
+def _read_config(app: Flask, prefix: str) -> tuple[Settings, tuple[bytes, ...]]:
+    faults: list[str] = []
+    settings: Settings | None = None
+    secret_keys: tuple[bytes, ...] = ()
+    is_weak = False
+    try:
+        settings = read_settings(
+            app.config,
+            prefix=prefix,
+            server_name=app.config.get("SERVER_NAME"),
+            scheme=app.config["PREFERRED_URL_SCHEME"],
+        )
+    except ConfigurationError as exc:
+        faults.extend(exc.faults)
+    try:
+        secret_keys, is_weak = read_secret_keys(app.config, lenient=app.debug or app.testing)
+    except ConfigurationError as exc:
+        faults.extend(exc.faults)
+    if faults or settings is None:
+        raise ConfigurationError(faults)
+    if is_weak:
+        SETTING_WEAK.log("SECRET_KEY is weak: good enough for tests alone", setting="SECRET_KEY")
+    if settings.lacks_client_secret:
+        name = f"{prefix}CLIENT_SECRET"
+        SETTING_WEAK.log(
+            f"{name} is missing: a server that keeps the tokens is a confidential client"
+            " (RFC 10017 6.1.3.1)",
+            setting=name,
+        )
+    return settings, secret_keys
+
+
+def _open_store(settings: Settings, app: Flask, prefix: str) -> Store:
+    name = f"{prefix}STORE_URL"
+    store = settings.store_url
+    try:
+        if not isinstance(store, Store):
+            store = open_store(
+                str(store), default_folder=app.instance_path, prefix=settings.store_prefix
+            )
+        store.open()
+    except (ValueError, StoreError) as exc:
+        raise ConfigurationError(f"{name}: {exc}") from exc
+    return store
