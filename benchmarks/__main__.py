@@ -23,7 +23,7 @@ from . import contestants, report
 from .browser import Browser
 from .callgrind import instructions
 from .contestants import Contestant, Provider, field_of
-from .imports import import_time, slowest_imports
+from .imports import import_time, slowest_imports, start_time
 from .measure import Measured, interleave
 from .processes import (
     Certificates,
@@ -232,6 +232,7 @@ def run(effort: Effort, say: Callable[[str], None]) -> Results:
         measure_stores(bench, results)
         say("import")
         results.imported = import_time(effort.imports)
+        results.started = start_time(effort.imports)
         results.slowest_imports = slowest_imports(8)
     return results
 

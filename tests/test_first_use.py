@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-#: Sixteen threads read each kind of record and each body first, all at once.
+#: Sixteen threads write and read each kind of record, and each body, first and all at once.
 FIRST_USE = """
 import sys, threading
 from flask_pkce import MemoryStore
@@ -25,21 +25,21 @@ values = [
     start_flow(state="state", nonce="nonce", randomness=bytes(32), now=0, lifetime=60),
     Answer(state="state"),
 ]
-for value in values:
-    records.add(type(value).__name__, value, expires_at=60)
 together = threading.Barrier(16)
 read = []
 
-def use():
+def use(number):
     together.wait()
     for value in values:
-        assert records.get(type(value).__name__, type(value)).value == value
+        key = f"{type(value).__name__} {number}"
+        records.add(key, value, expires_at=60)
+        assert records.get(key, type(value)).value == value
     read_seed({"scope": ["openid"], "schema": {"migration": 1, "semantic": "1.0.0"}})
     read_token_body({"code": "code"})
     read_schema("{}")
     read.append(True)
 
-threads = [threading.Thread(target=use) for _ in range(16)]
+threads = [threading.Thread(target=use, args=(number,)) for number in range(16)]
 sys.setswitchinterval(1e-6)
 for thread in threads:
     thread.start()

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+import msgspec
 import pytest
 
-from flask_pkce.errors import RecordUnreadable
+from flask_pkce.errors import CodeSpent, RecordUnreadable
+from flask_pkce.flow import start_flow
+from flask_pkce.protocol.authorization import Answer, AuthorizationRequest
 from flask_pkce.records import Held, Records, build_codecs
 from flask_pkce.sealing import Sealing
+from flask_pkce.session import FlowEntry, Grant, Renewal, Session
+from flask_pkce.sessions import CODECS
 from flask_pkce.stores import MemoryStore
-from tests.support import NOW, SECRET_KEY, Clock, at_once
+from tests.support import CHALLENGE, NOW, SECRET_KEY, Clock, at_once
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a value has inside."""
+
+    colour: str = "red"
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -19,6 +35,8 @@ class Note:
 
     text: str
     number: int = 0
+    mark: Mark | None = None
+    marks: tuple[Mark, ...] = ()
 
 
 class Desk:
@@ -157,3 +175,79 @@ def test_member_of_a_later_release(desk: Desk) -> None:
     value = b'1{"text": "x", "colour": "red"}'
     desk.store.add("key", desk.sealing.seal(value, key="key"), 60)
     assert desk.records.take("key", Note) == Note("x")
+
+
+@pytest.mark.parametrize(
+    ("note", "written"),
+    [
+        (Note("x"), b'1{"text":"x"}'),
+        (Note("", number=5), b'1{"text":"","number":5}'),
+        (Note("x", mark=Mark()), b'1{"text":"x","mark":{}}'),
+        (
+            Note("x", mark=Mark("blue", {"a": ""})),
+            b'1{"text":"x","mark":{"colour":"blue","words":{"a":""}}}',
+        ),
+        (Note("x", marks=(Mark(), Mark("blue"))), b'1{"text":"x","marks":[{},{"colour":"blue"}]}'),
+    ],
+)
+def test_default_is_left_out(desk: Desk, note: Note, written: bytes) -> None:
+    """What a member has by default is not written, at any depth, and read all the same."""
+    held = desk.records.add("key", note, expires_at=NOW + 60)
+    assert held is not None
+    assert desk.sealing.unseal(held.raw, key="key") == written
+    assert desk.records.take("key", Note) == note
+
+
+_REQUEST = AuthorizationRequest(
+    client_id="local-client",
+    redirect_uri="https://app.example/pkce/response/code",
+    scope=("openid",),
+    state="state",
+    nonce="nonce",
+    code_challenge=CHALLENGE,
+)
+_FLOW = start_flow(state="state", nonce="nonce", randomness=bytes(32), now=NOW, lifetime=60)
+_SENT = _FLOW.send(
+    _REQUEST.replace(prompt="login", additional={"ext-a": "1"}),
+    issuer="https://tenant.example/",
+    requested={"prompt": "none"},
+    return_to="/",
+    schema={"migration": 1},
+)
+_GRANT = Grant(
+    id="grant", issuer="https://tenant.example/", claims={"sub": "a", "x": None}, scope=()
+)
+_RENEWAL = Renewal(at=NOW, access_token="token", expires_at=None, scope=("a",), audience=None)
+_SESSION = Session(
+    id="id", secret_hash="", created_at=NOW, signed_in_until=NOW, flows=(FlowEntry("f", NOW),)
+)
+
+
+@pytest.mark.requirement("ST-6")
+@pytest.mark.parametrize(
+    "value",
+    [
+        _FLOW,
+        _FLOW.send(_REQUEST, issuer="i", requested={}, return_to=None, schema=None),
+        _SENT,
+        _SENT.fail(CodeSpent(), answered_at=NOW),
+        _SESSION,
+        _SESSION.signed_in(_GRANT, until=NOW + 60),
+        _SESSION.signed_in(dataclasses.replace(_GRANT, renewal=_RENEWAL), until=NOW + 60),
+        Answer(state="state"),
+        Answer(state="state", code="code", iss="https://tenant.example/"),
+    ],
+)
+def test_record_of_a_former_release(value: Any) -> None:
+    """What is kept comes back as it was, also from records that have every member.
+
+    Nor does a former release, which fills in the same defaults, take ours for another value.
+    """
+    records = Records(MemoryStore(), Sealing([SECRET_KEY]), CODECS, clock=lambda: NOW)
+    saved = records.add("lean", value, expires_at=NOW + 60)
+    assert saved is not None
+    assert records.get("lean", type(value)) == saved
+    full = Sealing([SECRET_KEY]).seal(b"1" + msgspec.json.encode(value), key="full")
+    assert len(saved.raw) < len(full)
+    records._store.add("full", full, 60)
+    assert records.take("full", type(value)) == value

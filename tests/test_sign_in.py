@@ -33,6 +33,7 @@ from flask_pkce.protocol.authorization import Answer, AuthorizationRequest, Auth
 from flask_pkce.records import Held
 from flask_pkce.session import MAX_FLOWS
 from flask_pkce.sign_in import Owner, Sent
+from flask_pkce.stores.base import DEFAULT_PREFIX
 from flask_pkce.wire import PartialSchema, SeededPKCE
 from tests.support import (
     CALLBACK,
@@ -172,6 +173,24 @@ def test_what_the_flow_keeps(bench: Bench) -> None:
     assert (flow.request.prompt, flow.return_to) == ("login", "/account")
     assert flow.schema == {"migration": 1, "semantic": "X"}
     assert bench.send(schema=PartialSchema(1)).flow.value.schema is None
+
+
+@pytest.mark.parametrize("delivery", ["caller", "session"])
+def test_size_of_a_pending_flow(delivery: str) -> None:
+    """A flow that waits for its answer takes at most 1024 bytes in any store, with its key.
+
+    Identifiers are as long as Auth0's, and the key is that of a server that others use too.
+    """
+    bench = Bench(
+        CLIENT_ID="k" * 32,
+        AUDIENCE="https://api.our-shop.example/version-1/",
+        TOKEN_DELIVERY=delivery,
+        REDIRECT_URIS=None,
+    )
+    sent = bench.send()
+    record = bench.store.get(sent.flow.key)
+    assert record is not None
+    assert len(DEFAULT_PREFIX) + len(sent.flow.key) + len(record) <= 1024
 
 
 @pytest.mark.parametrize("redirect_uri", [CALLBACK, ELSEWHERE])
