@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-#: What answers requests, and is slow to import.
-HEAVY = {"cryptography", "joserfc", "msgspec", "requests", "flask_pkce.engine", "flask_pkce.web"}
+#: What answers requests, and is slow to import; an APISession of the host is one of `requests`.
+HEAVY = {"cryptography", "joserfc", "msgspec", "flask_pkce.engine", "flask_pkce.web"}
 #: What only some need.
 RARE = {"flask_pkce.openapi", "flask_pkce.testing", "authlib", "pytest", "redis"}
 
