@@ -37,6 +37,9 @@ class PKCEError(Exception):
     hint: str = ""
     retry_after: int | None = None
     restart: ClassVar[bool] = False
+    #: For the log alone: the host that was called, and the setting in which the cause may lie.
+    host: str | None = None
+    setting: str | None = None
     #: Where the sign-in that failed would have gone in the end, so that the next one does.
     return_to: str | None = None
     #: The blueprint whose method a view of the host called, and which raised this.
@@ -73,14 +76,21 @@ class ConfigurationError(PKCEError):
     Raised at start-up with every fault at once.
 
     :param faults: one sentence each, beginning with the setting's name.
+    :param misspelt: names that are no setting's, each with the one that may be meant, or None.
     """
 
     code = "configuration"
     error = "configuration_error"
     hint = "Correct the settings that are named and start again."
 
-    def __init__(self, faults: str | Sequence[str] = "") -> None:
+    def __init__(
+        self,
+        faults: str | Sequence[str] = "",
+        *,
+        misspelt: Sequence[tuple[str, str | None]] = (),
+    ) -> None:
         self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        self.misspelt = tuple(misspelt)
         super().__init__("\n".join(self.faults))
 
 
@@ -115,6 +125,7 @@ class StoreError(PKCEError):
     status = 503
     hint = "Try again in a moment."
     retry_after = 5
+    setting: str | None = "PKCE_STORE_URL"
 
 
 class RecordUnreadable(StoreError):
@@ -122,6 +133,7 @@ class RecordUnreadable(StoreError):
 
     code = "record-unreadable"
     hint = "For the operator: do all workers share SECRET_KEY and run the same release?"
+    setting = "SECRET_KEY"
 
 
 # -- the request -------------------------------------------------------------
@@ -605,12 +617,14 @@ class TenantError(PKCEError):
     status = 502
     hint = "Start again; if it happens again, ask the operator."
     restart = True
+    setting: str | None = "PKCE_DOMAIN"
 
 
 class IDTokenInvalid(TenantError):
     """The ID token of the tenant does not verify."""
 
     code = "id-token-invalid"
+    setting = None
 
 
 class TenantUnreachable(TenantError):

@@ -71,7 +71,7 @@ REQUEST_FAILED = Event(
     "request-failed",
     logging.getLogger("flask_pkce"),
     logging.INFO,
-    ("route", "status", "error", "cause"),
+    ("route", "status", "error", "cause", "host", "setting"),
 )
 #: A browser sent a cookie of ours that is of no use: its signature is not by our key
 #: (``cookie-forged``), or what it leads to cannot be read (``record-unreadable``).
@@ -82,7 +82,10 @@ COOKIE_UNUSABLE = Event(
 #: The metadata or keys of the tenant could not be fetched anew; those from before serve until
 #: they are a day old.
 TENANT_REFRESH_FAILED = Event(
-    "tenant-refresh-failed", logging.getLogger("flask_pkce.tenants"), logging.WARNING, ("error",)
+    "tenant-refresh-failed",
+    logging.getLogger("flask_pkce.tenants"),
+    logging.WARNING,
+    ("error", "host", "setting"),
 )
 #: A refresh token could not be taken back at the tenant, and stays valid until it expires there.
 #: There is an error where the tenant could not be asked.

@@ -69,7 +69,12 @@ class Cached(Generic[T]):
         try:
             return self._fetch_now()
         except PKCEError as exc:
-            TENANT_REFRESH_FAILED.log(f"{exc.code}, going on with what there is", error=exc.code)
+            TENANT_REFRESH_FAILED.log(
+                f"{exc.code}, going on with what there is",
+                error=exc.code,
+                host=exc.host,
+                setting=exc.setting,
+            )
             return value
         finally:
             self._lock.release()

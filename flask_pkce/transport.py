@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import requests
 import urllib3
@@ -112,6 +112,15 @@ class Transport:
         request.headers["Content-Length"] = str(len(body))
         return self._send(request)
 
+    def visit(self, url: str) -> HTTPAnswer:
+        """Open a page as a new browser does, without a cookie; a redirect is an answer here.
+
+        Where it leads is not fetched.  See :meth:`_send` for what is raised.
+        """
+        request = self._prepare("GET", url)
+        request.headers["Accept"] = "text/html"
+        return self._send(request, may_redirect=True)
+
     def _prepare(self, method: str, url: str) -> requests.PreparedRequest:
         """A request without a body, from which all to this address are copied.
 
@@ -126,14 +135,28 @@ class Transport:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         return self.session.prepare_request(requests.Request(method, url, headers=headers))
 
-    def _send(self, request: requests.PreparedRequest) -> HTTPAnswer:
-        """Send a request and read its answer.
+    def _send(
+        self, request: requests.PreparedRequest, *, may_redirect: bool = False
+    ) -> HTTPAnswer:
+        """Send a request and read its answer; an error knows which host was called.
+
+        :param may_redirect: whether a redirect is an answer.
 
         :raises TenantUnreachable: if the request surely did not reach the tenant;
             :class:`~flask_pkce.errors.TenantBusy` if it was not tried.
         :raises TenantSilent: if it may have, and no whole answer came in time.
         :raises TenantError: if the answer is a redirect, encoded, or too large.
         """
+        try:
+            answer = self._exchange(request)
+            if 300 <= answer.status < 400 and not may_redirect:
+                raise TenantError("The tenant answered with a redirect, which is not followed.")
+        except TenantError as exc:
+            exc.host = urlsplit(request.url or "").netloc
+            raise
+        return answer
+
+    def _exchange(self, request: requests.PreparedRequest) -> HTTPAnswer:
         if not self._free.acquire(blocking=False):
             raise TenantBusy()
         try:
@@ -157,8 +180,6 @@ class Transport:
             raise TenantSilent() from exc
         finally:
             self._free.release()
-        if 300 <= response.status_code < 400:
-            raise TenantError("The tenant answered with a redirect, which is not followed.")
         return HTTPAnswer(response.status_code, response.headers, body)
 
 
@@ -319,7 +340,11 @@ _NOT_SENT = (
 
 def _classify(exc: requests.RequestException) -> TenantError:
     """Whether a request that failed was surely not sent."""
-    if isinstance(exc, requests.ConnectTimeout | requests.exceptions.ProxyError):
+    if isinstance(exc, requests.exceptions.ProxyError):
+        error = TenantUnreachable()
+        error.setting = "PKCE_PROXIES"
+        return error
+    if isinstance(exc, requests.ConnectTimeout):
         return TenantUnreachable()
     reason = exc.args[0] if exc.args else None
     reason = getattr(reason, "reason", reason)

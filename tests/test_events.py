@@ -67,6 +67,12 @@ def _receiver_raises(make_app: MakeApp) -> None:
         host.browser().send("POST", "/pkce/challenge")
 
 
+def _tenant_is_unreachable(make_app: MakeApp) -> None:
+    host = make_app()
+    host.tenant.faults.add("unreachable")
+    host.browser().code()
+
+
 def _client_secret_is_missing(make_app: MakeApp) -> None:
     blueprint = PKCEBlueprint("staff", config_prefix="STAFF_")
     make_app(
@@ -90,13 +96,29 @@ LOGGED: dict[Provoke, tuple[int, str, dict[str, object]]] = {
     ),
     _store_breaks: (
         logging.ERROR,
-        "store-unavailable: The store of the sign-ins cannot be reached. (ConnectionError)",
+        "store-unavailable: The store of the sign-ins cannot be reached."
+        " (ConnectionError; PKCE_STORE_URL)",
         {
             "event": "request-failed",
             "route": "pkce.challenge",
             "status": 503,
             "error": "store-unavailable",
             "cause": "ConnectionError",
+            "setting": "PKCE_STORE_URL",
+        },
+    ),
+    _tenant_is_unreachable: (
+        logging.ERROR,
+        "tenant-unreachable: The tenant cannot be reached; the request was surely not received."
+        " (ConnectionError; tenant.example; PKCE_DOMAIN)",
+        {
+            "event": "request-failed",
+            "route": "pkce.code",
+            "status": 502,
+            "error": "tenant-unreachable",
+            "cause": "ConnectionError",
+            "host": "tenant.example",
+            "setting": "PKCE_DOMAIN",
         },
     ),
     _cookie_is_forged: (
@@ -107,7 +129,12 @@ LOGGED: dict[Provoke, tuple[int, str, dict[str, object]]] = {
     _keys_cannot_be_fetched_anew: (
         logging.WARNING,
         "tenant-refresh-failed: tenant-unreachable, going on with what there is",
-        {"event": "tenant-refresh-failed", "error": "tenant-unreachable"},
+        {
+            "event": "tenant-refresh-failed",
+            "error": "tenant-unreachable",
+            "host": "tenant.example",
+            "setting": "PKCE_DOMAIN",
+        },
     ),
     _token_is_not_revoked: (
         logging.WARNING,

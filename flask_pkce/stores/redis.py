@@ -68,6 +68,7 @@ class RedisStore(Store):
         if self._client.get_encoder().decode_responses:
             raise ValueError("the client of a RedisStore must not decode_responses")
         self._prefix = prefix
+        self._address = _address(client)
         self._replace = self._client.register_script(_REPLACE)
         self._take = self._client.register_script(_TAKE)
 
@@ -81,22 +82,22 @@ class RedisStore(Store):
         self._client.close()
 
     def get(self, key: str) -> bytes | None:
-        with _reported():
+        with self._reported():
             value: bytes | None = self._client.get(self._prefix + key)
             return value
 
     def add(self, key: str, value: bytes, ttl: float) -> bool:
         milliseconds = _milliseconds(ttl)
-        with _reported():
+        with self._reported():
             return bool(self._client.set(self._prefix + key, value, nx=True, px=milliseconds))
 
     def replace(self, key: str, old: bytes, new: bytes, ttl: float) -> bool:
         milliseconds = _milliseconds(ttl)
-        with _reported():
+        with self._reported():
             return bool(self._replace([self._prefix + key], [old, new, milliseconds]))
 
     def take(self, key: str) -> bytes | None:
-        with _reported():
+        with self._reported():
             value: bytes | None = self._take([self._prefix + key])
             return value
 
@@ -108,7 +109,7 @@ class RedisStore(Store):
             # An addition is not published: what is waited for is there already, and changes.
             return super().wait(key, seen, timeout)
         deadline = time.monotonic() + timeout
-        with _reported(), self._client.pubsub() as subscription:
+        with self._reported(), self._client.pubsub() as subscription:
             subscription.subscribe(self._prefix + key)
             while (value := self.get(key)) == seen and (left := deadline - time.monotonic()) > 0:
                 subscription.get_message(timeout=min(left, self._seconds_left(key)))
@@ -118,6 +119,16 @@ class RedisStore(Store):
         """Seconds after which a look is due although nobody changes anything."""
         milliseconds: int = self._client.pttl(self._prefix + key)
         return max(milliseconds, 0) / 1000 + 0.001
+
+    @contextmanager
+    def _reported(self) -> Generator[None, None, None]:
+        """Raise what goes wrong as a `StoreError`; where the server is, is for the log alone."""
+        try:
+            yield
+        except (exceptions.RedisError, OSError) as error:
+            failure = StoreError(f"The Redis server {_problem(error)}.")
+            failure.host = self._address
+            raise failure from error
 
 
 def connect(url: str, *, prefix: str = DEFAULT_PREFIX) -> RedisStore:
@@ -154,13 +165,13 @@ def _milliseconds(ttl: float) -> int:
     return math.ceil(ttl * 1000)
 
 
-@contextmanager
-def _reported() -> Generator[None, None, None]:
-    """Raise what goes wrong as a `StoreError`; where the server is, is for the log alone."""
-    try:
-        yield
-    except (exceptions.RedisError, OSError) as error:
-        raise StoreError(f"The Redis server {_problem(error)}.") from error
+def _address(client: Any) -> str | None:
+    """Where a client finds its server, without user and password; None if that varies."""
+    pool = getattr(client, "connection_pool", None)
+    options = getattr(pool, "connection_kwargs", {})
+    if "path" in options:
+        return str(options["path"])
+    return f"{options['host']}:{options.get('port', 6379)}" if options.get("host") else None
 
 
 def _problem(error: Exception) -> str:

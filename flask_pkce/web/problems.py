@@ -48,14 +48,17 @@ def log(exc: PKCEError, *, route: str) -> None:
     :param route: the endpoint that answers with it.
     """
     cause = type(exc.__cause__).__name__ if exc.__cause__ is not None else None
+    where = "; ".join(part for part in (cause, exc.host, exc.setting) if part)
     REQUEST_FAILED.log(
-        f"{exc} ({cause})" if cause else str(exc),
+        f"{exc} ({where})" if where else str(exc),
         code=exc.code,
         level=logging.ERROR if exc.status >= 500 else logging.INFO,
         route=route,
         status=exc.status,
         error=exc.code,
         cause=cause,
+        host=exc.host,
+        setting=exc.setting,
     )
 
 
