@@ -23,6 +23,7 @@ from .tenant_api import TenantAPI
 from .tenants import Tenants
 from .tokens import Refresh
 from .transport import Transport
+from .worker_keys import WorkerKeys
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Engine:
     refresh: Refresh
     sign_out: SignOut
     presence: Presence
+    worker_keys: WorkerKeys
 
 
 def build_engine(
@@ -96,4 +98,11 @@ def build_engine(
         refresh=Refresh(settings, sessions, exchange, marks, hooks, clock=clock),
         sign_out=sign_out,
         presence=Presence(settings, sessions, marks, sign_out, clock=clock),
+        worker_keys=WorkerKeys(
+            store,
+            signing.fingerprints,
+            namespace=namespace,
+            clock=clock,
+            monotonic=monotonic,
+        ),
     )

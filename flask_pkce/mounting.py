@@ -15,7 +15,7 @@ from .engine import build_engine
 from .errors import ConfigurationError, PKCEError, StoreError
 from .events import SETTING_WEAK
 from .hooks import HookRunner, Hooks
-from .settings import Settings, read_secret_keys, read_settings
+from .settings import Settings, find_misspelt, read_secret_keys, read_settings
 from .stores import Store, open_store
 from .web.calls import Mounted, Route
 from .web.dispatch import answer
@@ -113,7 +113,7 @@ def _read_config(app: Flask, prefix: str) -> tuple[Settings, tuple[bytes, ...]]:
     except ConfigurationError as exc:
         faults.extend(exc.faults)
     if faults or settings is None:
-        raise ConfigurationError(faults)
+        raise ConfigurationError(faults, misspelt=find_misspelt(app.config, prefix=prefix))
     if is_weak:
         SETTING_WEAK.log("SECRET_KEY is weak: good enough for tests alone", setting="SECRET_KEY")
     if settings.lacks_client_secret:
@@ -136,5 +136,7 @@ def _open_store(settings: Settings, app: Flask, prefix: str) -> Store:
             )
         store.open()
     except (ValueError, StoreError) as exc:
-        raise ConfigurationError(f"{name}: {exc}") from exc
+        host = getattr(exc, "host", None)
+        where = f" ({host})" if host else ""
+        raise ConfigurationError(f"{name}: {exc}{where}") from exc
     return store

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,6 +39,9 @@ from .stores.base import DEFAULT_PREFIX
 
 #: Seconds that a signed-in session may live: 90 days.
 MAX_SESSION_LIFETIME = 90 * 86400
+
+#: How alike, from 0 to 1, a name with our prefix is to the setting that is meant, and one without.
+_ALIKE, _VERY_ALIKE = 0.7, 0.85
 
 #: Bytes of a ``SECRET_KEY``, below which it counts as weak.
 MIN_SECRET_KEY_LENGTH = 16
@@ -260,6 +264,29 @@ def read_settings(
     if faults:
         raise ConfigurationError(faults)
     return Settings(**values)
+
+
+def find_misspelt(
+    config: Mapping[str, Any], *, prefix: str = "PKCE_", other_prefixes: Iterable[str] = ()
+) -> tuple[tuple[str, str | None], ...]:
+    """Find the names of a mapping that look like settings and are none.
+
+    :param prefix: what the names of settings begin with.
+    :param other_prefixes: those of other blueprints.
+    :return: each name with the setting that may be meant; None if there is none that is alike.
+    """
+    known = [prefix + setting.metadata["name"] for setting in fields(Settings)]
+    # Such a prefix may begin with this one.
+    others = tuple(other for other in other_prefixes if other != prefix)
+    found: list[tuple[str, str | None]] = []
+    for name in map(str, config):
+        if name in known or name.startswith(others):
+            continue
+        is_ours = name.startswith(prefix)
+        alike = get_close_matches(name, known, 1, _ALIKE if is_ours else _VERY_ALIKE)
+        if is_ours or alike:
+            found.append((name, alike[0] if alike else None))
+    return tuple(found)
 
 
 def read_secret_keys(

@@ -28,6 +28,7 @@ def answer(route: Route, mounted: Mounted) -> Response:
     call = Call(request, mounted)
     try:
         response = _guarded(route, call)
+        call.engine.worker_keys.leave()
     except PKCEError as exc:
         log(exc, route=f"{call.site.name}.{route.endpoint}")
         call.engine.hooks.on_error(exc)

@@ -71,8 +71,12 @@ class ObservedStore(MemoryStore):
         self.patience: float | None = None
 
     def contents(self) -> dict[str, bytes]:
-        """Everything that it keeps."""
-        return {key: value for key in list(self._entries) if (value := self.get(key)) is not None}
+        """Everything that it keeps, save what workers leave of their keys."""
+        return {
+            key: value
+            for key in list(self._entries)
+            if not key.endswith(":k") and (value := self.get(key)) is not None
+        }
 
     def wait(self, key: str, seen: bytes | None, timeout: float) -> bytes | None:
         self.waits.append(timeout)

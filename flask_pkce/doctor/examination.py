@@ -1,0 +1,112 @@
+"""All checks, of one blueprint after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from flask import Flask
+
+from ..errors import ConfigurationError
+from ..web.calls import Mounted
+from .findings import Check, Finding, Patient, wrong
+from .of_callback import callback
+from .of_host import cookies, csrf, local_session, proxy
+from .of_settings import client_secret, of_faults, public_url, secret_key, settings
+from .of_store import shared_key, store, workers
+from .of_tenant import read_tenant
+
+_OF_BLUEPRINT: tuple[Check, ...] = (
+    settings,
+    client_secret,
+    public_url,
+    proxy,
+    local_session,
+    cookies,
+    csrf,
+    store,
+    workers,
+    shared_key,
+)
+
+#: Every check, in the order of the table.
+CHECKS = (
+    "secret-key",
+    "settings",
+    "client-secret",
+    "public-url",
+    "proxy",
+    "local-session",
+    "cookies",
+    "csrf",
+    "store",
+    "workers",
+    "shared-key",
+    "discovery",
+    "issuer",
+    "jwks",
+    "algorithms",
+    "s256",
+    "response-mode",
+    "clock",
+    "callback",
+)
+
+
+def explain_refusal(error: ConfigurationError) -> tuple[Finding, ...]:
+    """What kept an application from starting."""
+    return tuple(of_faults(error))
+
+
+def examine(
+    app: Flask,
+    *,
+    blueprint: str | None = None,
+    address: str = "http://localhost:5000",
+    environ: Mapping[str, str] = {},
+) -> tuple[Finding, ...]:
+    """Look at an application: its settings, its tenants, its stores.
+
+    :param blueprint: the full name of the only blueprint to look at.
+    :param address: where users reach the application, if no setting says so.
+    :param environ: the environment of the process.
+    :raises LookupError: if there is no such blueprint.
+    """
+    everything: dict[str, Mounted] = app.extensions.get("pkce", {})
+    if not everything:
+        advice = "Call init_app of a PKCEBlueprint with this application."
+        return (wrong("settings", "No PKCEBlueprint is registered here.", advice),)
+    if blueprint is not None and blueprint not in everything:
+        raise LookupError(f"there is no {blueprint!r}: there are {', '.join(everything)}")
+    prefixes = {name: _prefix(mounted) for name, mounted in everything.items()}
+    patients = [
+        Patient(
+            app=app,
+            mounted=mounted,
+            name=name,
+            prefix=prefixes[name],
+            other_prefixes=tuple(set(prefixes.values()) - {prefixes[name]}),
+            address=address,
+            environ=dict(environ),
+        )
+        for name, mounted in everything.items()
+        if blueprint in (None, name)
+    ]
+    with app.app_context():
+        findings = list(secret_key(patients[0]))
+        for patient in patients:
+            findings += (replace(each, blueprint=patient.name) for each in _look_at(patient))
+    return tuple(findings)
+
+
+def _prefix(mounted: Mounted) -> str:
+    return str(getattr(mounted.blueprint, "config_prefix", "PKCE_"))
+
+
+def _look_at(patient: Patient) -> Iterator[Finding]:
+    for check in _OF_BLUEPRINT:
+        yield from check(patient)
+    of_tenant: list[Finding] = []
+    tenant = read_tenant(patient, of_tenant)
+    yield from of_tenant
+    yield callback(patient, tenant)
