@@ -40,8 +40,8 @@ from .stores.base import DEFAULT_PREFIX
 #: Seconds that a signed-in session may live: 90 days.
 MAX_SESSION_LIFETIME = 90 * 86400
 
-#: How alike, from 0 to 1, a name with our prefix is to the setting that is meant, and one without.
-_ALIKE, _VERY_ALIKE = 0.7, 0.85
+#: How alike, from 0 to 1, a name without our prefix is to the setting that is meant.
+_VERY_ALIKE = 0.85
 
 #: Bytes of a ``SECRET_KEY``, below which it counts as weak.
 MIN_SECRET_KEY_LENGTH = 16
@@ -275,17 +275,20 @@ def find_misspelt(
     :param other_prefixes: those of other blueprints.
     :return: each name with the setting that may be meant; None if there is none that is alike.
     """
-    known = [prefix + setting.metadata["name"] for setting in fields(Settings)]
+    names = [setting.metadata["name"] for setting in fields(Settings)]
+    known = tuple(prefix + name for name in names)
     # Such a prefix may begin with this one.
     others = tuple(other for other in other_prefixes if other != prefix)
     found: list[tuple[str, str | None]] = []
     for name in map(str, config):
         if name in known or name.startswith(others):
             continue
-        is_ours = name.startswith(prefix)
-        alike = get_close_matches(name, known, 1, _ALIKE if is_ours else _VERY_ALIKE)
-        if is_ours or alike:
-            found.append((name, alike[0] if alike else None))
+        if name.startswith(prefix):
+            alike = get_close_matches(name.removeprefix(prefix), names, 1)
+            found.append((name, prefix + alike[0] if alike else None))
+        elif not name.endswith(known):
+            # The prefix itself may be misspelt.
+            found += ((name, each) for each in get_close_matches(name, known, 1, _VERY_ALIKE))
     return tuple(found)
 
 

@@ -1,7 +1,7 @@
 """Whether the tenant knows our callback, which only an authorization request tells.
 
 It asks for no interaction (``prompt=none``) and has no cookie, so the answer is an error, and
-where the tenant sends it says enough.  It goes by no hook of the host's, and nothing of it is kept.
+where the tenant sends it says enough.  It goes by no hook of the host's; nothing of it is kept.
 
 OpenID Connect Core 3.1.2.1
 """
