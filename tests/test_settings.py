@@ -13,7 +13,7 @@ from flask import Config
 from flask_pkce import settings as settings_module
 from flask_pkce.errors import ConfigurationError
 from flask_pkce.setting_values import TokenDelivery
-from flask_pkce.settings import Settings, read_secret_keys, read_settings
+from flask_pkce.settings import Settings, find_misspelt, read_secret_keys, read_settings
 from flask_pkce.stores import MemoryStore
 from tests.support import CLIENT_ID
 
@@ -505,3 +505,30 @@ def test_fallbacks_that_are_a_text() -> None:
     config = {"SECRET_KEY": LONG, "SECRET_KEY_FALLBACKS": LONG}
     with pytest.raises(ConfigurationError, match="no list of keys"):
         read_secret_keys(config, lenient=False)
+
+
+# -- names that are none ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("PKCE_DOMAIN", ()),
+        ("PKCE_DOMIAN", (("PKCE_DOMIAN", "PKCE_DOMAIN"),)),
+        ("PKCE_WXYZ", (("PKCE_WXYZ", None),)),
+        ("PCKE_DOMAIN", (("PCKE_DOMAIN", "PKCE_DOMAIN"),)),
+        ("PKCE_STAFF_DOMAIN", ()),
+        ("STAFF_PKCE_ADDITIONAL_PARAMETERS", ()),
+        ("SERVER_NAME", ()),
+    ],
+)
+def test_misspelt(name: str, found: tuple[tuple[str, str | None], ...]) -> None:
+    """Names that look like settings and are none are found, with what may be meant."""
+    prefixes = ("PKCE_", "PKCE_STAFF_")
+    assert find_misspelt({name: "value"}, other_prefixes=prefixes) == found
+
+
+def test_every_setting_is_spelt_right() -> None:
+    """No setting is taken for a misspelt one."""
+    names = {f"AUTH_{setting.metadata['name']}": "" for setting in fields(Settings)}
+    assert find_misspelt(names, prefix="AUTH_") == ()

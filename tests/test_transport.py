@@ -760,3 +760,46 @@ def test_name_without_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(TenantUnreachable):
         Transport(timeout=5).get(URL)
+
+
+# -- what the doctor and the log need ------------------------------------------------
+
+
+def test_visit(transport: Transport, mocked: requests_mock.Mocker) -> None:
+    """A page is opened as a browser does it, and where a redirect leads is told, not fetched."""
+    elsewhere = mocked.get("https://app.example/done", text="done")
+    mocked.get(
+        URL,
+        status_code=302,
+        headers={"Location": "https://app.example/done", "Set-Cookie": "a=b"},
+    )
+    for _ in range(2):
+        answer = transport.visit(URL)
+        assert (answer.status, answer.headers["Location"]) == (302, "https://app.example/done")
+    assert elsewhere.call_count == 0
+    for request in mocked.request_history:
+        assert request.headers["Accept"] == "text/html"
+        assert "Cookie" not in request.headers
+    mocked.get(URL, text="{}")
+    transport.get(URL)
+    assert mocked.request_history[-1].headers["Accept"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("answer", "setting"),
+    [
+        ({"exc": requests.ConnectTimeout}, "PKCE_DOMAIN"),
+        ({"exc": requests.ReadTimeout}, "PKCE_DOMAIN"),
+        ({"exc": requests.exceptions.ProxyError}, "PKCE_PROXIES"),
+        ({"status_code": 302}, "PKCE_DOMAIN"),
+    ],
+)
+def test_where_it_failed(
+    answer: dict[str, Any], setting: str, transport: Transport, mocked: requests_mock.Mocker
+) -> None:
+    """An error knows which host was called and which setting to look at, for the log alone."""
+    mocked.get("https://tenant.example:8443/keys?secret=1", **answer)
+    with pytest.raises(TenantError) as caught:
+        transport.get("https://tenant.example:8443/keys?secret=1")
+    assert (caught.value.host, caught.value.setting) == ("tenant.example:8443", setting)
+    assert "tenant.example" not in str(caught.value)

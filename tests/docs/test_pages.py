@@ -14,6 +14,8 @@ from blinker import Signal
 import flask_pkce
 from docs._ext.catalogue import grouped_errors, settings
 from flask_pkce import PKCEBlueprint, errors, events, hooks
+from flask_pkce.cli import pkce as commands
+from flask_pkce.doctor import CHECKS
 from flask_pkce.flow import Failure, FlowFailed
 from flask_pkce.hooks import Hooks
 from flask_pkce.host import HostViews
@@ -169,6 +171,23 @@ def test_faults(name: str, pages: dict[str, Page]) -> None:
     text = " ".join(pages["testing.html"].text.split())
     assert name in text
     assert " ".join(FAULTS[name].summary.replace("`", "").split()) in text
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_checks(check: str, pages: dict[str, Page], sources: dict[str, str]) -> None:
+    """Every check of the doctor is described, below an anchor of its own."""
+    assert f"doctor-{check}" in pages["doctor.html"].ids
+    section = sources["doctor.rst"].partition(f"\n.. _doctor-{check}:\n\n``{check}``\n")[2]
+    assert re.search(r"\b(Doubtful|Wrong)\b", section.partition("\n.. _")[0])
+
+
+@pytest.mark.parametrize("name", commands.commands)
+def test_commands(name: str, sources: dict[str, str]) -> None:
+    """Every command has a page with all of its options."""
+    page = sources[f"{name}.rst"]
+    assert f" pkce {name}" in page
+    for parameter in commands.commands[name].params:
+        assert f"\n``{parameter.opts[0]}" in page, parameter.opts
 
 
 def test_mentioned_settings_exist(prose: dict[str, str]) -> None:

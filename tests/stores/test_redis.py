@@ -301,3 +301,27 @@ def test_name_in_a_certificate() -> None:
     ):
         options = connect(url)._client.connection_pool.connection_kwargs
         assert options["ssl_check_hostname"] is is_checked
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        (f"redis://user:{PASSWORD}@127.0.0.1:1/0", "127.0.0.1:1"),
+        (f"unix://user:{PASSWORD}@/no/such.sock", "/no/such.sock"),
+        ("redis:///0", None),
+    ],
+)
+def test_where_it_is(url: str, host: str | None) -> None:
+    """An error knows which server it was, without user and password; its text does not tell."""
+    store = connect(url)
+    assert store._address == host
+    if host is not None:
+        with pytest.raises(StoreError) as caught:
+            store.get("key")
+        assert (caught.value.host, caught.value.setting) == (host, "PKCE_STORE_URL")
+        assert host not in str(caught.value)
+
+
+def test_default_port() -> None:
+    """A URL without a port means the usual one."""
+    assert connect("redis://redis.example")._address == "redis.example:6379"
