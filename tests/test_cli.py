@@ -8,9 +8,8 @@ import sys
 from importlib.metadata import entry_points
 from typing import Any
 
-import click
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 from flask import Flask
 from flask.cli import ScriptInfo
 
@@ -166,6 +165,6 @@ def test_another_fault_at_the_start() -> None:
 
 def test_no_application() -> None:
     """Without an application ``flask`` says what it always says."""
-    result = click.testing.CliRunner().invoke(pkce, ["doctor"], obj=ScriptInfo("no_such_module"))
+    result = CliRunner().invoke(pkce, ["doctor"], obj=ScriptInfo("no_such_module"))
     assert result.exit_code == 2
     assert "Could not import 'no_such_module'" in result.output

@@ -54,7 +54,7 @@ def test_wrapped_around_itself(make_app: MakeApp) -> None:
     app = make_app().app
     layer = SimpleNamespace()
     layer.app = layer
-    app.wsgi_app = layer
+    app.wsgi_app = layer  # type: ignore[assignment,method-assign]
     check_row(found(app, "proxy"), RIGHT, "No ProxyFix")
 
 
