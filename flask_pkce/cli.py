@@ -55,8 +55,8 @@ def doctor(
             findings = examiner.examine(
                 app, blueprint=blueprint, address=address.rstrip("/"), environ=os.environ
             )
-        except LookupError as exc:
-            raise click.BadParameter(str(exc.args[0]), param_hint="--blueprint") from None
+        except examiner.UnknownBlueprint as exc:
+            raise click.BadParameter(str(exc), param_hint="--blueprint") from None
     width = shutil.get_terminal_size().columns
     click.echo(examiner.as_json(findings) if is_json else examiner.as_table(findings, width=width))
     bad = {examiner.Verdict.WRONG, *([examiner.Verdict.DOUBTFUL] if strict else [])}

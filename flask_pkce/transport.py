@@ -113,21 +113,18 @@ class Transport:
         return self._send(request)
 
     def visit(self, url: str) -> HTTPAnswer:
-        """Open a page as a new browser does, without a cookie; a redirect is an answer here.
+        """Open a page as a new browser does; a redirect is an answer then, and not followed."""
+        return self._send(self._prepare("GET", url, "text/html"), may_redirect=True)
 
-        Where it leads is not fetched.  See :meth:`_send` for what is raised.
-        """
-        request = self._prepare("GET", url)
-        request.headers["Accept"] = "text/html"
-        return self._send(request, may_redirect=True)
-
-    def _prepare(self, method: str, url: str) -> requests.PreparedRequest:
+    def _prepare(
+        self, method: str, url: str, accept: str = "application/json"
+    ) -> requests.PreparedRequest:
         """A request without a body, from which all to this address are copied.
 
         Preparing one costs more than sending it.
         """
         headers = {
-            "Accept": "application/json",
+            "Accept": accept,
             # What is not compressed cannot grow when it is read.
             "Accept-Encoding": "identity",
         }
@@ -135,9 +132,7 @@ class Transport:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         return self.session.prepare_request(requests.Request(method, url, headers=headers))
 
-    def _send(
-        self, request: requests.PreparedRequest, *, may_redirect: bool = False
-    ) -> HTTPAnswer:
+    def _send(self, request: requests.PreparedRequest, may_redirect: bool = False) -> HTTPAnswer:
         """Send a request and read its answer; an error knows which host was called.
 
         :param may_redirect: whether a redirect is an answer.
@@ -344,12 +339,11 @@ def _classify(exc: requests.RequestException) -> TenantError:
         error = TenantUnreachable()
         error.setting = "PKCE_PROXIES"
         return error
-    if isinstance(exc, requests.ConnectTimeout):
-        return TenantUnreachable()
     reason = exc.args[0] if exc.args else None
     reason = getattr(reason, "reason", reason)
     if isinstance(reason, urllib3.exceptions.SSLError) and isinstance(
         reason.args[0], ssl.SSLCertVerificationError
     ):
         return TenantUnreachable("The tenant's certificate cannot be trusted.")
-    return TenantUnreachable() if isinstance(reason, _NOT_SENT) else TenantSilent()
+    was_not_sent = isinstance(exc, requests.ConnectTimeout) or isinstance(reason, _NOT_SENT)
+    return TenantUnreachable() if was_not_sent else TenantSilent()

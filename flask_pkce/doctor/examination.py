@@ -53,6 +53,10 @@ CHECKS = (
 )
 
 
+class UnknownBlueprint(LookupError):
+    """The application has no blueprint of that name."""
+
+
 def explain_refusal(error: ConfigurationError) -> tuple[Finding, ...]:
     """What kept an application from starting."""
     return tuple(of_faults(error))
@@ -70,14 +74,14 @@ def examine(
     :param blueprint: the full name of the only blueprint to look at.
     :param address: where users reach the application, if no setting says so.
     :param environ: the environment of the process.
-    :raises LookupError: if there is no such blueprint.
+    :raises UnknownBlueprint: if there is none of that name.
     """
     everything: dict[str, Mounted] = app.extensions.get("pkce", {})
     if not everything:
         advice = "Call init_app of a PKCEBlueprint with this application."
         return (wrong("settings", "No PKCEBlueprint is registered here.", advice),)
     if blueprint is not None and blueprint not in everything:
-        raise LookupError(f"there is no {blueprint!r}: there are {', '.join(everything)}")
+        raise UnknownBlueprint(f"there is no {blueprint!r}: there are {', '.join(everything)}")
     prefixes = {name: _prefix(mounted) for name, mounted in everything.items()}
     patients = [
         Patient(

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from flask_pkce import PKCEBlueprint
-from flask_pkce.doctor import CHECKS, examine
+from flask_pkce.doctor import CHECKS, UnknownBlueprint, examine
 from tests.conftest import SECRET_KEY, MakeApp
 from tests.web.host import Host
 
@@ -48,7 +48,7 @@ def test_several_blueprints(make_app: MakeApp) -> None:
 
 def test_unknown_blueprint(host: Host) -> None:
     """A name that no blueprint has is answered with those that there are."""
-    with pytest.raises(LookupError, match="there is no 'staff': there are pkce"):
+    with pytest.raises(UnknownBlueprint, match="there is no 'staff': there are pkce"):
         examine(host.app, blueprint="staff")
 
 
