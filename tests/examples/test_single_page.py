@@ -14,9 +14,11 @@ def test_sign_in(create_app: CreateApp, sign_in: SignIn) -> None:
     """The script is told to sign in; then it reads and writes as the user."""
     app = create_app(example)
     browser = app.test_client()
-    page = Page(browser.get("/", headers=HEADERS).text)
+    with browser.get("/", headers=HEADERS) as answer:
+        page = Page(answer.text)
     assert page.all("script") == [{"type": "module", "src": "/static/page.js"}]
-    assert browser.get("/static/page.js").mimetype == "text/javascript"
+    with browser.get("/static/page.js") as script:
+        assert script.mimetype == "text/javascript"
     assert browser.get("/api/tasks", headers=FETCH).status_code == 401
     sent = browser.get("/pkce/login?return_to=/", headers=HEADERS)
     assert sign_in(browser, sent.location).location == "/"
