@@ -11,9 +11,10 @@ import os
 import shutil
 
 import click
-from flask.cli import ScriptInfo
+from flask import current_app
+from flask.cli import ScriptInfo, with_appcontext
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, PKCEError
 
 
 @click.group("pkce")
@@ -61,6 +62,32 @@ def doctor(
     click.echo(examiner.as_json(findings) if is_json else examiner.as_table(findings, width=width))
     bad = {examiner.Verdict.WRONG, *([examiner.Verdict.DOUBTFUL] if strict else [])}
     context.exit(1 if any(finding.verdict in bad for finding in findings) else 0)
+
+
+@pkce.command("forget")
+@click.option("--sub", "subject", required=True, metavar="SUB", help="The user: `sub`.")
+@click.option("--issuer", metavar="ISS", help="The tenant; by default the one of the settings.")
+@with_appcontext
+def forget(subject: str, issuer: str | None) -> None:
+    """Sign a user out of every browser.
+
+    The sessions end, and their tokens are revoked, when they are used the next time.
+    """
+    engines = [each.engine for each in current_app.extensions.get("pkce", {}).values()]
+    if not engines:
+        raise click.ClickException("No PKCEBlueprint is registered in this application.")
+    for engine in engines:
+        if not engine.store.shared_by_processes:
+            raise click.ClickException(
+                "PKCE_STORE_URL is memory://, of which each process has its own:"
+                " restart the application, and everybody is signed out."
+            )
+    for engine in engines:
+        try:
+            engine.sign_out.everywhere(issuer or engine.tenants.get().issuer, subject)
+        except PKCEError as exc:
+            raise click.ClickException(f"{exc}  {exc.hint}") from exc
+    click.echo("Done: at the next request every browser of that user is signed out.")
 
 
 def _find_refusal(exc: BaseException | None) -> ConfigurationError | None:

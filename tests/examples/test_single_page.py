@@ -15,7 +15,7 @@ def test_sign_in(create_app: CreateApp, sign_in: SignIn) -> None:
     app = create_app(example)
     browser = app.test_client()
     with browser.get("/", headers=HEADERS) as answer:
-        page = Page(answer.text)
+        page = Page(answer.get_data(as_text=True))
     assert page.all("script") == [{"type": "module", "src": "/static/page.js"}]
     with browser.get("/static/page.js") as script:
         assert script.mimetype == "text/javascript"

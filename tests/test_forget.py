@@ -1,0 +1,84 @@
+"""``flask pkce forget``: a user is signed out of every browser."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskCliRunner
+
+from flask_pkce.errors import StoreError
+from flask_pkce.marks import Marks
+from tests.conftest import MakeApp
+from tests.web.host import Browser, Host, check_problem
+
+
+@pytest.fixture
+def keeping(make_app: MakeApp) -> Host:
+    """A host that keeps tokens on the server."""
+    host = make_app(PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE="openid offline_access")
+    # Its store is in memory, and the command runs in this process.
+    type(host.store).shared_by_processes = True
+    return host
+
+
+@pytest.fixture(autouse=True)
+def honest_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the store of the tests says of itself is as it was afterwards."""
+    from tests.web.host import ObservedStore
+
+    monkeypatch.setattr(ObservedStore, "shared_by_processes", False)
+
+
+def sign_in(host: Host, user: str) -> Browser:
+    """A browser in which somebody signed in."""
+    browser = host.browser()
+    browser.arrive(host.tenant.sign_in(browser.submit("/pkce/code").headers["Location"], user))
+    return browser
+
+
+def run(app: Flask, *arguments: str) -> tuple[int, str]:
+    """Run the command: its status and what it prints."""
+    result = FlaskCliRunner(app).invoke(args=["pkce", "forget", *arguments])
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("names_issuer", [False, True])
+def test_forget(names_issuer: bool, keeping: Host) -> None:
+    """Every browser of that user is signed out, and its token is revoked; others stay."""
+    alice, bob = sign_in(keeping, "alice"), sign_in(keeping, "bob")
+    issuer = ["--issuer", keeping.tenant.issuer] if names_issuer else []
+    status, said = run(keeping.app, "--sub", "auth0|alice", *issuer)
+    assert (status, said[:5]) == (0, "Done:")
+    check_problem(alice.send("GET", "/pkce/user"), "not-signed-in")
+    assert bob.send("GET", "/pkce/user").status_code == 200
+    assert keeping.revocations == 1
+
+
+def test_memory(make_app: MakeApp) -> None:
+    """Where each process has a store of its own, it says what helps."""
+    status, said = run(make_app().app, "--sub", "auth0|alice")
+    assert status == 1
+    assert "restart the application" in said
+
+
+def test_no_blueprint() -> None:
+    """An application without the blueprint is told so."""
+    status, said = run(Flask("host"), "--sub", "auth0|alice")
+    assert (status, said) == (1, "Error: No PKCEBlueprint is registered in this application.\n")
+
+
+def test_store_down(keeping: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that fails is said, without a traceback."""
+
+    def fail(*_: object) -> None:
+        raise StoreError("The Redis server cannot be reached.")
+
+    monkeypatch.setattr(Marks, "end_user", fail)
+    status, said = run(keeping.app, "--sub", "auth0|alice")
+    assert status == 1
+    assert said.startswith("Error: The Redis server cannot be reached.")
+
+
+def test_who() -> None:
+    """It forgets nobody in particular only by mistake."""
+    assert run(Flask("host"))[0] == 2
