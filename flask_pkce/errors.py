@@ -44,6 +44,8 @@ class PKCEError(Exception):
     return_to: str | None = None
     #: The blueprint whose method a view of the host called, and which raised this.
     raised_by: str | None = None
+    #: The address under which this application can be used, where this one is another.
+    open_at: str | None = None
 
     def __init__(
         self,
@@ -132,8 +134,23 @@ class RecordUnreadable(StoreError):
     """A record of the store cannot be read."""
 
     code = "record-unreadable"
-    hint = "For the operator: do all workers share SECRET_KEY and run the same release?"
+    hint = "Start again. For the operator: does anything else write to the store?"
+    restart = True
+
+
+class RecordOfOtherKey(RecordUnreadable):
+    """A record of the store was sealed with another key."""
+
+    code = "record-of-other-key"
+    hint = "Start again. For the operator: do all workers share SECRET_KEY?"
     setting = "SECRET_KEY"
+
+
+class RecordOfOtherRelease(RecordUnreadable):
+    """A record of the store was written by another release."""
+
+    code = "record-of-other-release"
+    hint = "Start again. For the operator: do all workers run the same release?"
 
 
 # -- the request -------------------------------------------------------------
@@ -156,6 +173,22 @@ class HostUnknown(RequestError):
         "For the operator: set PKCE_PUBLIC_URL to the address that users see, and let the proxy"
         " pass Host on."
     )
+
+
+class HostOtherName(HostUnknown):
+    """The request names this machine by another name than PKCE_PUBLIC_URL does.
+
+    To a browser ``localhost`` and ``127.0.0.1`` are two sites, with cookies of their own.
+
+    :param address: ours.
+    """
+
+    code = "host-other-name"
+    hint = "Open this application under the name that PKCE_PUBLIC_URL has."
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self.open_at = address
 
 
 class MethodNotAllowed(RequestError):
@@ -213,6 +246,21 @@ class ParameterInvalid(RequestError):
     """A parameter has a value that it may not have."""
 
     code = "parameter-invalid"
+
+
+class ParameterRepeated(ParameterInvalid):
+    """A parameter is given more than once."""
+
+    code = "parameter-repeated"
+    hint = "Send it once. For the operator: does a proxy or a rewrite rule add the query again?"
+
+
+class AnswerMissing(RequestError):
+    """There is no answer of the tenant in this address."""
+
+    code = "answer-missing"
+    hint = "Start again: this address is where the tenant sends a browser, and no page to open."
+    restart = True
 
 
 class ParameterForeign(RequestError):
@@ -273,10 +321,17 @@ class OriginRefused(PKCEError):
 
 
 class NavigationRequired(OriginRefused):
-    """The answer of the tenant must arrive as a page, not in a frame or by a script."""
+    """The answer of the tenant must arrive as a page, not by a script of another site."""
 
     code = "navigation-required"
-    hint = "Open the sign-in as a page of its own."
+    hint = "Send the browser to the sign-in as to a page, and fetch it by no script."
+
+
+class NavigationFramed(NavigationRequired):
+    """The answer of the tenant must arrive as a page of its own, not in a frame."""
+
+    code = "navigation-framed"
+    hint = "Open the sign-in as a page of its own, outside of any frame."
 
 
 class SessionMismatch(PKCEError):
@@ -285,7 +340,10 @@ class SessionMismatch(PKCEError):
     code = "session-mismatch"
     error = "session_mismatch"
     status = 403
-    hint = "Start again, and finish in the browser in which you started."
+    hint = (
+        "Start again, and finish in the browser in which you started. If this is that browser,"
+        " another tab signed out meanwhile."
+    )
     restart = True
 
 
@@ -296,6 +354,78 @@ class CookieMissing(SessionMismatch):
     hint = (
         "Start with POST /pkce/code, and keep the cookie that its answer sets. For programs"
         " without cookies on the same machine there is PKCE_LOCAL_SESSION."
+    )
+
+
+class CookiesBlocked(CookieMissing):
+    """This browser sent no cookie at all."""
+
+    code = "cookies-blocked"
+    hint = (
+        "Start again, in the browser in which you started, with cookies allowed for this site. A"
+        " browser that another app opened by itself has none of them."
+    )
+
+
+class CookieLost(CookieMissing):
+    """This browser has cookies of this site, but not the one of this sign-in."""
+
+    code = "cookie-lost"
+    hint = (
+        "Start again: the browser was closed meanwhile, or another tab signed out. For the"
+        " operator: does a proxy keep only some cookies?"
+    )
+
+
+class OpenedElsewhere(CookieMissing):
+    """This address was opened outside of the browser that started the sign-in."""
+
+    code = "opened-elsewhere"
+    hint = "Start again here, or open the link in the browser in which you started."
+
+
+class CookieOfOtherPort(CookieMissing):
+    """The cookie that came along is of another port of this machine."""
+
+    code = "cookie-of-other-port"
+    hint = (
+        "Start again here. For the operator: PKCE_PUBLIC_URL, and the callback that is registered"
+        " at the tenant, must have the port at which people start."
+    )
+
+
+class CookieOverHTTP(CookieMissing):
+    """The cookie of this sign-in travels over https alone, and this request came over http.
+
+    :param address: ours.
+    """
+
+    code = "cookie-over-http"
+    hint = (
+        "Open this application over https. For the operator: PKCE_PUBLIC_URL is an https address,"
+        " so http must lead there, or not be served."
+    )
+    restart = False
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self.open_at = address
+
+
+class CookieOutdated(SessionMismatch):
+    """The cookie of this sign-in is an old one, which was replaced since."""
+
+    code = "cookie-outdated"
+    hint = "Start again: the session that this cookie was of goes on under a newer one."
+
+
+class CookieAmbiguous(SessionMismatch):
+    """Several cookies of this sign-in came along, and they do not lead to one session."""
+
+    code = "cookie-ambiguous"
+    hint = (
+        "Remove the cookies of this site and start again. For the operator: does another"
+        " application, on this host or above it, set a cookie of the same name?"
     )
 
 
@@ -360,6 +490,19 @@ class FlowError(PKCEError):
     restart = True
 
 
+class StateMissing(FlowError):
+    """The answer of the tenant has no state."""
+
+    code = "state-missing"
+    hint = "Start again here: a sign-in cannot be started at the tenant."
+
+
+class SessionOver(FlowError):
+    """The session of this sign-in is over, or was cleared."""
+
+    code = "session-over"
+
+
 class StateForged(FlowError):
     """The state was not signed with our key."""
 
@@ -375,10 +518,39 @@ class FlowExpired(FlowError):
 
 
 class FlowGone(FlowError):
-    """The sign-in was cleared, or gave way to newer ones."""
+    """The sign-in was cleared, or the store lost it."""
 
     code = "state-cleared"
-    hint = "Start again."
+    hint = (
+        "Start again: somebody signed out meanwhile. For the operator: do all workers use one"
+        " store, and was it emptied or restarted?"
+    )
+
+
+class FlowEvicted(FlowGone):
+    """The sign-in gave way to newer ones of the same browser."""
+
+    code = "state-evicted"
+    hint = (
+        "Start again: more than 20 were started since. For the operator: does a page start them?"
+    )
+
+
+class TenantReplaced(FlowGone):
+    """The sign-in was sent to another tenant, which is not configured now."""
+
+    code = "state-of-other-tenant"
+    hint = "Start again: PKCE_DOMAIN was changed meanwhile."
+
+
+class StoreNotShared(FlowGone):
+    """This process does not know the sign-in, and its store is its own memory."""
+
+    code = "store-not-shared"
+    hint = (
+        "Start again. For the operator: memory:// serves one process, and here are several; set"
+        " PKCE_STORE_URL to sqlite:/// or redis://."
+    )
 
 
 class TicketSpent(FlowError):
@@ -393,6 +565,16 @@ class IssuerMismatch(FlowError):
 
     code = "answer-issuer-mismatch"
     hint = "Start again; do not go on from a link that somebody sent you."
+
+
+class IssuerMissing(IssuerMismatch):
+    """The answer does not say which issuer it comes from."""
+
+    code = "answer-issuer-missing"
+    hint = (
+        "Start again. For the operator: this tenant announces `iss` in every answer; does a proxy"
+        " take it out?"
+    )
 
 
 class SignedOutMeanwhile(FlowError):
@@ -426,7 +608,8 @@ class AnswerConflict(FlowConflict):
     """This sign-in has another answer already."""
 
     code = "flow-code-differs"
-    hint = "The first answer counts."
+    hint = "The first answer counts. If you are not signed in, start again."
+    restart = True
 
 
 class RedemptionUnderWay(FlowConflict):

@@ -74,7 +74,8 @@ REQUEST_FAILED = Event(
     ("route", "status", "error", "cause", "host", "setting"),
 )
 #: A browser sent a cookie of ours that is of no use: its signature is not by our key
-#: (``cookie-forged``), or what it leads to cannot be read (``record-unreadable``).
+#: (``cookie-forged``), or what it leads to cannot be read (``record-of-other-key``,
+#: ``record-of-other-release``, ``record-unreadable``).
 #: The line begins with that code.
 COOKIE_UNUSABLE = Event(
     "cookie-unusable", logging.getLogger("flask_pkce.callers"), logging.WARNING, ("error",)

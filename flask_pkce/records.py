@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from .errors import RecordUnreadable
+from .errors import RecordOfOtherRelease
 from .sealing import Sealing
 from .stores import Store
 
@@ -155,8 +155,8 @@ class Records:
         data = self._sealing.unseal(raw, key=key)
         try:
             if data[:1] != _VERSION:
-                raise RecordUnreadable("A record was written by another release.")
+                raise RecordOfOtherRelease()
             value: T = self._codecs[kind].decoder.decode(data[1:])
             return value
         except msgspec.MsgspecError:
-            raise RecordUnreadable("A record was written by another release.") from None
+            raise RecordOfOtherRelease() from None

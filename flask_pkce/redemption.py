@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from .errors import (
     AuthorizationPending,
-    FlowGone,
     GrantError,
     ParameterForeign,
     ParameterInvalid,
     SessionMismatch,
     SignedOutMeanwhile,
     TenantLimit,
+    TenantReplaced,
     TenantUnreachable,
     VerifierMismatch,
 )
@@ -164,7 +164,7 @@ class Redemption:
             raise VerifierMismatch(field="$.code_verifier")
         tenant = self._exchange.prepare()
         if held.value.issuer not in {None, tenant.issuer}:
-            raise FlowGone("The sign-in was sent to another tenant, which is not configured now.")
+            raise TenantReplaced()
         until = self._exchange.deadline()
         redeeming = self._sessions.save(held, held.value.redeem(until=until))
         if redeeming is None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from .errors import RecordUnreadable
+from .errors import RecordOfOtherKey, RecordOfOtherRelease, RecordUnreadable
 
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
@@ -50,10 +50,10 @@ class Sealing:
             or for another place, or was changed.
         """
         if sealed[:1] != _VERSION or len(sealed) <= _HEADER_BYTES:
-            raise RecordUnreadable("A record was written by another release.")
+            raise RecordOfOtherRelease()
         cipher = self._ciphers.get(sealed[1 : 1 + _KEY_ID_BYTES])
         if cipher is None:
-            raise RecordUnreadable("A record was sealed with another SECRET_KEY.")
+            raise RecordOfOtherKey()
         nonce = sealed[1 + _KEY_ID_BYTES : _HEADER_BYTES]
         try:
             return cipher.decrypt(nonce, sealed[_HEADER_BYTES:], key.encode())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from .errors import (
     FlowError,
+    FlowEvicted,
     FlowExpired,
     FlowGone,
     SessionMismatch,
@@ -21,7 +22,7 @@ from .protocol.authorization import Answer
 from .protocol.pkce import VERIFIER_BYTES, base64url
 from .records import Held, Records, build_codecs
 from .session import MAX_FLOWS, FlowEntry, Session
-from .signing import ID_BYTES, SECRET_BYTES, STATE_BYTES, Pointer, Signing
+from .signing import ID_BYTES, SECRET_BYTES, STATE_BYTES, Pointer, SignedState, Signing
 
 #: Seconds that an answer waits for its browser to fetch it.
 ANSWER_LIFETIME = 60
@@ -291,10 +292,13 @@ class Sessions:
         waited = self._records.wait(held, seconds=seconds)
         return None if waited is None else self._settle(waited)
 
-    def missing(self, owners: Collection[str], state: str) -> FlowError | SessionMismatch:
+    def missing(
+        self, owners: Collection[str], state: str, *, asked: Collection[Session] = ()
+    ) -> FlowError | SessionMismatch:
         """Why no session has a flow with that state; nobody learns of another session's flows.
 
         :param owners: the :attr:`~flask_pkce.session.Session.owner` of each that was asked.
+        :param asked: their sessions, as far as there are any.
         :raises StateForged: if the state claims to be ours and is not.
         """
         signed = self._signing.read_state(state)
@@ -304,6 +308,8 @@ class Sessions:
             return FlowError()
         if signed.created_at + self._flow_lifetime <= self._clock():
             return FlowExpired()
+        if any(_has_evicted(session, signed) for session in asked):
+            return FlowEvicted()
         return FlowGone()
 
     def is_ours(self, state: str) -> bool:
@@ -361,6 +367,16 @@ class Sessions:
     def _answer_key(self, ticket: str) -> str:
         digest = hashlib.sha256(ticket.encode()).digest()
         return f"{self._namespace}:a:{base64url(digest)}"
+
+
+def _has_evicted(session: Session, state: SignedState) -> bool:
+    """Whether a session was there when a state of its own was made, so that its flow gave way.
+
+    Within one second the order is not known; it is told then by the list, which is full.
+    """
+    if not state.is_of(session.owner) or session.created_at >= state.created_at + 1:
+        return False
+    return session.created_at < state.created_at or len(session.flows) >= MAX_FLOWS
 
 
 def _random_pointer() -> Pointer:

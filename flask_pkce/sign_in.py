@@ -11,11 +11,11 @@ import msgspec
 from .errors import (
     AnswerConflict,
     CookieMissing,
-    FlowGone,
     HookFailed,
     PKCEError,
     SignedOutMeanwhile,
     TenantRefused,
+    TenantReplaced,
 )
 from .flow import Flow, Status
 from .hooks import HookRunner, authorization_answered, authorization_requested
@@ -164,7 +164,13 @@ class SignIn:
             return self.start(owner, state=state)
         if not owner.names:
             raise CookieMissing()
-        raise self._sessions.missing(owner.names, state)
+        raise self._missing([owner], state)
+
+    def _missing(self, owners: Sequence[Owner], state: str) -> PKCEError:
+        """Why none of them has a flow of that state."""
+        asked = [owner.session.value for owner in owners if owner.session is not None]
+        names = [name for owner in owners for name in owner.names]
+        return self._sessions.missing(names, state, asked=asked)
 
     def _own_request(self, flow: Held[Flow], callback_url: str) -> AuthorizationRequest:
         """The request of a flow whose caller built the URL itself."""
@@ -250,7 +256,7 @@ class SignIn:
                 flow = self._sessions.flow(owner.session, state)
                 if flow is not None:
                     return owner.session, flow
-        raise self._sessions.missing([name for owner in owners for name in owner.names], state)
+        raise self._missing(owners, state)
 
     def bind(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
         """Bind an answer to its flow; the first one wins, success or error.
@@ -261,7 +267,7 @@ class SignIn:
         """
         tenant = self._tenants.get()
         if held.value.issuer not in {None, tenant.issuer}:
-            raise FlowGone("The sign-in was sent to another tenant, which is not configured now.")
+            raise TenantReplaced()
         if held.value.status not in {Status.STARTED, Status.SENT}:
             return self._same_answer(held, answer)
         try:

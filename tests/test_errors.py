@@ -60,7 +60,16 @@ def test_what_every_error_carries(cls: type[PKCEError]) -> None:
     ("status", "names"),
     [
         (500, {"PKCEError", "ConfigurationError", "TenantMisconfigured"}),
-        (503, {"StoreError", "RecordUnreadable", "TenantBusy"}),
+        (
+            503,
+            {
+                "StoreError",
+                "RecordUnreadable",
+                "RecordOfOtherKey",
+                "RecordOfOtherRelease",
+                "TenantBusy",
+            },
+        ),
         (504, {"TenantSilent"}),
         (429, {"TooManyFlows", "TooManyAnswers", "TenantLimit"}),
         (

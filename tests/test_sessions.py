@@ -829,7 +829,7 @@ def test_record_of_another_key(desk: Desk) -> None:
     held, _, pointer = desk.sessions.start(None)
     assert pointer is not None
     stranger = desk.worker(OTHER_KEY)
-    with pytest.raises(RecordUnreadable, match="another SECRET_KEY"):
+    with pytest.raises(RecordUnreadable, match="sealed with another key"):
         stranger.load(pointer)
     with pytest.raises(RecordUnreadable):
         stranger.reload(held)

@@ -10,60 +10,78 @@ from ..errors import (
     AccessDenied,
     AccountSelectionRequired,
     AnswerConflict,
+    AnswerMissing,
     AuthorizationPending,
     BodyMalformed,
     BodyTooLarge,
     ClientRefused,
     CodeSpent,
     ConsentRequired,
+    CookieAmbiguous,
     CookieForged,
+    CookieLost,
     CookieMissing,
+    CookieOfOtherPort,
+    CookieOutdated,
+    CookieOverHTTP,
+    CookiesBlocked,
     DeliveryRefused,
     FlowConflict,
     FlowError,
+    FlowEvicted,
     FlowExpired,
     FlowGone,
     GrantError,
     GrantRefused,
     GrantTypeUnsupported,
     HookFailed,
+    HostOtherName,
     HostUnknown,
     IDTokenInvalid,
     InteractionRequired,
     IssuerMismatch,
+    IssuerMissing,
     LoginRequired,
     LogoutTokenInvalid,
     MediaTypeUnsupported,
     MethodNotAllowed,
     MFARequired,
+    NavigationFramed,
     NavigationRequired,
     NotAcceptable,
     NotSignedIn,
+    OpenedElsewhere,
     OriginRefused,
     ParameterForeign,
     ParameterInvalid,
+    ParameterRepeated,
     PKCEError,
     PrefetchRefused,
+    RecordOfOtherKey,
+    RecordOfOtherRelease,
     RecordUnreadable,
     RedemptionAbandoned,
     RedemptionUnderWay,
     RefreshTokenReused,
     RefreshTokenUnknown,
     RefreshUnderWay,
-    RequestError,
     ResponseTypeUnsupported,
     ReturnAddressRefused,
     ScopeInvalid,
     SessionMismatch,
+    SessionOver,
     SessionRenewed,
     SignedOutMeanwhile,
     StateForged,
+    StateMissing,
     StoreError,
+    StoreNotShared,
     TenantBusy,
     TenantError,
     TenantLimit,
     TenantMisconfigured,
     TenantRefused,
+    TenantReplaced,
     TenantSilent,
     TenantUnreachable,
     TicketSpent,
@@ -79,16 +97,50 @@ Errors = tuple[type[PKCEError], ...]
 
 _EVERY_ROUTE: Errors = (
     HostUnknown,
+    HostOtherName,
     PrefetchRefused,
     MethodNotAllowed,
     StoreError,
     RecordUnreadable,
+    RecordOfOtherKey,
+    RecordOfOtherRelease,
 )
 _BODY: Errors = (BodyMalformed, ParameterInvalid, BodyTooLarge)
+#: As a form or a query, where a parameter may be there twice.
+_FORM: Errors = (*_BODY, ParameterRepeated)
 #: Why there is no session, where there must be one.
-_NO_SESSION: Errors = (SessionMismatch, CookieForged, SessionRenewed, FlowError)
+_NO_SESSION: Errors = (
+    SessionMismatch,
+    CookieMissing,
+    CookieOfOtherPort,
+    CookieOverHTTP,
+    CookieAmbiguous,
+    CookieForged,
+    CookieOutdated,
+    SessionRenewed,
+    SessionOver,
+)
+#: And why not, where a person looks at it.
+_NO_COOKIE: Errors = (CookiesBlocked, CookieLost, OpenedElsewhere)
 #: Why there is no flow of that state.
-_NO_FLOW: Errors = (FlowError, StateForged, FlowExpired, FlowGone, SignedOutMeanwhile)
+_NO_FLOW: Errors = (
+    FlowError,
+    StateForged,
+    FlowExpired,
+    FlowGone,
+    FlowEvicted,
+    SignedOutMeanwhile,
+)
+#: What the callback alone tells of an answer.
+_ANSWER: Errors = (
+    StateMissing,
+    TenantReplaced,
+    StoreNotShared,
+    IssuerMismatch,
+    IssuerMissing,
+    AnswerConflict,
+    TooManyAnswers,
+)
 #: The tenant's metadata cannot be had.
 _METADATA: Errors = (
     TenantMisconfigured,
@@ -139,7 +191,7 @@ _CALLER: dict[tuple[str, str], Errors] = {
         OriginRefused,
         SessionRenewed,
         NotAcceptable,
-        *_BODY,
+        *_FORM,
         MediaTypeUnsupported,
         ResponseTypeUnsupported,
         ScopeInvalid,
@@ -155,31 +207,29 @@ _CALLER: dict[tuple[str, str], Errors] = {
         *_METADATA,
     ),
     ("response_code", "GET"): (
-        RequestError,
+        AnswerMissing,
         NavigationRequired,
+        NavigationFramed,
         NotAcceptable,
-        *_BODY,
+        *_FORM,
         *_NO_SESSION,
+        *_NO_COOKIE,
         *_NO_FLOW,
         TicketSpent,
-        IssuerMismatch,
-        AnswerConflict,
-        TooManyAnswers,
+        *_ANSWER,
         *_REFUSALS,
         *_METADATA,
     ),
     ("response_code", "POST"): (
         OriginRefused,
         NavigationRequired,
+        NavigationFramed,
         NotAcceptable,
-        *_BODY,
+        *_FORM,
         MediaTypeUnsupported,
         *_NO_SESSION,
-        CookieMissing,
         *_NO_FLOW,
-        IssuerMismatch,
-        AnswerConflict,
-        TooManyAnswers,
+        *_ANSWER,
         *_REFUSALS,
         *_METADATA,
     ),
@@ -191,8 +241,8 @@ _CALLER: dict[tuple[str, str], Errors] = {
         GrantTypeUnsupported,
         ParameterForeign,
         *_NO_SESSION,
-        CookieMissing,
-        FlowGone,
+        *_NO_COOKIE,
+        TenantReplaced,
         SignedOutMeanwhile,
         GrantError,
         VerifierMismatch,
@@ -221,10 +271,11 @@ _SESSION: dict[tuple[str, str], Errors] = {
     ("response_code", "POST"): (
         OriginRefused,
         NavigationRequired,
+        NavigationFramed,
         NotAcceptable,
-        *_BODY,
+        *_FORM,
         MediaTypeUnsupported,
-        FlowError,
+        StateMissing,
         DeliveryRefused,
         TooManyAnswers,
     ),
@@ -237,7 +288,7 @@ _SESSION: dict[tuple[str, str], Errors] = {
         ParameterForeign,
         DeliveryRefused,
         *_NO_SESSION,
-        CookieMissing,
+        *_NO_COOKIE,
         CodeSpent,
         RefreshTokenUnknown,
         AuthorizationPending,
@@ -266,12 +317,17 @@ _TELLS_FAILURES = {
 }
 
 
+def errors_of(endpoint: str, method: str, *, delivers_to_session: bool) -> Errors:
+    """The errors that a route answers with, but those of flows that failed before."""
+    routes = {**_CALLER, **(_SESSION if delivers_to_session else {})}
+    return tuple(dict.fromkeys((*_EVERY_ROUTE, *routes[endpoint, method])))
+
+
 def problems(endpoint: str, method: str, *, delivers_to_session: bool) -> dict[str, Any]:
     """The responses of a route that are errors, by their status."""
     route = (endpoint, method)
-    routes = {**_CALLER, **(_SESSION if delivers_to_session else {})}
     by_status: dict[int, list[type[PKCEError]]] = defaultdict(list)
-    for cls in dict.fromkeys((*_EVERY_ROUTE, *routes[route])):
+    for cls in errors_of(endpoint, method, delivers_to_session=delivers_to_session):
         by_status[cls.status].append(cls)
     # What comes of a cross-site POST is only kept, and a program's is refused.
     tells_failures = route in _TELLS_FAILURES and not (

@@ -18,9 +18,11 @@ from ..errors import (
     FlowError,
     InteractionRequired,
     IssuerMismatch,
+    IssuerMissing,
     LoginRequired,
     MFARequired,
     ParameterInvalid,
+    StateMissing,
     TenantRefused,
 )
 from .metadata import Tenant
@@ -159,14 +161,14 @@ def parse_answer(parameters: Mapping[str, str]) -> Answer:
     An answer with both a code and an error is an error.  Parameters that are not known are
     ignored (:rfc:`6749#section-4.1.2`).
 
-    :raises FlowError: if there is no ``state``.
+    :raises StateMissing: if there is no ``state``.
     :raises ParameterInvalid: if a parameter is missing or malformed.
     """
     if "response" in parameters:
         raise ParameterInvalid("is a response mode that was not asked for", field="response")
     state = parameters.get("state")
     if not state:
-        raise FlowError("The answer has no state.", field="state")
+        raise StateMissing(field="state")
     if not is_visible_ascii(state, MAX_STATE_LENGTH):
         raise ParameterInvalid("is not 1 to 512 visible ASCII characters", field="state")
     iss = parameters.get("iss") or None
@@ -195,7 +197,7 @@ def check_issuer(answer: Answer, tenant: Tenant) -> None:
     """
     if answer.iss is None:
         if tenant.announces_iss:
-            raise IssuerMismatch("The answer does not say which issuer it comes from.")
+            raise IssuerMissing()
     elif answer.iss != tenant.issuer:
         raise IssuerMismatch()
 

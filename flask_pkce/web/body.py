@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from flask import Request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from ..errors import BodyMalformed, BodyTooLarge, MediaTypeUnsupported, ParameterInvalid
+from ..errors import BodyMalformed, BodyTooLarge, MediaTypeUnsupported, ParameterRepeated
 from ..protocol.text import one_line
 from ..strict_json import StrictJSONError, loads_object
 
@@ -92,7 +92,7 @@ def read_form(request: Request) -> dict[str, str]:
     :raises MediaTypeUnsupported: if the body is no form.
     :raises BodyTooLarge: if it has more than 16 KiB.
     :raises BodyMalformed: if it is malformed, or not UTF-8, or has too many fields.
-    :raises ParameterInvalid: if a field is repeated (RFC 6749 3.1).
+    :raises ParameterRepeated: if a field is repeated (RFC 6749 3.1).
     """
     _check_encoding(request)
     if not is_form(request):
@@ -108,6 +108,7 @@ def read_query(request: Request) -> dict[str, str]:
 
     :raises BodyTooLarge: if it has more than 16 KiB.
     :raises BodyMalformed: as :func:`read_form`.
+    :raises ParameterRepeated: as :func:`read_form`.
     """
     query = request.query_string.decode("latin-1")
     if len(query) > MAX_BODY:
@@ -128,6 +129,6 @@ def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for name, value in pairs:
         if name in fields:
-            raise ParameterInvalid("is given more than once", field=one_line(name)[:64])
+            raise ParameterRepeated("is given more than once", field=one_line(name)[:64])
         fields[name] = value
     return fields

@@ -7,12 +7,13 @@ from urllib.parse import urlencode
 from flask import Response
 
 from ..errors import (
+    AnswerMissing,
     CodeSpent,
     DeliveryRefused,
+    FlowError,
     ParameterInvalid,
     PKCEError,
     RedemptionUnderWay,
-    RequestError,
     SessionMismatch,
     SessionRenewed,
     TicketSpent,
@@ -27,15 +28,19 @@ from ..wire import read_schema
 from .body import read_form, read_query
 from .callers import Caller, local_owner
 from .calls import Call
+from .missing import explain_loss
 from .responses import json_response, page, see_other
 from .site import CALLBACK_PATH
 
 
 def response_code(call: Call) -> Response:
     """``/pkce/response/code``: the redirect URI."""
-    if call.request.method == "GET":
-        return _callback_get(call)
-    return _callback_post(call)
+    try:
+        if call.request.method == "GET":
+            return _callback_get(call)
+        return _callback_post(call)
+    except FlowError as exc:
+        raise explain_loss(exc, call.request, call.engine) from exc.__cause__
 
 
 def _callback_post(call: Call) -> Response:
@@ -80,7 +85,7 @@ def _callback_get(call: Call) -> Response:
     if "ticket" in query:
         return _fetch(call, query["ticket"], is_second_try="again" in query)
     if not query.keys() & {"code", "error", "state"}:
-        raise RequestError("There is no answer of the tenant in this address.")
+        raise AnswerMissing()
     answer = parse_answer(query)
     caller = call.caller()
     if call.mounted.has_strict_cookies or caller.is_outrun:
@@ -90,8 +95,9 @@ def _callback_get(call: Call) -> Response:
         _bind(call, session, flow, answer)
     except SessionRenewed:
         return _keep(call, answer)
-    except PKCEError:
+    except PKCEError as exc:
         if call.engine.sign_in.reloaded(flow).value.failure is None:
+            exc.return_to = flow.value.return_to
             raise
         # Told at the clean address, from the flow that failed.
     return _keep(call, Answer(state=answer.state))
@@ -108,8 +114,8 @@ def _find(call: Call, caller: Caller, state: str) -> tuple[Held[Session], Held[F
     try:
         return call.engine.sign_in.find(_owners(call, caller), state)
     except SessionMismatch:
-        if caller.owner.session is None and caller.fault is not None:
-            raise caller.fault from None
+        if caller.owner.session is None:
+            raise caller.reason from None
         raise
 
 
@@ -186,7 +192,10 @@ def _spent(call: Call, caller: Caller) -> Response:
             return _go_on(call, session, newest)
     if any(session.value.grant(now=now) for session in sessions):
         return call.on(None)
-    raise TicketSpent()
+    error = TicketSpent()
+    flows = (flow for session in sessions for flow in call.engine.sessions.flows(session))
+    error.return_to = next((flow.value.return_to for flow in flows), None)
+    raise error
 
 
 def _go_on(call: Call, session: Held[Session], flow: Held[Flow]) -> Response:

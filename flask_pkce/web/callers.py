@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Request
 
 from ..engine import Engine
 from ..errors import (
+    CookieAmbiguous,
     CookieForged,
-    CookieMissing,
-    FlowError,
+    CookieOutdated,
     PKCEError,
     RecordUnreadable,
-    SessionMismatch,
+    SessionOver,
     SessionRenewed,
 )
 from ..events import COOKIE_UNUSABLE
@@ -22,6 +24,7 @@ from ..records import Held
 from ..session import Session
 from ..sign_in import Owner
 from .cookies import read_cookies
+from .missing import missing_cookie
 from .site import Site
 
 #: Seconds for which a request may be on its way with the cookie that another one renewed.
@@ -41,6 +44,8 @@ class Caller:
     owner: Owner
     #: Whether a cookie of ours came along, good or not.
     has_cookie: bool
+    #: Why no cookie came, where none did: looked into only when somebody asks.
+    missing: Callable[[], PKCEError]
     #: Why its session cannot be used, where a cookie came and it cannot.
     fault: PKCEError | None = None
     #: The session whose cookie another request of this browser renewed a moment ago.  This one
@@ -48,17 +53,20 @@ class Caller:
     outrun_session: Held[Session] | None = None
 
     @property
+    def reason(self) -> PKCEError:
+        """Why there is no session."""
+        return self.fault or self.missing()
+
+    @property
     def known_session(self) -> Held[Session]:
         """The session, where there must be one.
 
-        :raises PKCEError: why there is none: its cookie is missing, forged or was renewed, or the
-            session is over, cleared or unreadable.
+        :raises PKCEError: why there is none: its cookie is missing, forged, ambiguous or was
+            renewed, or the session is over, cleared or unreadable.
         """
         if self.owner.session is not None:
             return self.owner.session
-        if self.fault is not None:
-            raise self.fault
-        raise SessionMismatch() if self.has_cookie else CookieMissing()
+        raise self.reason
 
     @property
     def owner_to_start(self) -> Owner:
@@ -81,8 +89,9 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     """Tell who is calling."""
     name = site.cookie_name(request)
     has_cookie = name in request.cookies
+    missing = partial(missing_cookie, request, site)
     if not has_cookie and engine.settings.local_session and _is_local_program(request):
-        return Caller(Owner(engine.sessions.load_local(), is_local=True), False)
+        return Caller(Owner(engine.sessions.load_local(), is_local=True), False, missing)
     sessions: dict[str, Held[Session]] = {}
     gone: str | None = None
     fault: PKCEError | None = None
@@ -97,15 +106,19 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
             continue
         if held is None:
             gone = pointer.session_id
-            fault = FlowError("The session of this sign-in is over, or was cleared.")
+            fault = SessionOver()
         elif pointer.opens(held.value.secret_hash):
             sessions[held.key] = held
         elif abs(engine.clock() - held.value.renewed_at) < _RENEWAL_PERIOD:
             # Not for an hour, where the clock was set back by that.
             fault, outrun = SessionRenewed(), held
+        else:
+            fault = fault or CookieOutdated()
     # Two cookies that open two sessions: somebody planted one, and who knows which.
     session = next(iter(sessions.values())) if len(sessions) == 1 else None
-    return Caller(Owner(session, gone=gone), has_cookie, fault, outrun)
+    if len(sessions) > 1 or (has_cookie and session is None and fault is None):
+        fault = CookieAmbiguous()
+    return Caller(Owner(session, gone=gone), has_cookie, missing, fault, outrun)
 
 
 def local_owner(request: Request, engine: Engine) -> Owner | None:

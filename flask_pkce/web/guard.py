@@ -12,6 +12,7 @@ from werkzeug.http import parse_accept_header
 
 from ..errors import (
     MethodNotAllowed,
+    NavigationFramed,
     NavigationRequired,
     NotAcceptable,
     OriginRefused,
@@ -71,14 +72,15 @@ def check_callback(request: Request) -> None:
     Other sites send the browser here, so ``Origin`` says nothing; over https to http it is
     ``null``.
 
-    :raises NavigationRequired: if it arrives in a frame, or by a foreign script.
+    :raises NavigationFramed: if it arrives in a frame.
+    :raises NavigationRequired: if it arrives by a foreign script.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is None:
         return
     if request.headers.get("Sec-Fetch-Mode") == "navigate":
         if request.headers.get("Sec-Fetch-Dest", "document") != "document":
-            raise NavigationRequired()
+            raise NavigationFramed()
     elif site != "same-origin":
         raise NavigationRequired()
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from flask import Request
 
-from ..errors import HostUnknown
+from ..errors import HostOtherName, HostUnknown
 from ..protocol.addresses import host_of, is_local_path
 
 #: The path of the redirect URI, below the blueprint's prefix.
@@ -39,13 +39,21 @@ class Site:
     def check_host(self, request: Request) -> None:
         """Check that the request was meant for us, before anything of it is read.
 
+        :raises HostOtherName: if it names this machine by another of its own names.
         :raises HostUnknown: if ``Host`` names anybody else (DNS rebinding).
         """
         match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
         if match is None or match[1].lower() not in self._hosts:
+            if self.public_url is not None and self._is_other_name(match):
+                raise HostOtherName(self.public_url)
             raise HostUnknown()
         if match[2] is not None and not 0 < int(match[2]) < 65536:
             raise HostUnknown()
+
+    def _is_other_name(self, match: re.Match[str] | None) -> bool:
+        """Whether a ``Host`` and ``PKCE_PUBLIC_URL`` are two names of this machine."""
+        is_local = match is not None and match[1].lower() in _LOOPBACK_HOSTS
+        return is_local and bool(self._hosts & _LOOPBACK_HOSTS)
 
     @cached_property
     def _hosts(self) -> frozenset[str]:
@@ -95,6 +103,10 @@ class Site:
         """
         return _cookie_name(self.name, self.root(request))
 
+    def is_cookie_elsewhere(self, name: str) -> bool:
+        """Whether a cookie is this blueprint's, at whichever port and scheme."""
+        return _is_named(self.name, name)
+
 
 @lru_cache(maxsize=64)
 def _origin(root: str) -> str:
@@ -104,6 +116,15 @@ def _origin(root: str) -> str:
 
 @lru_cache(maxsize=64)
 def _cookie_name(blueprint: str, root: str) -> str:
-    name = blueprint if blueprint == "pkce" else f"pkce-{blueprint.replace('.', '-')}"
+    name = _base_name(blueprint)
     parts = urlsplit(root)
     return f"__Host-{name}" if parts.scheme == "https" else f"{name}-{parts.port or 80}"
+
+
+def _base_name(blueprint: str) -> str:
+    return blueprint if blueprint == "pkce" else f"pkce-{blueprint.replace('.', '-')}"
+
+
+def _is_named(blueprint: str, cookie: str) -> bool:
+    name = re.escape(_base_name(blueprint))
+    return re.fullmatch(rf"__Host-{name}|{name}-[0-9]+", cookie) is not None

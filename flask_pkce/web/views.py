@@ -7,11 +7,11 @@ from flask import Response
 from ..errors import (
     AuthorizationPending,
     DeliveryRefused,
-    FlowError,
     NotSignedIn,
     ParameterForeign,
     PKCEError,
     RefreshTokenUnknown,
+    SessionOver,
 )
 from ..flow import Flow, Status
 from ..protocol.token import REFRESH_TOKEN
@@ -111,7 +111,7 @@ def _without_local_session(asked: TokenizedPKCE) -> PKCEError:
     if asked.grant_type == REFRESH_TOKEN:
         return RefreshTokenUnknown()
     if asked.code is not None or asked.code_verifier is not None:
-        return FlowError("The session of this sign-in is over, or was cleared.")
+        return SessionOver()
     return AuthorizationPending()
 
 

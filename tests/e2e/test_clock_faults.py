@@ -56,7 +56,7 @@ def test_clock_set_forward(machine: Machine) -> None:
         "code": "state-expired",
         "deliver": "state-expired",
         "fetch": "ticket-spent",
-        "token": "state-unknown",
+        "token": "session-over",
     }
     for number, step in enumerate(hears):
         machine.set_clock(-HOUR)
@@ -115,7 +115,7 @@ def test_cookie_of_a_clock_that_was_set_back(machine: Machine) -> None:
     assert dies(person.fetch)
     assert problem(person.token()) == "cookie-renewed"
     machine.set_clock(RENEWAL_PERIOD)
-    assert problem(person.token()) == "session-mismatch"
+    assert problem(person.token()) == "cookie-outdated"
     person.again()
 
 

@@ -49,7 +49,7 @@ def test_rotated_without_fallbacks(start_machine: StartMachine) -> None:
     check_key_named(people["code"].code(), 400, "state-forged")
     people["deliver"].take("deliver")
     check_key_named(people["deliver"].fetch(), 400, "state-forged")
-    check_key_named(people["fetch"].fetch(), 503, "record-unreadable")
+    check_key_named(people["fetch"].fetch(), 503, "record-of-other-key")
     check_key_named(people["token"].token(), 403, "cookie-forged")
     check_key_named(people["refresh"].refresh(), 403, "cookie-forged")
     for person in people.values():
@@ -74,7 +74,7 @@ def test_workers_with_different_keys(start_machine: StartMachine, provider: Prov
     with machine.one_worker(first):
         person.take("deliver")
     with machine.one_worker(second):
-        check_key_named(person.fetch(), 503, "record-unreadable")
+        check_key_named(person.fetch(), 503, "record-of-other-key")
     assert SHARED_KEY in machine.server.log()
     assert provider.count("token_asked", since=mark) == 0
     with machine.one_worker(first):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .conftest import StartMachine
 
 #: What is told of a sign-in of which nothing is left, by step.
-GONE = {"code": "state-cleared", "fetch": "ticket-spent", "token": "state-unknown"}
+GONE = {"code": "state-cleared", "fetch": "ticket-spent", "token": "session-over"}
 
 
 def reach(machine: Machine, login: str, *steps: str) -> SignIn:
@@ -52,7 +52,7 @@ def check_gone(people: list[SignIn]) -> None:
             person.take("deliver")
             step, expected = "fetch", "state-cleared"
         else:
-            expected = GONE.get(step, "state-unknown")
+            expected = GONE.get(step, "session-over")
         response = getattr(person, step)()
         assert (response.status_code, problem(response)) == (400, expected), step
         assert "start again" in response.text.lower(), step

@@ -74,12 +74,12 @@ class Model:
             return Looked(None, "cookie-missing")
         session = cookie.session
         if session.is_gone:
-            return Looked(None, "state-unknown", (session.name,))
+            return Looked(None, "session-over", (session.name,))
         if cookie.pointer == session.pointer:
             return Looked(session, "", (session.name,))
         if self.now - session.renewed_at < RENEWAL_PERIOD:
             return Looked(None, "cookie-renewed")
-        return Looked(None, "session-mismatch")
+        return Looked(None, "cookie-outdated")
 
     @property
     def _local(self) -> Session | None:
@@ -95,8 +95,15 @@ class Model:
             return Refused("session-mismatch")
         if owner is None:
             return Refused("state-unknown")
-        is_expired = created_at + FLOW_LIFETIME <= self.now
-        return Refused("state-expired" if is_expired else "state-cleared")
+        if created_at + FLOW_LIFETIME <= self.now:
+            return Refused("state-expired")
+        for session in self.live_sessions():
+            if session.name == owner and (
+                session.created_at < created_at
+                or (session.created_at == created_at and len(session.flows) >= MAX_FLOWS)
+            ):
+                return Refused("state-evicted")
+        return Refused("state-cleared")
 
     # -- challenge and code --------------------------------------------------------
 
@@ -107,7 +114,7 @@ class Model:
         if session is None:
             is_local = who == PROGRAM and self.has_local_session
             session = Session(LOCAL if is_local else f"session {len(self.sessions)}")
-            session.signed_in_until = self.now
+            session.created_at = session.signed_in_until = self.now
             self.sessions.append(session)
             if not is_local:
                 self.cookies[who] = Cookie(session, 0)
@@ -203,7 +210,7 @@ class Model:
         missing = self._missing(names, state)
         if missing.code == "session-mismatch" and looked.session is None:
             # Without a cookie there is nothing else to be said.
-            raise Refused("session-mismatch" if looked.fault == "cookie-missing" else looked.fault)
+            raise Refused("cookies-blocked" if looked.fault == "cookie-missing" else looked.fault)
         raise missing
 
     def _bind_in_browser(
@@ -276,7 +283,7 @@ class Model:
         if LOCAL in looked.names and refreshes:
             raise Refused("refresh-token-unknown")
         if LOCAL in looked.names and named:
-            raise Refused("state-unknown")
+            raise Refused("session-over")
         raise Refused(looked.fault)
 
     def flow_to_redeem(self, who: str, verifier: str | None) -> tuple[Session, Flow]:

@@ -20,7 +20,9 @@ STATUSES = {
     "authorization-pending": 409,
     "code-spent": 400,
     "cookie-missing": 403,
+    "cookie-outdated": 403,
     "cookie-renewed": 403,
+    "cookies-blocked": 403,
     "flow-code-differs": 409,
     "flow-redeeming": 409,
     "grant-refused": 400,
@@ -29,8 +31,10 @@ STATUSES = {
     "refresh-token-unknown": 400,
     "redemption-abandoned": 400,
     "session-mismatch": 403,
+    "session-over": 400,
     "signed-out-meanwhile": 400,
     "state-cleared": 400,
+    "state-evicted": 400,
     "state-expired": 400,
     "state-unknown": 400,
     "tenant-limit": 429,
@@ -163,6 +167,7 @@ class Session:
     """What is kept for one caller."""
 
     name: str
+    created_at: int = 0
     #: Counts the pointers that were issued; only the last one opens it.
     pointer: int = 0
     renewed_at: float = -inf

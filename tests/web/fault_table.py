@@ -297,12 +297,15 @@ def _connection() -> Iterator[Row]:
 
 
 def _authorization() -> Iterator[Row]:
-    for name in ("iss-response-wrong", "remove-authorization-response-iss"):
-        yield Row(name, "callback", "answer-issuer-mismatch", flow="sent", asked=0)
+    for name, word in (
+        ("iss-response-wrong", "mismatch"),
+        ("remove-authorization-response-iss", "missing"),
+    ):
+        yield Row(name, "callback", f"answer-issuer-{word}", flow="sent", asked=0)
     state = "ensure-authorization-response-with-invalid-state-fails"
     yield Row(state, "callback", "state-unknown", flow="sent", asked=0)
     missing = "ensure-authorization-response-with-invalid-missing-state-fails"
-    yield Row(missing, "callback", "state-unknown", flow="sent", asked=0)
+    yield Row(missing, "callback", "state-missing", flow="sent", asked=0)
     yield Row("form-post-error", "callback", "login-required", asked=0)
 
 

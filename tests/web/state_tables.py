@@ -46,7 +46,8 @@ ROUTES = (
 #: What a JSON caller hears of a flow that failed or is gone.
 _OVER = (
     "failed → access-denied · abandoned → redemption-abandoned"
-    " · expired, expired-signed-in → state-expired · evicted, cleared → state-cleared"
+    " · expired, expired-signed-in → state-expired"
+    " · evicted → state-evicted · cleared → state-cleared"
 )
 #: What a browser sees that comes with a good ticket.
 _TICKET = f"started, sent → bound · bound, done → on · redeeming → refresh · {_OVER}"
@@ -97,7 +98,7 @@ OF_A_BROWSER = {
     "GET callback, ticket": {
         "owner": _TICKET,
         "another": "* → session-mismatch",
-        "nobody": "* → session-mismatch",
+        "nobody": "* → cookies-blocked",
         "program": "* → session-mismatch",
     },
     "GET callback, spent ticket": {
@@ -109,20 +110,20 @@ OF_A_BROWSER = {
     "GET callback, code": {
         "owner": _TICKET,
         "another": "* → session-mismatch",
-        "nobody": "* → session-mismatch",
+        "nobody": "* → cookies-blocked",
         "program": "* → session-mismatch",
     },
     "GET callback, error": {
         "owner": _ERROR,
         "another": "* → session-mismatch",
-        "nobody": "* → session-mismatch",
+        "nobody": "* → cookies-blocked",
         "program": "* → session-mismatch",
     },
     "GET callback, nothing": {
-        "owner": "* → request-malformed",
-        "another": "* → request-malformed",
-        "nobody": "* → request-malformed",
-        "program": "* → request-malformed",
+        "owner": "* → answer-missing",
+        "another": "* → answer-missing",
+        "nobody": "* → answer-missing",
+        "program": "* → answer-missing",
     },
     "POST callback, JSON, its code": {
         "owner": f"started, sent, bound → result · redeeming, done → told · {_OVER}",
@@ -154,7 +155,7 @@ OF_A_BROWSER = {
         "owner": (
             "started, sent, expired-signed-in, evicted → authorization-pending · bound → tokens"
             " · redeeming → flow-redeeming · done → code-spent · failed → access-denied"
-            " · abandoned → redemption-abandoned · expired, cleared → state-unknown"
+            " · abandoned → redemption-abandoned · expired, cleared → session-over"
         ),
         "another": "* → authorization-pending",
         "nobody": "* → cookie-missing",
@@ -164,7 +165,7 @@ OF_A_BROWSER = {
         "owner": (
             "started, sent → authorization-pending · bound → tokens · redeeming → flow-redeeming"
             " · done → code-spent · failed → access-denied · abandoned → redemption-abandoned"
-            " · expired-signed-in, evicted → grant-unknown · expired, cleared → state-unknown"
+            " · expired-signed-in, evicted → grant-unknown · expired, cleared → session-over"
         ),
         "another": "* → session-mismatch",
         "nobody": "* → cookie-missing",

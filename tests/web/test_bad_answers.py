@@ -23,8 +23,8 @@ FORGED = f"pkce1.{'A' * 39}.{'A' * 43}"
 
 #: A form, the code of its error, and the field that is named.
 ANSWERS: dict[str, tuple[str, str, str]] = {
-    "no state": ("code=c", "state-unknown", "state"),
-    "an empty state": ("code=c&state=", "state-unknown", "state"),
+    "no state": ("code=c", "state-missing", "state"),
+    "an empty state": ("code=c&state=", "state-missing", "state"),
     "no code": ("state=s", "parameter-invalid", "code"),
     "an empty code": ("state=s&code=", "parameter-invalid", "code"),
     "state with a space": ("code=c&state=a+b", "parameter-invalid", "state"),
@@ -40,11 +40,11 @@ ANSWERS: dict[str, tuple[str, str, str]] = {
     "error too long": (f"state=s&error={'e' * 65}", "parameter-invalid", "error"),
     "iss with a space": ("state=s&code=c&iss=a+b", "parameter-invalid", "iss"),
     "a JWT": ("state=s&code=c&response=eyJ", "parameter-invalid", "response"),
-    "state twice": ("state=s&state=s&code=c", "parameter-invalid", "state"),
-    "code twice": ("state=s&code=a&code=b", "parameter-invalid", "code"),
-    "error twice": ("state=s&error=a&error=b", "parameter-invalid", "error"),
-    "iss twice": ("state=s&code=c&iss=a&iss=a", "parameter-invalid", "iss"),
-    "anything twice": ("state=s&code=c&x=1&x=2", "parameter-invalid", "x"),
+    "state twice": ("state=s&state=s&code=c", "parameter-repeated", "state"),
+    "code twice": ("state=s&code=a&code=b", "parameter-repeated", "code"),
+    "error twice": ("state=s&error=a&error=b", "parameter-repeated", "error"),
+    "iss twice": ("state=s&code=c&iss=a&iss=a", "parameter-repeated", "iss"),
+    "anything twice": ("state=s&code=c&x=1&x=2", "parameter-repeated", "x"),
     "33 fields": (
         "state=s&code=c&" + "&".join(f"f{number}=x" for number in range(31)),
         "body-malformed",
@@ -148,7 +148,7 @@ def test_empty_form(caller: Caller) -> None:
     check_refused(
         caller,
         lambda: caller.send("POST", CALLBACK, data="", content_type=FORM),
-        "state-unknown",
+        "state-missing",
         field="state",
     )
 

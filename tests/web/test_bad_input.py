@@ -297,7 +297,7 @@ def test_repeated_field_of_a_login_form(host: Host, browser: Browser) -> None:
         data="return_to=/a&return_to=/b",
         content_type=FORM,
     )
-    check_page(page, "parameter-invalid")
+    check_page(page, "parameter-repeated")
 
 
 def test_repeated_field_is_named_on_one_line(host: Host) -> None:

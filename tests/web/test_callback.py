@@ -213,7 +213,7 @@ def test_ticket_of_another_browser(host: Host) -> None:
     attacker, victim = host.browser(), host.browser()
     state, url = attacker.begin()
     kept = victim.deliver(host.tenant.sign_in(url))
-    check_page(victim.follow(kept), "session-mismatch")
+    check_page(victim.follow(kept), "cookies-blocked")
     check_page(attacker.follow(kept), "ticket-spent")
     assert host.status_of(attacker, state) == "sent"
     check_problem(attacker.token(), "authorization-pending")
@@ -573,7 +573,7 @@ def test_iss_does_not_fit(
         response = browser.open(f"{CALLBACK}?{urlencode(params)}", site="cross-site")
     else:
         response = browser.arrive(params)
-    check_page(response, "answer-issuer-mismatch")
+    check_page(response, f"answer-issuer-{'mismatch' if iss else 'missing'}")
     assert host.status_of(browser, state) == "sent"
 
 

@@ -236,7 +236,7 @@ def test_two_good_cookies(host: Host) -> None:
         for state in states:
             body = {"state": state}
             check_problem(program.post("/pkce/code", body, headers=headers), "cookie-missing")
-        check_problem(program.post("/pkce/token", headers=headers), "session-mismatch")
+        check_problem(program.post("/pkce/token", headers=headers), "cookie-ambiguous")
     assert host.store.contents() == before
 
 

@@ -111,7 +111,7 @@ def test_two_good_cookies(is_first: bool, host: Host) -> None:
     for path in ("/pkce/token", "/pkce/clear"):
         response = program.send("POST", path, headers={"Cookie": both})
         if path == "/pkce/token":
-            check_problem(response, "session-mismatch")
+            check_problem(response, "cookie-ambiguous")
     assert host.store.contents() == before
     assert host.status_of(victim, known.state) == "bound"
 
@@ -124,7 +124,7 @@ def test_content_is_not_trusted(host: Host, browser: Browser) -> None:
     host.clock.advance(601)
     assert host.store.contents() == {}
     headers = {"Cookie": f"pkce-80={cookie}"}
-    check_problem(host.program().send("POST", "/pkce/token", headers=headers), "state-unknown")
+    check_problem(host.program().send("POST", "/pkce/token", headers=headers), "session-over")
 
 
 @pytest.mark.requirement("A0-9")

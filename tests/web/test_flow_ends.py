@@ -193,7 +193,7 @@ def test_two_hundred_sign_ins(host: Host, browser: Browser) -> None:
     assert len(host.session_of(browser).value.flows) == 20
     # The flows and their session.
     assert len(host.store.contents()) == 21
-    check_page(browser.arrive(host.tenant.sign_in(urls[0])), "state-cleared")
+    check_page(browser.arrive(host.tenant.sign_in(urls[0])), "state-evicted")
     assert "Signed in" in browser.arrive(host.tenant.sign_in(urls[-1])).text
     assert browser.token().status_code == 200
 

@@ -335,7 +335,7 @@ def test_callback_in_a_frame(dest: str, method: str, host: Host) -> None:
     headers += [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Dest", dest)]
     data = answer if method == "POST" else None
     response = browser.client.open(where, method=method, headers=headers, data=data)
-    check_page(response, "navigation-required")
+    check_page(response, "navigation-framed")
     assert host.store.contents() == before
 
 
@@ -538,5 +538,5 @@ def test_browser_elsewhere_finishes_no_local_flow(elsewhere: Any, local: Host) -
     browser = local.browser()
     kept = browser.deliver(local.tenant.sign_in(url))
     response = browser.open(kept.headers["Location"], site="cross-site", **elsewhere)
-    check_page(response, "session-mismatch")
+    check_page(response, "cookies-blocked")
     assert local.status_of(program, state) == "sent"

@@ -45,7 +45,7 @@ def test_planted_cookie(response_mode: str, make_app: MakeApp) -> None:
     assert "Signed in" in victim.arrive(host.tenant.sign_in(url)).text
     check_problem(attacker.token(), "cookie-renewed")
     host.clock.advance(10)
-    check_problem(attacker.token(), "session-mismatch")
+    check_problem(attacker.token(), "cookie-outdated")
     check_problem(attacker.code(state=state), "cookie-missing")
     assert host.token_requests == 0
     assert victim.token().status_code == 200
@@ -57,7 +57,7 @@ def test_clock_that_was_set_back(host: Host) -> None:
     _, url = late.begin()
     copy(late).arrive(host.tenant.sign_in(url))
     host.clock.advance(-3600)
-    check_problem(late.token(), "session-mismatch")
+    check_problem(late.token(), "cookie-outdated")
     assert late.code().status_code == 200
 
 

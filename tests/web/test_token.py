@@ -109,7 +109,7 @@ def test_pointer_is_renewed(host: Host, browser: Browser) -> None:
     thief.client.set_cookie("pkce-80", old)
     check_problem(thief.token(), "cookie-renewed")
     host.clock.advance(10)
-    check_problem(thief.token(), "session-mismatch")
+    check_problem(thief.token(), "cookie-outdated")
     check_problem(thief.code(state=other), "cookie-missing")
 
 

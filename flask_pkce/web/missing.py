@@ -1,0 +1,67 @@
+"""Why an answer of the tenant finds no flow, as far as the request alone tells it.
+
+Nothing of this is trusted, and nothing depends on it but the words of an error.
+"""
+
+from __future__ import annotations
+
+from flask import Request
+
+from ..engine import Engine
+from ..errors import (
+    CookieLost,
+    CookieMissing,
+    CookieOfOtherPort,
+    CookieOverHTTP,
+    CookiesBlocked,
+    FlowError,
+    FlowGone,
+    OpenedElsewhere,
+    SessionOver,
+    StoreNotShared,
+    TicketSpent,
+)
+from ..stores import MemoryStore
+from .guard import wants_html
+from .site import Site
+
+#: What a store that is not shared looks like: something was kept, and is not there.
+_LOSSES = (FlowGone, SessionOver, TicketSpent)
+
+
+def missing_cookie(request: Request, site: Site) -> CookieMissing:
+    """Why no cookie of ours came with a request."""
+    if any(site.is_cookie_elsewhere(name) for name in request.cookies):
+        return CookieOfOtherPort()
+    if site.public_url is not None and site.is_secure(request) and _came_over_http(request):
+        return CookieOverHTTP(site.public_url)
+    if not wants_html(request):
+        return CookieMissing()
+    if request.headers.get("Sec-Fetch-Site") == "none":
+        return OpenedElsewhere()
+    return CookieLost() if request.cookies else CookiesBlocked()
+
+
+def _came_over_http(request: Request) -> bool:
+    """Whether a browser came over http, for all that it and a proxy say."""
+    if "Sec-Fetch-Site" in request.headers:
+        # Browsers send it over https, and to this machine itself, alone.
+        return False
+    told = request.headers.get("X-Forwarded-Proto")
+    if told is not None:
+        return told.partition(",")[0].strip().lower() == "http"
+    # A proxy that says nothing of the scheme may have been reached over https.
+    is_direct = not any(
+        name in request.headers for name in ("X-Forwarded-For", "Forwarded", "Via")
+    )
+    return is_direct and request.scheme == "http" and wants_html(request)
+
+
+def explain_loss(error: FlowError, request: Request, engine: Engine) -> FlowError:
+    """What is lost because each of several processes has a store of its own."""
+    is_loss = type(error) in _LOSSES
+    if not is_loss or not request.is_multiprocess or not isinstance(engine.store, MemoryStore):
+        return error
+    explained = StoreNotShared()
+    explained.return_to = error.return_to
+    return explained
