@@ -25,6 +25,7 @@ from sphinx.util.typing import ExtensionMetadata
 import flask_pkce
 from flask_pkce import errors, events, hooks
 from flask_pkce import settings as settings_module
+from flask_pkce.openapi.errors import FAILURES, errors_of
 from flask_pkce.settings import Settings
 from flask_pkce.testing.tenant import FAULTS
 
@@ -90,7 +91,19 @@ def grouped_errors() -> Iterator[tuple[str, list[type[errors.PKCEError]]]]:
         yield title, [cls for line, cls in classes if start < line <= end]
 
 
+def errors_of_the_callback() -> list[type[errors.PKCEError]]:
+    """What the callback can answer with: each has a section on the page of troubles."""
+    told = {
+        cls
+        for delivers_to_session in (False, True)
+        for method in ("GET", "POST")
+        for cls in errors_of("response_code", method, delivers_to_session=delivers_to_session)
+    }
+    return [cls for cls in errors.catalogue() if cls in told or cls in FAILURES]
+
+
 def _describe_errors() -> Iterator[str]:
+    troubles = errors_of_the_callback()
     for group, classes in grouped_errors():
         yield from _heading(group[:1].upper() + group[1:], "-")
         for cls in classes:
@@ -102,7 +115,8 @@ def _describe_errors() -> Iterator[str]:
             yield "   :no-contents-entry:"
             # The API page has these.
             yield from ["   :no-index:"] if is_public else []
-            yield from _indented(_error(cls))
+            trouble = [f":At the callback: :ref:`cause and cure <trouble-{cls.code}>`"]
+            yield from _indented([*_error(cls), *(trouble if cls in troubles else [])])
 
 
 def _error(cls: type[errors.PKCEError]) -> list[str]:

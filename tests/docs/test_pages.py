@@ -12,7 +12,7 @@ import pytest
 from blinker import Signal
 
 import flask_pkce
-from docs._ext.catalogue import grouped_errors, settings
+from docs._ext.catalogue import errors_of_the_callback, grouped_errors, settings
 from flask_pkce import PKCEBlueprint, errors, events, hooks
 from flask_pkce.cli import pkce as commands
 from flask_pkce.doctor import CHECKS
@@ -77,6 +77,45 @@ def test_errors(cls: type[errors.PKCEError], pages: dict[str, Page]) -> None:
     assert cls.title().replace("`", "") in section
     assert f"Status: {cls.status} Error: {cls.error}" in section
     assert cls.hint.replace("`", "") in section
+
+
+@pytest.mark.parametrize("cls", errors_of_the_callback(), ids=lambda cls: cls.code)
+def test_troubles(
+    cls: type[errors.PKCEError], pages: dict[str, Page], sources: dict[str, str]
+) -> None:
+    """What the callback can answer with has a section with symptom, cause and cure, to which the
+    address in a problem's `type` leads in one step."""
+    section = sources["troubleshooting.rst"].partition(f"\n.. _trouble-{cls.code}:\n")[2]
+    heading = f"{cls.code}\n{'~' * len(cls.code)}"
+    assert section.lstrip().startswith(heading)
+    for told in (":Symptom:", ":Cause:", ":Cure:"):
+        assert told in section.partition("\n.. _")[0], told
+    assert cls.code in pages["troubleshooting.html"].ids
+    assert f"troubleshooting.html#trouble-{cls.code}" in pages["errors.html"].links
+
+
+def test_troubles_exist(sources: dict[str, str]) -> None:
+    """No section is of a code that the callback does not answer with."""
+    told = re.findall(r"^\.\. _trouble-(.+):$", sources["troubleshooting.rst"], re.MULTILINE)
+    assert len(told) == len(set(told))
+    assert set(told) == {cls.code for cls in errors_of_the_callback()}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "mismatching_state",
+        "CSRF Warning! State not equal in request and response",
+        "MismatchingStateError",
+        "invalid_state",
+        "missing cookie",
+        "Callback URL mismatch",
+        "The CSRF token is missing",
+    ],
+)
+def test_words_that_people_search_for(words: str, pages: dict[str, Page]) -> None:
+    """Whoever searches for what another library says finds the page."""
+    assert words in pages["troubleshooting.html"].text
 
 
 def _is_public(cls: type[errors.PKCEError]) -> bool:
