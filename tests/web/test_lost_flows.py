@@ -321,7 +321,7 @@ def cleared_while_the_answer_was_bound(make_app: MakeApp) -> TestResponse:
         host.engine.sessions.take(args[0])
         return found
 
-    host.engine.sessions.flow = found_too_late  # type: ignore[method-assign]
+    host.engine.sessions.flow = found_too_late  # type: ignore[assignment, method-assign]
     return browser.arrive(answer)
 
 
