@@ -257,7 +257,7 @@ _CALLER: dict[tuple[str, str], Errors] = {
     ),
     ("clear", "POST"): (OriginRefused,),
     ("back_channel_logout", "POST"): (
-        *_BODY,
+        *_FORM,
         MediaTypeUnsupported,
         LogoutTokenInvalid,
         *_METADATA,
@@ -299,7 +299,7 @@ _SESSION: dict[tuple[str, str], Errors] = {
     ("login", "GET"): (
         NavigationRequired,
         SessionRenewed,
-        *_BODY,
+        *_FORM,
         ParameterForeign,
         ReturnAddressRefused,
         TooManyFlows,
