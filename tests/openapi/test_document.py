@@ -163,7 +163,7 @@ def test_additional_parameters(make_app: MakeApp) -> None:
 
 
 def test_every_error_is_told_somewhere(make_app: MakeApp) -> None:
-    """The errors of the catalogue are those of some route, less bases and those of start-up and views."""
+    """The catalogue is what routes answer with, less bases and those of start-up and views."""
     told = set()
     for delivery in DELIVERIES:
         document = document_of(
