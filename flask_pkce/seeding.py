@@ -151,6 +151,8 @@ def changed_by_hooks(
     original: AuthorizationRequest, changed: AuthorizationRequest
 ) -> dict[str, str]:
     """The parameters that hooks changed, as the caller had asked for them."""
+    if changed is original:
+        return {}
     after = changed.parameters()
     return {
         name: value for name, value in original.parameters().items() if after.get(name) != value

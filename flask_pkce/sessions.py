@@ -162,18 +162,20 @@ class Sessions:
         local: bool = False,
         state: str | None = None,
         own_nonce: bool = False,
+        step: Callable[[Flow], Flow] = lambda flow: flow,
     ) -> tuple[Held[Session], Held[Flow], Pointer | None]:
         """Start a flow, in a new session if there is none.
 
         :param local: whether a new session is the local one.
         :param state: the caller's own; by default one of ours.
         :param own_nonce: whether the nonce is a value of its own, and not the state.
+        :param step: what the flow goes through before it is saved for the first time.
         :return: the session, the flow, and the pointer of a new session.
         :raises TooManyFlows: if the session's flows are all bound or being redeemed.
         """
         if held is None:
-            return self._start_session(local=local, state=state, own_nonce=own_nonce)
-        flow = self._new_flow(held.value, state=state, own_nonce=own_nonce)
+            return self._start_session(local=local, state=state, own_nonce=own_nonce, step=step)
+        flow = self._new_flow(held.value, state=state, own_nonce=own_nonce, step=step)
         if flow is None:
             # The caller's own state, twice at once.
             flow = self.flow(held, state or "")
@@ -187,7 +189,7 @@ class Sessions:
         return saved, flow, None
 
     def _start_session(
-        self, *, local: bool, state: str | None, own_nonce: bool
+        self, *, local: bool, state: str | None, own_nonce: bool, step: Callable[[Flow], Flow]
     ) -> tuple[Held[Session], Held[Flow], Pointer | None]:
         pointer = None if local else _random_pointer()
         now = self._clock()
@@ -197,7 +199,7 @@ class Sessions:
             created_at=now,
             signed_in_until=now,
         )
-        flow = self._new_flow(session, state=state, own_nonce=own_nonce)
+        flow = self._new_flow(session, state=state, own_nonce=own_nonce, step=step)
         if flow is None:
             raise FlowGone()
         listed = session.with_flow(FlowEntry(flow.key, flow.value.expires_at), now=now)
@@ -211,10 +213,15 @@ class Sessions:
         other = self.load_local() if local else None
         if other is None:
             raise FlowGone()
-        return self.start(other, state=state, own_nonce=own_nonce)
+        return self.start(other, state=state, own_nonce=own_nonce, step=step)
 
     def _new_flow(
-        self, session: Session, *, state: str | None, own_nonce: bool
+        self,
+        session: Session,
+        *,
+        state: str | None,
+        own_nonce: bool,
+        step: Callable[[Flow], Flow],
     ) -> Held[Flow] | None:
         """Add a flow that is on no list yet; None if there is one with that state."""
         now = self._clock()
@@ -230,7 +237,7 @@ class Sessions:
             lifetime=self._flow_lifetime,
         )
         key = self._flow_key(session, state)
-        return self._records.add(key, flow, expires_at=flow.expires_at)
+        return self._records.add(key, step(flow), expires_at=flow.expires_at)
 
     def _list_flow(self, held: Held[Session], entry: FlowEntry) -> Held[Session] | None:
         """Put a flow on its session's list, where another may have to give way."""

@@ -75,6 +75,16 @@ class Sent(Begun):
     authorization_url: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a caller asked for, checked."""
+
+    seed: SeededPKCE
+    tenant: Tenant
+    callback_url: str
+    return_to: str | None
+
+
 class SignIn:
     """The steps of a sign-in, for one blueprint in one application.
 
@@ -98,10 +108,17 @@ class SignIn:
 
     # -- start and authorize ---------------------------------------------------
 
-    def start(self, owner: Owner, *, state: str | None = None) -> Begun:
+    def start(
+        self,
+        owner: Owner,
+        *,
+        state: str | None = None,
+        step: Callable[[Flow], Flow] = lambda flow: flow,
+    ) -> Begun:
         """Start a flow, in a new session if the caller has none.
 
         :param state: the caller's own; by default one of ours.
+        :param step: what the flow goes through before it is saved for the first time.
         :raises TooManyFlows: if none of the session's flows can give way.
         """
         session, flow, pointer = self._sessions.start(
@@ -109,6 +126,7 @@ class SignIn:
             local=owner.is_local,
             state=state,
             own_nonce=self._settings.delivers_to_session,
+            step=step,
         )
         return Begun(session, flow, pointer)
 
@@ -130,38 +148,28 @@ class SignIn:
         """
         tenant = self._tenants.get(seed.domain)
         check_seed(seed, settings=self._settings, tenant=tenant, callback_url=callback_url)
+        asked = _Asked(seed, tenant, callback_url, return_to)
         begun = self._flow_of(owner, seed.state)
-        flow = begun.flow
-        if flow.value.status is Status.STARTED:
-            sent = self._send(flow, seed, tenant, callback_url, return_to)
-            if sent is None and seed.state is None:
-                # Two tabs found the same unsent flow: each gets its own.
-                begun = self.start(owner)
-                sent = self._send(begun.flow, seed, tenant, callback_url, return_to)
-            flow, url = sent or self._sent_by_another(flow, seed, tenant)
-        else:
-            flow.value.check_not_failed()
-            check_same(seed, flow.value, tenant=tenant)
-            url = self._address(
-                tenant, flow.value.request or self._own_request(flow, callback_url)
-            )
-        return Sent(begun.session, flow, begun.pointer, tenant, url)
+        return self._start_sent(owner, asked) if begun is None else self._go_on(begun, asked)
 
-    def _flow_of(self, owner: Owner, state: str | None) -> Begun:
-        """The flow that a caller means: by its state, else the newest unsent, else a new one."""
+    def _flow_of(self, owner: Owner, state: str | None) -> Begun | None:
+        """The flow that a caller means: by its state, else the newest unsent; None for a new one.
+
+        :raises FlowError: if the state is one of ours, and there is no such flow.
+        """
         session = owner.session
         if state is None:
             if session is not None:
                 for flow in self._sessions.flows(session):
                     if flow.value.status is Status.STARTED:
                         return Begun(session, flow, None)
-            return self.start(owner)
+            return None
         is_ours = self._sessions.is_ours(state)
         found = None if session is None else self._sessions.flow(session, state)
         if session is not None and found is not None:
             return Begun(session, found, None)
         if not is_ours:
-            return self.start(owner, state=state)
+            return None
         if not owner.names:
             raise CookieMissing()
         raise self._missing([owner], state)
@@ -171,6 +179,43 @@ class SignIn:
         asked = [owner.session.value for owner in owners if owner.session is not None]
         names = [name for owner in owners for name in owner.names]
         return self._sessions.missing(names, state, asked=asked)
+
+    def _start_sent(self, owner: Owner, asked: _Asked) -> Sent:
+        """Start a flow and send it: it is saved once, as sent."""
+        made: list[tuple[Flow, str]] = []
+
+        def send(flow: Flow) -> Flow:
+            made.append(self._sent(flow, asked))
+            return made[-1][0]
+
+        begun = self.start(owner, state=asked.seed.state, step=send)
+        flow, url = made[-1]
+        if begun.flow.value is not flow:
+            # The caller's own state, twice at once.
+            return self._go_on(begun, asked)
+        self._hooks.tell(authorization_requested, request=flow.request)
+        return Sent(begun.session, begun.flow, begun.pointer, asked.tenant, url)
+
+    def _go_on(self, begun: Begun, asked: _Asked) -> Sent:
+        """Send a flow that was started before, or tell of one that was sent."""
+        flow, tenant = begun.flow, asked.tenant
+        if flow.value.status is Status.STARTED:
+            changed, url = self._sent(flow.value, asked)
+            saved = self._sessions.save(flow, changed)
+            if saved is not None:
+                self._hooks.tell(authorization_requested, request=changed.request)
+                return Sent(begun.session, saved, begun.pointer, tenant, url)
+            if asked.seed.state is None:
+                # Two tabs found the same unsent flow: each gets its own.
+                return self._start_sent(Owner(begun.session), asked)
+            flow = self.reloaded(flow)
+            if flow.value.request is None and flow.value.failure is None:
+                # Answered at that moment, though it was never sent from here.
+                raise AnswerConflict()
+        flow.value.check_not_failed()
+        check_same(asked.seed, flow.value, tenant=tenant)
+        request = flow.value.request or self._own_request(flow, asked.callback_url)
+        return Sent(begun.session, flow, begun.pointer, tenant, self._address(tenant, request))
 
     def _own_request(self, flow: Held[Flow], callback_url: str) -> AuthorizationRequest:
         """The request of a flow whose caller built the URL itself."""
@@ -183,43 +228,23 @@ class SignIn:
             callback_url=callback_url,
         )
 
-    def _send(
-        self,
-        held: Held[Flow],
-        seed: SeededPKCE,
-        tenant: Tenant,
-        callback_url: str,
-        return_to: str | None,
-    ) -> tuple[Held[Flow], str] | None:
-        """Send a flow; None if somebody else sent or answered it at this moment."""
+    def _sent(self, flow: Flow, asked: _Asked) -> tuple[Flow, str]:
+        """A flow as it is once it is sent, and the address to go to."""
+        seed, tenant = asked.seed, asked.tenant
         original = build_request(
-            seed, held.value, settings=self._settings, tenant=tenant, callback_url=callback_url
+            seed, flow, settings=self._settings, tenant=tenant, callback_url=asked.callback_url
         )
         request = self._hooks.before_authorize(original)
         url = self._address(tenant, request)
         schema = seed.schema.complete() if seed.schema is not None else None
-        flow = held.value.send(
+        sent = flow.send(
             request,
             issuer=tenant.issuer,
             requested=changed_by_hooks(original, request),
-            return_to=return_to,
+            return_to=asked.return_to,
             schema=msgspec.to_builtins(schema) if isinstance(schema, Schema) else None,
         )
-        saved = self._sessions.save(held, flow)
-        if saved is None:
-            return None
-        self._hooks.tell(authorization_requested, request=request)
-        return saved, url
-
-    def _sent_by_another(
-        self, held: Held[Flow], seed: SeededPKCE, tenant: Tenant
-    ) -> tuple[Held[Flow], str]:
-        current = self.reloaded(held)
-        current.value.check_not_failed()
-        check_same(seed, current.value, tenant=tenant)
-        if current.value.request is None:
-            raise AnswerConflict()
-        return current, self._address(tenant, current.value.request)
+        return sent, url
 
     def _address(self, tenant: Tenant, request: AuthorizationRequest) -> str:
         """The authorization URL, by the host's own function where there is one."""
