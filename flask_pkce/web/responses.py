@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Collection
 from typing import Any
 
 import msgspec
 from flask import Response, render_template
+from werkzeug.datastructures import Headers
 
 _HEADERS = (
     ("Cache-Control", "no-store, private"),
@@ -22,7 +24,30 @@ _HEADERS = (
 _CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
-class _CookielessResponse(Response):
+#: A location that Werkzeug would send as it is.
+_PLAIN_LOCATION = re.compile(r"[A-Za-z0-9\-._~%!#$&'()*+,/:;=?@]*")
+
+
+class _Response(Response):
+    """An answer that is whole when it is made."""
+
+    # Werkzeug would make a relative location absolute by the Host of the request.
+    autocorrect_location_header = False
+
+    def get_wsgi_headers(self, environ: Any) -> Headers:
+        """The headers as they are, where there is nothing to add or to spell anew.
+
+        Werkzeug looks for that in a copy, which costs as much as the rest of an answer.
+        """
+        is_whole = "Content-Length" in self.headers and self.status_code in {200, 303}
+        if not is_whole or "Content-Location" in self.headers:
+            return super().get_wsgi_headers(environ)
+        if _PLAIN_LOCATION.fullmatch(self.headers.get("Location", "")) is None:
+            return super().get_wsgi_headers(environ)
+        return self.headers
+
+
+class _CookielessResponse(_Response):
     """Sets no cookie, whoever asks for one: Flask saves the host's session at the very end."""
 
     def set_cookie(self, *args: Any, **kwargs: Any) -> None:
@@ -48,7 +73,7 @@ def json_response(
 
     :param value: what msgspec can encode.
     """
-    return _finish(Response(msgspec.json.encode(value), status, content_type=media_type))
+    return _finish(_Response(msgspec.json.encode(value), status, content_type=media_type))
 
 
 def no_content(*, allowed: Collection[str] = ()) -> Response:
@@ -62,10 +87,8 @@ def no_content(*, allowed: Collection[str] = ()) -> Response:
 
 def see_other(location: str) -> Response:
     """303: the browser goes on by GET, and no body is sent again."""
-    response = Response(status=303, content_type="text/html; charset=utf-8")
+    response = _Response(b"", 303, content_type="text/html; charset=utf-8")
     response.headers["Location"] = location
-    # Werkzeug would make a relative location absolute by the Host of the request.
-    response.autocorrect_location_header = False
     return _finish(response)
 
 
