@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
 
 from .connections import MAX_BODY, Adapter, NotConnected
 from .errors import TenantBusy, TenantError, TenantSilent, TenantUnreachable
+from .protocol.text import form_encode
 from .strict_json import StrictJSONError, loads_object
 
 #: Calls of one process that may be under way: a tenant that is silent holds no more threads.
@@ -92,7 +93,7 @@ class Transport:
     def post(self, url: str, form: Mapping[str, str]) -> HTTPAnswer:
         """Post a form, once.  See :meth:`_send` for what is raised."""
         request = self._request("POST", url)
-        body = urlencode(form)
+        body = form_encode(form)
         request.body = body
         request.headers["Content-Length"] = str(len(body))
         return self._send(request)

@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
-from urllib.parse import urlencode
 
 from ..errors import (
     AccessDenied,
@@ -27,7 +26,7 @@ from ..errors import (
 )
 from .metadata import Tenant
 from .pkce import CODE_CHALLENGE_METHOD
-from .text import is_error_code, is_visible_ascii, one_line
+from .text import form_encode, is_error_code, is_visible_ascii, one_line
 
 #: Characters of an authorization URL, above which servers and proxies answer 414.
 MAX_URL_LENGTH = 4000
@@ -124,7 +123,7 @@ def build_authorization_url(tenant: Tenant, request: AuthorizationRequest) -> st
     """
     endpoint = tenant.authorization_endpoint
     separator = "&" if "?" in endpoint else "?"
-    url = f"{endpoint}{separator}{urlencode(request.parameters())}"
+    url = f"{endpoint}{separator}{form_encode(request.parameters())}"
     if len(url) > MAX_URL_LENGTH:
         raise ParameterInvalid(
             f"the parameters make an address of over {MAX_URL_LENGTH} characters"

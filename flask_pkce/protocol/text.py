@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from urllib.parse import quote_plus
 
 #: A space-separated list's member (:rfc:`6749#section-3.3`).
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -13,6 +15,8 @@ VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 ERROR_CODE = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,64}")
 
 _DESCRIPTION_LENGTH = 256
+#: What is spelled in a form as it is.
+_UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]*")
 
 
 def is_scope_token(text: str) -> bool:
@@ -52,3 +56,17 @@ def one_line(text: str) -> str:
     """A stranger's text for a log or a page: one line, at most 256 characters, no controls."""
     visible = "".join(" " if _is_hidden(char) else char for char in text[:1024])
     return " ".join(visible.split())[:_DESCRIPTION_LENGTH]
+
+
+def form_encode(parameters: Mapping[str, str]) -> str:
+    """A form, or the query of an address.
+
+    As :func:`urllib.parse.urlencode`, which quotes what needs no quoting too.
+
+    :rfc:`6749#appendix-B`
+    """
+    return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in parameters.items())
+
+
+def _quoted(text: str) -> str:
+    return text if _UNRESERVED.fullmatch(text) is not None else quote_plus(text)

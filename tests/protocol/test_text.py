@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
 
 from flask_pkce.protocol.text import (
+    form_encode,
     has_control_characters,
     is_error_code,
     is_scope_token,
@@ -92,3 +95,11 @@ def test_no_control_characters(text: str) -> None:
 def test_one_line(text: str, line: str) -> None:
     """A stranger's text becomes one line of at most 256 characters (N31)."""
     assert one_line(text) == line
+
+
+@pytest.mark.parametrize(
+    "text", ["", "plain-._~0Z", "a b", "a+b", "a&b=c", "%41", "é", "/:?", "a\n", "*"]
+)
+def test_form_encode(text: str) -> None:
+    """A form is spelled as `urlencode` spells it, names and values."""
+    assert form_encode({"name": text, text: "value"}) == urlencode({"name": text, text: "value"})
