@@ -20,6 +20,8 @@ from ..errors import (
 )
 
 _HTML = "text/html"
+#: `Sec-Purpose` and its forerunners, as the environ has them.
+_PURPOSES = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ")
 _JSON = ("application/json", "application/problem+json")
 
 
@@ -37,10 +39,7 @@ def check_prefetch(request: Request) -> None:
 
     :raises PrefetchRefused: if a browser only guesses that it will be needed.
     """
-    headers = request.headers
-    purposes = " ".join(
-        headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
-    ).lower()
+    purposes = " ".join([request.environ.get(name, "") for name in _PURPOSES]).lower()
     if "prefetch" in purposes or "prerender" in purposes or "preview" in purposes:
         raise PrefetchRefused()
 
