@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import io
 import math
-import re
 import socket
 import ssl
 import time
@@ -25,13 +24,10 @@ import urllib3
 import urllib3.connection
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 from requests.utils import select_proxy
 
-from .errors import TenantError
+from .http_answers import Answer, receive, set_timeout
 
-#: Bytes of an answer's body.
-MAX_BODY = 1024 * 1024
 #: Seconds in which a connection must stand.
 CONNECT_TIMEOUT = 3.0
 #: Seconds after which a connection that nobody used carries no further request: the tenant may be
@@ -43,125 +39,9 @@ _POOL_SIZE = 64
 #: closed to those who know it.
 _KNOWN_WAYS, _POOLS = 16, 1024
 
-_MAX_LINE = 64 * 1024
-_MAX_HEADERS = 100
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n]*)?\r?\n")
-_HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n\0]*?)[ \t]*\r?\n")
-
 
 class NotConnected(OSError):
     """No connection came about, so nothing was sent."""
-
-
-# -- the answer ------------------------------------------------------------------
-
-
-class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket until a time is over.
-
-    The timeout of a socket starts anew with every byte; this one does not.
-
-    :param deadline: monotonic seconds.
-    """
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock = sock
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        set_timeout(self._sock, self._deadline)
-        return self._sock.recv_into(buffer)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """What :class:`http.client.HTTPResponse` asks its socket for."""
-        return io.BufferedReader(self)
-
-
-def set_timeout(sock: socket.socket, deadline: float) -> None:
-    """Let the next step on a socket end with the deadline.
-
-    :raises TimeoutError: if it is over.
-    """
-    if deadline == math.inf:
-        sock.settimeout(None)
-        return
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("the deadline is over")
-    sock.settimeout(left)
-
-
-class _Answer(http.client.HTTPResponse):
-    """An answer whose header is read strictly, and not by the parser of mail."""
-
-    #: Those of one name are joined by commas.
-    fields: CaseInsensitiveDict[str]
-    #: Whether it is of HTTP/1.0, where connections end by themselves.
-    is_old: bool
-
-    def begin(self) -> None:
-        """Read the header.
-
-        :raises TenantError: if it has a line that is no header, which is not quoted: it may
-            repeat what was sent.
-        """
-        self.status = 100
-        # What comes before the answer itself, such as Early Hints.
-        while self.status < 200:
-            match = _STATUS_LINE.fullmatch(self.fp.readline(_MAX_LINE))
-            if match is None:
-                raise http.client.BadStatusLine("no status line of HTTP/1.1")
-            self.is_old, self.status = match[1] == b"0", int(match[2])
-            self.fields = self._read_fields()
-        self._read_framing()
-
-    def _read_fields(self) -> CaseInsensitiveDict[str]:
-        fields: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-        for _ in range(_MAX_HEADERS):
-            line = self.fp.readline(_MAX_LINE).decode("latin-1")
-            if line in {"\r\n", "\n"}:
-                return fields
-            match = _HEADER.fullmatch(line)
-            if match is None:
-                raise TenantError("The tenant's answer has a malformed header.")
-            name, value = match.groups()
-            fields[name] = f"{fields[name]}, {value}" if name in fields else value
-        raise TenantError("The tenant's answer has too many headers.")
-
-    def _read_framing(self) -> None:
-        """Where the body ends, and whether the connection does.
-
-        :rfc:`9112#section-6.3`
-        """
-        coding, length = (self.fields.get(n) for n in ("Transfer-Encoding", "Content-Length"))
-        self.chunked = coding is not None
-        self.chunk_left = None
-        self.length = None
-        if coding is not None and coding.lower() != "chunked":
-            raise TenantError("The tenant's answer has a malformed header.")
-        if self.status in {204, 304}:
-            self.chunked, self.length = False, 0
-        elif coding is None and length is not None:
-            if not (length.isascii() and length.isdigit() and len(length) < 20):
-                raise TenantError("The tenant's answer has a malformed header.")
-            self.length = int(length)
-        has_end = self.length is not None or (self.chunked and length is None)
-        connection = self.fields.get("Connection", "").lower()
-        self.will_close = self.is_old or "close" in connection or not has_end
-
-
-def _receive(sock: socket.socket, deadline: float) -> tuple[_Answer, bytes]:
-    """An answer and its body, of which not much more is read than is allowed."""
-    reader: Any = _DeadlineReader(sock, deadline)
-    answer = _Answer(reader)
-    answer.begin()
-    body = answer.read(MAX_BODY + 1)
-    if answer.length and len(body) <= MAX_BODY:
-        raise http.client.IncompleteRead(b"", answer.length)
-    return answer, body
 
 
 # -- connections -----------------------------------------------------------------
@@ -247,7 +127,7 @@ class _Way:
         headers: Mapping[str, str],
         timeout: urllib3.Timeout,
         **_: Any,
-    ) -> tuple[_Answer, bytes]:
+    ) -> tuple[Answer, bytes]:
         """Send a request, once, and read its answer; called as that of urllib3 is.
 
         :raises NotConnected: if it was surely not sent.
@@ -266,7 +146,7 @@ class _Way:
                 self._connect(connection, seconds)
             set_timeout(connection.sock, deadline)
             connection.sock.sendall(message)
-            answer, content = _receive(connection.sock, deadline)
+            answer, content = receive(connection.sock, deadline)
             is_kept = answer.isclosed() and not answer.will_close
         except http.client.HTTPException as exc:
             raise urllib3.exceptions.ProtocolError(exc) from exc

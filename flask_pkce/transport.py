@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 import requests
 import urllib3.exceptions
 
-from .connections import MAX_BODY, Adapter, NotConnected
+from .connections import Adapter, NotConnected
 from .errors import TenantBusy, TenantError, TenantSilent, TenantUnreachable
+from .http_answers import MAX_BODY
 from .protocol.text import form_encode
 from .strict_json import StrictJSONError, loads_object
 

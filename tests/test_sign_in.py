@@ -108,6 +108,17 @@ def test_first_contact(bench: Bench) -> None:
     assert flow.state not in repr(sent)
 
 
+def test_flow_is_saved_once(bench: Bench, hooks: Hooks) -> None:
+    """A flow that is made to be sent is saved as sent, and a hook that refuses leaves nothing."""
+    hooks.before_authorize.append(refuse)
+    with pytest.raises(AccessDenied):
+        bench.send()
+    assert not bench.store._entries
+    hooks.before_authorize.clear()
+    bench.store.before_replace = lambda: pytest.fail("it was saved before")
+    assert bench.now(bench.send().flow).status is Status.SENT
+
+
 def test_newest_unsent_flow(bench: Bench) -> None:
     """Without a state the newest flow that was not sent is sent; when there is none, a new one."""
     begun = bench.engine.sign_in.start(Owner(None))
@@ -254,6 +265,16 @@ def test_state_again(bench: Bench) -> None:
         assert again.authorization_url == sent.authorization_url
         assert (again.session, again.flow) == (sent.session, sent.flow)
     assert len(bench.store._entries) == 2
+
+
+def test_own_state_twice_at_once(bench: Bench) -> None:
+    """A caller that sends its own state twice at once gets one flow, and one address."""
+    session = bench.send().session
+    others: list[Sent] = []
+    bench.store.before_add = lambda: others.append(bench.send(session, state="own"))
+    sent = bench.send(session, state="own")
+    assert sent.flow == others[0].flow
+    assert sent.authorization_url == others[0].authorization_url
 
 
 def test_state_again_with_other_parameters(bench: Bench) -> None:

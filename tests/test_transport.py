@@ -33,8 +33,9 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from flask_pkce.connections import MAX_BODY, MAX_IDLE
+from flask_pkce.connections import MAX_IDLE
 from flask_pkce.errors import TenantBusy, TenantError, TenantSilent, TenantUnreachable
+from flask_pkce.http_answers import MAX_BODY
 from flask_pkce.transport import HTTPAnswer, Transport
 from tests.support import Clock, Failing, RawServer, answering, at_once, http
 
@@ -427,7 +428,8 @@ def test_deadline_between_two_reads(transport: Transport, monkeypatch: pytest.Mo
         # When it begins, when it sends, and when it reads.
         ticks = iter([0, 1, transport.timeout + 1])
         clock = SimpleNamespace(monotonic=lambda: next(ticks))
-        monkeypatch.setattr("flask_pkce.connections.time", clock)
+        for module in ("connections", "http_answers"):
+            monkeypatch.setattr(f"flask_pkce.{module}.time", clock)
         with pytest.raises(TenantSilent):
             transport.get(server.address)
         assert next(ticks, None) is None
@@ -509,85 +511,6 @@ def test_malformed_header(caplog: pytest.LogCaptureFixture) -> None:
     assert "hunter2" not in caplog.text
 
 
-@pytest.mark.requirement("UP-4", "UP-6")
-@pytest.mark.parametrize(
-    "header",
-    [
-        "Content-Length: 2, 3",
-        "Content-Length: +2",
-        "Content-Length: \u00b2",
-        "Content-Length: 2\r\nContent-Length: 3",
-        "Transfer-Encoding: gzip, chunked",
-        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-        " Folded: 1",
-        "Space : 1",
-        "Nul: \0",
-        ": none",
-        "\r\n".join(f"X-{number}: 1" for number in range(101)),
-        "X-Long: " + "x" * 65536,
-    ],
-    ids=lambda header: repr(header)[:50],
-)
-def test_odd_header(header: str) -> None:
-    """A header that two programs could read in two ways makes the answer nonsense."""
-    answer = b"HTTP/1.1 200 OK\r\n" + header.encode("latin-1") + b"\r\n\r\n{}"
-    with RawServer(answering(answer)) as server, pytest.raises(TenantError, match="header"):
-        Transport(timeout=5).get(server.address)
-
-
-@pytest.mark.parametrize(
-    ("answer", "body", "connections"),
-    [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"{}", 1),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", b"{}", 1),
-        (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n"
-            b"2\r\n{}\r\n0\r\nTrailer: 1\r\n\r\n",
-            b"{}",
-            2,
-        ),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", b"", 1),
-        (b"HTTP/1.1 204\r\nTransfer-Encoding: chunked\r\n\r\n", b"", 1),
-        (b"HTTP/1.1 200 OK\nContent-Length:2\n\n{}", b"{}", 1),
-        (b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 2\r\n\r\n{}", b"{}", 2),
-        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"{}", 2),
-        (
-            b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
-            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
-            b"{}",
-            1,
-        ),
-    ],
-    ids=[
-        *("length", "chunks", "both", "nothing", "nothing in chunks", "bare newlines", "close"),
-        *("old", "hints"),
-    ],
-)
-def test_framing(answer: bytes, body: bytes, connections: int, transport: Transport) -> None:
-    """Where a body ends is told by its header, and so is whether the connection goes on."""
-    with RawServer(answering(answer)) as server:
-        assert [transport.get(server.address).body for _ in range(2)] == [body] * 2
-        assert server.connections == connections
-
-
-def test_body_until_the_end(transport: Transport) -> None:
-    """A body that is not told to be shorter ends with its connection."""
-
-    def script(server: RawServer, connection: socket.socket) -> None:
-        server.receive(connection)
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n{}")
-
-    with RawServer(script) as server:
-        assert [transport.get(server.address).body for _ in range(2)] == [b"{}"] * 2
-        assert server.connections == 2
-
-
-def test_headers_of_one_name(transport: Transport) -> None:
-    """Headers of one name are one, whatever their case."""
-    with RawServer(answering(http(b"{}", "X-A: 1", "x-a:  2 "))) as server:
-        assert transport.get(server.address).headers["X-a"] == "1, 2"
-
-
 def test_many_at_once() -> None:
     """Threads that post at once after a pause all get their answers."""
     clock = Clock()
@@ -629,22 +552,6 @@ def test_proxy(transport: Transport) -> None:
         transport = Transport(timeout=5, proxies={"http": proxy.address})
         assert transport.get("http://tenant.example/keys").json() == {"a": 1}
         assert proxy.requests[0].startswith(b"GET http://tenant.example/keys HTTP/1.1\r\n")
-
-
-@pytest.mark.requirement("UP-2")
-def test_proxy_with_a_password() -> None:
-    """What a proxy asks for is told to the proxy."""
-    with RawServer(answering(http(b"{}"))) as proxy:
-        address = proxy.address.replace("//", "//user:secret@")
-        transport = Transport(timeout=5, proxies={"http": address, "https": address})
-        transport.get("http://tenant.example/keys")
-        with pytest.raises(TenantUnreachable):
-            # It answers as a server, and then speaks no TLS.
-            transport.get("https://tenant.example/keys")
-    plain, tunnel = proxy.requests[:2]
-    assert b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n" in plain
-    assert b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n" in tunnel
-    assert tunnel.startswith(b"CONNECT tenant.example:443 ")
 
 
 def test_proxy_that_is_down() -> None:
@@ -800,6 +707,7 @@ def test_deadline_over_tls(certificate: Path, context: ssl.SSLContext) -> None:
 # -- names of many addresses -------------------------------------------------------
 
 
+@pytest.mark.requirement("UP-3")
 @pytest.mark.parametrize(
     ("error", "seconds", "tried"),
     [

@@ -12,11 +12,12 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from flask import template_rendered
+from flask import Response, template_rendered
 from werkzeug.test import TestResponse
 
 from flask_pkce import errors, web
 from flask_pkce.protocol.authorization import parse_answer
+from flask_pkce.web.responses import see_other
 from flask_pkce.web.tickets import AnswerLimit
 from tests.conftest import MakeApp
 from tests.web.host import CALLBACK, HEADERS, PAGE, Browser, CrossSitePost, Host
@@ -530,3 +531,38 @@ def test_text_of_the_tenant_is_text(headers: dict[str, str], host: Host, browser
         assert not {"img", "script"} & {tag for tag, _ in Elements(response.text)}
     else:
         assert response.content_type == "application/problem+json"
+
+
+def as_it_is(response: Response) -> None:
+    """Change nothing."""
+
+
+def change_status(response: Response) -> None:
+    response.status_code = 204
+
+
+def change_location(response: Response) -> None:
+    response.location = "/é?<a>"
+
+
+def add_content_location(response: Response) -> None:
+    response.content_location = "/é"
+
+
+def lose_length(response: Response) -> None:
+    del response.headers["Content-Length"]
+
+
+@pytest.mark.parametrize(
+    "change", [as_it_is, change_status, change_location, add_content_location, lose_length]
+)
+@pytest.mark.parametrize("location", ["/a?b=%20c#d", "https://a.example:1/(b)", '/"a"|{b}^<c>'])
+def test_headers_as_werkzeug_sends_them(location: str, change: Callable[[Response], None]) -> None:
+    """Headers leave as Werkzeug would send them, also where a host changed the answer."""
+    ours = see_other(location)
+    usual = Response(ours.get_data(), ours.status, ours.headers.to_wsgi_list())
+    usual.autocorrect_location_header = False
+    for response in (ours, usual):
+        change(response)
+    sent, expected = (response.get_wsgi_headers({}) for response in (ours, usual))
+    assert sorted(sent) == sorted(expected)
