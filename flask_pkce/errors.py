@@ -450,7 +450,7 @@ class AccessTokenMissing(NotSignedIn):
     """There is no access token, and none can be had without signing in again."""
 
     code = "access-token-missing"
-    hint = "Sign in again.  For the operator: with `offline_access` in PKCE_SCOPE it is renewed."
+    hint = "Sign in again. For the operator: with `offline_access` in PKCE_SCOPE it is renewed."
 
 
 class AuthenticationTooWeak(PKCEError):
