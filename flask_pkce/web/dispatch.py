@@ -27,15 +27,10 @@ def answer(route: Route, mounted: Mounted) -> Response:
     request = cast("LocalProxy[Request]", current_request)._get_current_object()
     call = Call(request, mounted)
     try:
-        response = _guarded(route, call)
-        call.engine.worker_keys.leave()
-    except PKCEError as exc:
-        log(exc, route=f"{call.site.name}.{route.endpoint}")
-        call.engine.hooks.on_error(exc)
-        call.engine.hooks.tell(failed, error=exc)
-        response = problem(exc, html=call.html, start_url=call.site.route("/pkce/code", request))
+        response = _answer(route, call)
     except BaseException:
-        # A hook of the host's broke, and the host answers.  The cookie was renewed all the same.
+        # A hook or a template of the host's broke, and the host answers.  The cookie was renewed
+        # all the same.
         after_this_request(call.finish)
         raise
     if route.is_callback and call.pointer is None and _lacks_cookies_of_the_host(call):
@@ -50,6 +45,20 @@ def _lacks_cookies_of_the_host(call: Call) -> bool:
         return False
     is_cross_site = call.request.headers.get("Sec-Fetch-Site") == "cross-site"
     return call.request.method == "POST" or (call.mounted.has_strict_cookies and is_cross_site)
+
+
+def _answer(route: Route, call: Call) -> Response:
+    """The view's answer, or that to its error."""
+    try:
+        response = _guarded(route, call)
+        call.engine.worker_keys.leave()
+        return response
+    except PKCEError as exc:
+        log(exc, route=f"{call.site.name}.{route.endpoint}")
+        call.engine.hooks.on_error(exc)
+        call.engine.hooks.tell(failed, error=exc)
+        start_url = call.site.route("/pkce/code", call.request)
+        return problem(exc, html=call.html, start_url=start_url)
 
 
 def _guarded(route: Route, call: Call) -> Response:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Annotated
 
 from flask import Response
@@ -70,7 +71,12 @@ def problem(exc: PKCEError, *, html: bool, start_url: str) -> Response:
     """
     if html:
         response = page(
-            "error.html", status=exc.status, error=exc, title=exc.title(), start_url=start_url
+            "error.html",
+            status=exc.status,
+            error=exc,
+            title=exc.title(),
+            explanation=_explanation(exc),
+            start_url=start_url,
         )
     else:
         response = json_response(
@@ -83,6 +89,13 @@ def problem(exc: PKCEError, *, html: bool, start_url: str) -> Response:
     if exc.status == 401:
         response.headers["WWW-Authenticate"] = "Session"
     return response
+
+
+def _explanation(exc: PKCEError) -> str:
+    """What happened, for a page that says the title already."""
+    more = exc.detail.removeprefix(exc.title()).strip()
+    in_brackets = re.fullmatch(r"\((.+)\)", more)
+    return in_brackets[1] if in_brackets else more
 
 
 def _document(exc: PKCEError) -> Problem:

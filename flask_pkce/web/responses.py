@@ -98,14 +98,18 @@ def page(
     """A small page, which a host can override by a template of that name.
 
     :param template: below ``pkce/``.
-    :param refresh: content of a ``Refresh``: seconds, and where to.
+    :param refresh: when the browser goes on by itself, and where to.  A header says it, and no
+        ``meta``, so that it is not in the host's hands.
     """
     nonce = secrets.token_urlsafe(16)
-    html = render_template(f"pkce/{template}", csp_nonce=nonce, refresh=refresh, **context)
+    html = render_template(f"pkce/{template}", csp_nonce=nonce, **context)
     # A sign-in goes on to the tenant, and from there to anybody who signs users in for it;
     # Chromium applies form-action to the whole chain of redirects.
     csp = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self' https:"
         " http://localhost:* http://127.0.0.1:*; base-uri 'none'; frame-ancestors 'none'"
     )
-    return _finish(Response(html, status, content_type="text/html; charset=utf-8"), csp)
+    response = Response(html, status, content_type="text/html; charset=utf-8")
+    if refresh is not None:
+        response.headers["Refresh"] = refresh
+    return _finish(response, csp)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import os
 import signal
@@ -153,8 +152,7 @@ class SignIn:
 
     def follow(self, page: requests.Response) -> requests.Response:
         """Go where a page goes by itself after a second."""
-        location = page.text.partition('http-equiv="refresh" content="')[2].partition('"')[0]
-        url = html.unescape(location.partition("url=")[2])
+        url = page.headers["Refresh"].partition("url=")[2]
         return self.browser.open(urljoin(page.url, url))
 
     def token(self, **body: str) -> requests.Response:

@@ -95,7 +95,7 @@ def check_death(machine: Machine, provider: Provider, death: Death) -> None:
     assert machine.has_died()
 
     response = getattr(person, death.step)()
-    while 'http-equiv="refresh"' in response.text:
+    while "Refresh" in response.headers:
         response = person.follow(response)
     assert problem(response) == death.hears, response.text
     if not death.hears:

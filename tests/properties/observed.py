@@ -111,7 +111,7 @@ class Observed(RuleBasedStateMachine):
         what = expected.what if expected.status >= 400 else None
         assert (response.status_code, _error_in(response)) == (expected.status, what), expected
         assert ("Set-Cookie" in response.headers) is expected.sets_cookie, expected
-        assert ('http-equiv="refresh"' in response.text) is (expected.what == "refresh")
+        assert ("Refresh" in response.headers) is (expected.what == "refresh")
         session = self.model.look(who).session
         own = {*sent, *(self.told.get(session.name, ()) if session is not None else ())}
         for flow in session.flows if session is not None else ():

@@ -504,7 +504,7 @@ def test_every_page_is_met(make_app: MakeApp) -> None:
         for each in SITUATIONS:
             if each.is_page and each.status in {200, 403}:
                 each.happen(make_app)
-    extended = {"pkce/layout.html"}
+    extended = {"pkce/base.html"}
     assert shown == {f"pkce/{path.name}" for path in folder.iterdir()} - extended
 
 
