@@ -8,7 +8,7 @@ import sys
 from .measure import Spread
 
 _BEFORE = "import time, flask, requests"
-_IMPORT = "import flask_pkce"
+_IMPORT = "from flask_pkce import PKCEBlueprint"
 _REGISTER = """
 import flask_pkce
 app = flask.Flask("host")

@@ -11,24 +11,39 @@
         app.config.from_prefixed_env()
         pkce.init_app(app)
         return app
+
+Nothing is imported before it is asked for: pytest loads the plugin that lies in this package
+wherever it is installed.
 """
 
-from .blueprint import PKCEBlueprint
-from .errors import AccessDenied, AccessTokenMissing, ConfigurationError, NotSignedIn, PKCEError
-from .hooks import (
-    TenantCall,
-    authorization_answered,
-    authorization_requested,
-    failed,
-    signed_in,
-    signed_out,
-    tenant_called,
-    token_refreshed,
-)
-from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
-from .protocol.token import TokenRequest, TokenResponse
-from .stores import MemoryStore, SQLiteStore, Store
-from .user import MULTI_FACTOR, User
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .blueprint import PKCEBlueprint
+    from .errors import (
+        AccessDenied,
+        AccessTokenMissing,
+        ConfigurationError,
+        NotSignedIn,
+        PKCEError,
+    )
+    from .hooks import (
+        TenantCall,
+        authorization_answered,
+        authorization_requested,
+        failed,
+        signed_in,
+        signed_out,
+        tenant_called,
+        token_refreshed,
+    )
+    from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
+    from .protocol.token import TokenRequest, TokenResponse
+    from .stores import MemoryStore, SQLiteStore, Store
+    from .user import MULTI_FACTOR, User
 
 __all__ = [
     "MULTI_FACTOR",
@@ -55,3 +70,35 @@ __all__ = [
     "tenant_called",
     "token_refreshed",
 ]
+
+#: Where the public names lie.
+_HOMES = {
+    "blueprint": ("PKCEBlueprint",),
+    "errors": ("AccessDenied", "AccessTokenMissing", "ConfigurationError", "NotSignedIn", "PKCEError"),
+    "hooks": (
+        "TenantCall",
+        "authorization_answered",
+        "authorization_requested",
+        "failed",
+        "signed_in",
+        "signed_out",
+        "tenant_called",
+        "token_refreshed",
+    ),
+    "protocol.authorization": ("AuthorizationRequest", "AuthorizationResponse"),
+    "protocol.token": ("TokenRequest", "TokenResponse"),
+    "stores": ("MemoryStore", "SQLiteStore", "Store"),
+    "user": ("MULTI_FACTOR", "User"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -24,6 +24,9 @@ from tests.stores.redis_server import find_server
 from tests.support import tenant_signing_keys
 from tests.web.host import CALLBACK, Browser, Clock, Host, ObservedStore
 
+#: Ours; what pyproject.toml leaves out is loaded here.
+pytest_plugins = ["flask_pkce.testing.plugin"]
+
 MakeApp = Callable[..., Host]
 
 #: What Hypothesis measures in seconds would fail on a machine that has other things to do; and

@@ -1,4 +1,4 @@
-"""What a test of a host needs: a local tenant, and the suite that proves a store.
+"""What a test of a host needs: a line that signs in, a local tenant, and the suite of stores.
 
 Nothing is imported before it is asked for.
 """
@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .login import login_as, logout
     from .tenant import (
         AuthorizationAnswer,
         LocalTenant,
@@ -17,10 +18,20 @@ if TYPE_CHECKING:
         TenantUser,
     )
 
-__all__ = ["AuthorizationAnswer", "LocalTenant", "SignInRefused", "TenantClient", "TenantUser"]
+__all__ = [
+    "AuthorizationAnswer",
+    "LocalTenant",
+    "SignInRefused",
+    "TenantClient",
+    "TenantUser",
+    "login_as",
+    "logout",
+]
 
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        return getattr(import_module(f"{__name__}.tenant"), name)
+        # Only the tenant needs what the extra brings.
+        home = "login" if name in {"login_as", "logout"} else "tenant"
+        return getattr(import_module(f"{__name__}.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,8 +13,11 @@ from types import TracebackType
 from typing import Self
 
 import requests
+from flask.testing import FlaskClient
 from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.test import TestResponse
 
+from ..visits import Visit
 from .app import build_app
 from .browser import Browser
 from .faults import FaultSet
@@ -112,6 +115,19 @@ class LocalTenant:
     def users(self) -> tuple[TenantUser, ...]:
         """The users that it was made with."""
         return self._provider.demo_users
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The settings of an application that signs in here, with a store in memory."""
+        return self.config_for("PKCE_")
+
+    def config_for(self, prefix: str) -> dict[str, str]:
+        """The same, for a blueprint whose ``config_prefix`` is another."""
+        client = self.client
+        config = {"DOMAIN": self.issuer, "CLIENT_ID": client.client_id, "STORE_URL": "memory://"}
+        if client.client_secret is not None:
+            config["CLIENT_SECRET"] = client.client_secret
+        return {f"{prefix}{name}": value for name, value in config.items()}
 
     def register(
         self,
@@ -249,3 +265,40 @@ class LocalTenant:
     ) -> AuthorizationAnswer:
         """Sign in with a new browser, see :meth:`Browser.sign_in`."""
         return self.browser().sign_in(authorization_url, user, cancel)
+
+    def sign_in_client(
+        self,
+        client: FlaskClient,
+        user: TenantUser | str | None = None,
+        *,
+        return_to: str | None = None,
+        cancel: bool = False,
+        blueprint: str | None = None,
+        base_url: str | None = None,
+    ) -> TestResponse:
+        """Sign in with a test client of an application, through the real redirects.
+
+        The address of the application's callback is registered here if it is not yet.  A tenant
+        that does not serve is mounted in the application first: then no socket is opened.
+
+        :param user: who signs in, as in :meth:`Browser.sign_in`.
+        :param return_to: a path of the application, where the browser comes back to.
+        :param cancel: press Cancel on the first page that has it.
+        :param blueprint: the blueprint's full name, where the application has several.
+        :param base_url: the address of the application's root; by default ``PKCE_PUBLIC_URL``,
+            else what the client asks for by itself.
+        :return: the page where the browser ends, whether it is signed in or not.
+        :raises LookupError: if it is not clear which blueprint is meant.
+        :raises SignInRefused: if the tenant shows an error.
+        """
+        visit = Visit.of(client, blueprint, base_url)
+        engine = visit.mounted.engine
+        self._admit(engine.tenants.registration.client_id, visit.callback_url)
+        if self._server is None:
+            self.mount(engine.transport.session)
+        return visit.sign_in(lambda url: self.sign_in(url, user, cancel), return_to)
+
+    def _admit(self, client_id: str, callback_url: str) -> None:
+        known = self._provider.clients.get(client_id)
+        if known is not None and not known.may_redirect_to(callback_url):
+            self.register(client_id, redirect_uris=[callback_url])

@@ -76,6 +76,8 @@ class AuthorizationPages:
                 403,
                 "Callback URL mismatch",
                 "The redirect_uri is not among those registered for this application.",
+                asked=request.args.get("redirect_uri", ""),
+                registered=client.redirect_uris,
             )
         # A form of another site must not sign this browser in as somebody else.
         if request.headers.get("Origin", self._provider.origin) != self._provider.origin:
@@ -193,7 +195,10 @@ class AuthorizationPages:
         return make_response(redirect(add_params_to_uri(redirect_uri, list(response.items()))))
 
 
-def error_page(status: int, title: str, explanation: str) -> Response:
-    """A page for an error that must not be sent on to anybody."""
-    page = render_template("error.html", title=title, explanation=explanation)
+def error_page(status: int, title: str, explanation: str, **addresses: object) -> Response:
+    """A page for an error that must not be sent on to anybody.
+
+    :param addresses: the redirect URI that was ``asked`` for, and those that are ``registered``.
+    """
+    page = render_template("error.html", title=title, explanation=explanation, **addresses)
     return make_response(page, status)

@@ -25,6 +25,7 @@ from authlib.oidc.core.util import create_half_hash
 from flask import Flask, Response
 from joserfc import jwt
 
+from ..organizations import organization_claims
 from .memory import AuthorizationCode, Grant, IssuedToken, TenantSession
 from .models import TenantClient
 from .provider import Provider
@@ -308,16 +309,6 @@ class TenantServer(AuthorizationServer):
             provider.memory.refresh_tokens.put(
                 refresh_token.value, refresh_token, provider.session_lifetime
             )
-
-
-def organization_claims(organization: str | None) -> dict[str, str]:
-    """The claims of an organization that was asked for, by identifier or by name."""
-    if not organization:
-        return {}
-    if organization.startswith("org_"):
-        return {"org_id": organization}
-    name = organization.lower()
-    return {"org_id": f"org_{name.encode().hex()[:16]}", "org_name": name}
 
 
 def sign(provider: Provider, claims: dict[str, Any]) -> str:
