@@ -123,8 +123,8 @@ def _claims(
 
 def _sign_session_in(call: Call, response: TokenResponse, audience: str | None) -> Pointer | None:
     """Put a sign-in into the caller's session, or into a new one, under a new pointer."""
-    engine, owner = call.engine, call.caller().owner
-    held, flow, _ = engine.sessions.start(owner.session, local=owner.is_local)
+    engine = call.engine
+    held, flow, _ = engine.sessions.start(call.caller().owner.session)
     grant = Grant(
         id=secrets.token_urlsafe(16),
         issuer=response.claims["iss"],

@@ -84,7 +84,10 @@ class Visit:
         for header in response.headers.getlist("Set-Cookie"):
             for name, value in parse_cookie(header.partition(";")[0]).items():
                 for host in self.other_hosts:
-                    self.client.set_cookie(name, value, domain=host)
+                    if value:
+                        self.client.set_cookie(name, value, domain=host)
+                    else:
+                        self.client.delete_cookie(name, domain=host)
 
     def sign_in(
         self, answer_of: Callable[[str], AuthorizationAnswer], return_to: str | None
