@@ -6,7 +6,9 @@ Run in an environment that holds the built package alone, with warnings as error
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from flask import Flask
@@ -27,6 +29,13 @@ def main() -> None:
     for module in pkgutil.walk_packages(flask_pkce.__path__, "flask_pkce.", onerror=None):
         if not module.name.startswith(NEEDS_EXTRA):
             importlib.import_module(module.name)
+
+    # Pytest loads it by this name; it imports nothing that an extra brings.
+    (plugin,) = entry_points(group="pytest11", name="flask_pkce")
+    assert (INSTALLED / "testing" / "plugin.py").samefile(
+        importlib.util.find_spec(plugin.value).origin
+    )
+    importlib.import_module("flask_pkce.testing.login")
 
     app = Flask("host")
     app.config.update(

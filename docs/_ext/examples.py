@@ -147,7 +147,7 @@ def person_at_loopback(app: Flask, pkce: PKCEBlueprint, server: str) -> Iterator
         yield person.tenant
 
 
-_BLOCK = re.compile(r"^\.\. testcode::.*\n(?:   :.*\n)*\n((?:   .*\n|\n)+)", re.MULTILINE)
+_BLOCK = re.compile(r"^( *)\.\. testcode::.*\n(?:\1   :.*\n)*\n((?:\1   .*\n|\n)+)", re.MULTILINE)
 
 
 def module(page: str, number: int, name: str) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def module(page: str, number: int, name: str) -> dict[str, Any]:
     :param number: which one of the page, from 0.
     :return: the names that it defines.
     """
-    block = _BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))[number]
+    _, block = _BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))[number]
     made = ModuleType(name)
     sys.modules[name] = made
     exec(compile(textwrap.dedent(block), f"{page}[{number}]", "exec"), made.__dict__)

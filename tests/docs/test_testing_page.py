@@ -1,4 +1,4 @@
-"""The tests of the page on testing, run as such on the application of the quick start."""
+"""The tests by one line of the page on testing, run on the application of the quick start."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from docs._ext.examples import module
 
 module("quickstart.rst", 0, "shop")
 # Its fixtures and tests become ours, and pytest collects them.
-globals().update(module("testing.rst", 0, "test_shop"))
+globals().update(module("testing.rst", 0, "test_account"))

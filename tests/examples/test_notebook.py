@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from examples.notebook import app as example
-from flask_pkce.testing import LocalTenant
+from flask_pkce.testing import LocalTenant, login_as
 from tests.examples.conftest import CreateApp, SignIn
 from tests.examples.pages import Page
 from tests.web.host import NAVIGATION
@@ -76,9 +76,9 @@ def test_log_in_with_pkce(browser: FlaskClient, sign_in: SignIn, tenant: LocalTe
     assert "Hello, Alice Example" in browser.get("/").text
 
 
-def test_log_out_of_both(browser: FlaskClient, sign_in: SignIn) -> None:
+def test_log_out_of_both(browser: FlaskClient) -> None:
     """One button ends the session of the application and that of the blueprint."""
-    log_in_with_pkce(browser, sign_in)
+    login_as(browser, name="Alice Example")
     assert browser.get("/pkce/user", headers=HEADERS).status_code == 200
     out = browser.post("/logout", headers=HEADERS)
     assert (out.status_code, out.location) == (307, "/pkce/clear")
@@ -104,9 +104,9 @@ def test_log_in_with_a_password(browser: FlaskClient) -> None:
         {"email": "https://tenant.example/#auth0|alice", "password": ""},
     ],
 )
-def test_log_in_refused(browser: FlaskClient, sign_in: SignIn, fields: dict[str, str]) -> None:
+def test_log_in_refused(browser: FlaskClient, fields: dict[str, str]) -> None:
     """A wrong password is none, and who signs in at the tenant has none at all."""
-    log_in_with_pkce(browser, sign_in)
+    login_as(browser, name="Alice Example")
     browser.post("/logout")
     page = browser.post("/login", data=fields)
     Page(page.text)
@@ -114,11 +114,11 @@ def test_log_in_refused(browser: FlaskClient, sign_in: SignIn, fields: dict[str,
     assert browser.get("/account").status_code == 302
 
 
-def test_same_name_is_not_the_same_user(browser: FlaskClient, sign_in: SignIn) -> None:
+def test_same_name_is_not_the_same_user(browser: FlaskClient) -> None:
     """Signing in twice enters one user; a user with a password stays another."""
-    log_in_with_pkce(browser, sign_in)
+    login_as(browser, name="Alice Example")
     browser.post("/logout")
-    log_in_with_pkce(browser, sign_in)
+    login_as(browser, name="Alice Example")
     with browser.application.app_context(), example.database() as db:
         ids = [row[0] for row in db.execute("SELECT id FROM users ORDER BY id")]
     assert ids == ["ada@example.com", "https://tenant.example/#auth0|alice"]

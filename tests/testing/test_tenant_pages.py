@@ -152,6 +152,29 @@ def test_native_client(keys_folder: Path, redirect_uri: str, is_good: bool) -> N
     assert page.status_code == (200 if is_good else 403)
 
 
+@pytest.mark.parametrize(
+    ("registered", "told"),
+    [((), "Registered: none"), ((CALLBACK, "http://b/"), f"Registered: {CALLBACK} http://b/")],
+)
+def test_callback_mismatch(
+    registered: tuple[str, ...], told: str, keys_folder: Path, party: RelyingParty
+) -> None:
+    """Who is sent back to an address that is not registered sees that, and those that are."""
+    client = TenantClient("local-client", redirect_uris=registered)
+    tenant = LocalTenant(keys_folder=keys_folder, clients=[client])
+    tenant.mount(party.session)
+    asked = "https://shop.example/<b>callback</b>"
+    page = party.session.get(party.url(redirect_uri=asked), timeout=10)
+    assert page.status_code == 403
+    text = " ".join(parse_text(page.text).split())
+    assert f"Asked for: {asked} {told}" in text
+    assert asked not in page.text
+    unnamed = party.session.get(party.url(redirect_uri=None), timeout=10)
+    assert "Asked for: none" in " ".join(parse_text(unnamed.text).split())
+    other = party.session.get(party.url(client_id="unknown"), timeout=10)
+    assert "Registered" not in other.text
+
+
 def test_single_sign_on(party: RelyingParty) -> None:
     """A browser that signed in is not asked again, unless prompt says so."""
     browser = party.tenant.browser()

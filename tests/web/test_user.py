@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_pkce import PKCEBlueprint, TokenResponse
+from flask_pkce.testing import login_as
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host, check_page, check_problem
 
@@ -63,26 +63,14 @@ def test_for_as_long_as_the_session_lives(keeping: Host, signed_in: Browser) -> 
 
 
 @pytest.mark.requirement("A0-24")
-def test_no_longer_than_at_the_tenant(make_app: MakeApp) -> None:
+def test_no_longer_than_at_the_tenant(keeping: Host) -> None:
     """Where the tenant says when its own session ends, the sign-in ends then at the latest."""
-    pkce = PKCEBlueprint()
-
-    @pkce.after_token
-    def say(response: TokenResponse) -> TokenResponse:
-        end = int(host.clock()) + 3600
-        return response.replace(claims={**response.claims, "session_expiry": end})
-
-    host = make_app(
-        blueprint=pkce, PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE="openid offline_access"
-    )
-    browser = host.browser()
-    url = browser.submit("/pkce/code").headers["Location"]
-    browser.arrive(host.tenant.sign_in(url))
-    host.clock.advance(3599)
-    claims = browser.send("GET", "/pkce/user").get_json()
-    assert claims["sid"]
-    assert claims["session_expiry"] == host.clock() + 1
-    host.clock.advance(1)
+    browser = keeping.browser()
+    end = int(keeping.clock()) + 3600
+    login_as(browser.client, session_expiry=end)
+    keeping.clock.advance(3599)
+    assert browser.send("GET", "/pkce/user").get_json()["session_expiry"] == end
+    keeping.clock.advance(1)
     check_problem(browser.send("GET", "/pkce/user"), "not-signed-in")
 
 
