@@ -74,7 +74,13 @@ __all__ = [
 #: Where the public names lie.
 _HOMES = {
     "blueprint": ("PKCEBlueprint",),
-    "errors": ("AccessDenied", "AccessTokenMissing", "ConfigurationError", "NotSignedIn", "PKCEError"),
+    "errors": (
+        "AccessDenied",
+        "AccessTokenMissing",
+        "ConfigurationError",
+        "NotSignedIn",
+        "PKCEError",
+    ),
     "hooks": (
         "TenantCall",
         "authorization_answered",

@@ -201,7 +201,8 @@ class Redemption:
         try:
             if self._sessions.save(held, flow.finish()) is None:
                 raise SignedOutMeanwhile()
-            saved, pointer = self._sign_session_in(session, flow, tenant, response)
+            grant = self._grant(flow, tenant, response)
+            saved, pointer = self.sign_session_in(session, grant, response)
         except BaseException:
             self._exchange.revoke(tenant, response.refresh_token)
             raise
@@ -238,16 +239,9 @@ class Redemption:
             organization=request.organization if request is not None else None,
         )
 
-    def _sign_session_in(
-        self, session: Held[Session], flow: Flow, tenant: Tenant, response: TokenResponse
-    ) -> tuple[Held[Session], Pointer | None]:
-        """Put a sign-in into its session, under a new pointer.
-
-        :raises SessionRenewed: if another sign-in of the session was first.
-        :raises SignedOutMeanwhile: if the session was cleared.
-        """
-        now = self._clock()
-        grant = Grant(
+    def _grant(self, flow: Flow, tenant: Tenant, response: TokenResponse) -> Grant:
+        """The sign-in that a flow ended in."""
+        return Grant(
             id=flow.code_hash or "",
             issuer=tenant.issuer,
             claims=response.claims,
@@ -255,11 +249,27 @@ class Redemption:
             audience=flow.request.audience if flow.request else self._settings.audience,
             refresh_token=response.refresh_token,
             nonce=flow.nonce,
-            signed_in_at=now,
+            signed_in_at=self._clock(),
             asked_acr=flow.request.additional.get("acr_values") if flow.request else None,
         )
+
+    def sign_session_in(
+        self,
+        session: Held[Session],
+        grant: Grant,
+        response: TokenResponse,
+        *,
+        audience: str | None = None,
+    ) -> tuple[Held[Session], Pointer | None]:
+        """Put a sign-in into its session, under a new pointer.
+
+        :param audience: the API of the access token, if it is another than that of the sign-in.
+        :raises SessionRenewed: if another sign-in of the session was first.
+        :raises SignedOutMeanwhile: if the session was cleared.
+        """
+        now = self._clock()
         if self._settings.delivers_to_session:
-            grant = with_tokens(grant, response, audience=None, now=now)
+            grant = with_tokens(grant, response, audience=audience, now=now)
         until, idle = now + self._settings.session_lifetime, self._settings.session_idle_lifetime
         idle_until = None if idle is None else now + idle
         return self._sessions.renew(

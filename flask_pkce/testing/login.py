@@ -82,7 +82,7 @@ def login_as(
             visit.mounted,
         )
         response = engine.hooks.after_token(made) if runs_hooks else made
-        call.pointer = _sign_session_in(call, response, audience or engine.settings.audience)
+        call.pointer = _sign_session_in(call, response, audience)
         engine.hooks.tell(signed_in, response=response)
         done.append(response)
         return call.finish(no_content())
@@ -94,7 +94,7 @@ def login_as(
 def logout(
     client: FlaskClient, *, blueprint: str | None = None, base_url: str | None = None
 ) -> None:
-    """Sign out again, by ``POST /pkce/clear``, as a button of the application does.
+    """Sign out again, by ``POST /pkce/clear``, which asks the tenant for nothing.
 
     :param blueprint: as in :func:`login_as`.
     :param base_url: as there.
@@ -124,18 +124,22 @@ def _claims(
 def _sign_session_in(call: Call, response: TokenResponse, audience: str | None) -> Pointer | None:
     """Put a sign-in into the caller's session, or into a new one, under a new pointer."""
     engine = call.engine
-    held, flow, _ = engine.sessions.start(call.caller().owner.session)
+    usual = engine.settings.audience
+    audience = audience or usual
     grant = Grant(
         id=secrets.token_urlsafe(16),
         issuer=response.claims["iss"],
         claims=response.claims,
         scope=response.scope,
-        audience=audience,
+        audience=usual,
+        signed_in_at=engine.clock(),
     )
-    until = engine.clock() + engine.settings.session_lifetime
-    _, pointer = engine.sessions.renew(
-        held, lambda session: session.without_flow(flow.key).signed_in(grant, until=until)
+    # A session begins with a flow, which is over here.
+    held, flow, _ = engine.sessions.start(call.caller().owner.session)
+    saved, pointer = engine.redemption.sign_session_in(
+        held, grant, response, audience=None if audience == usual else audience
     )
+    engine.sessions.update(saved, lambda session: session.without_flow(flow.key))
     return pointer
 
 

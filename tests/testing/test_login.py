@@ -143,6 +143,37 @@ def test_tokens(build: Build) -> None:
     assert usual.access_token != login_as(app.test_client()).access_token
 
 
+def test_views_of_the_host(pkce: PKCEBlueprint, build: Build) -> None:
+    """What the host's views ask the blueprint for is there: the user, and access tokens."""
+    api = "https://api.example/"
+    app = build(PKCE_ALLOWED_AUDIENCES=[api], PKCE_SESSION_IDLE_LIFETIME=600)
+
+    @app.get("/orders")
+    @pkce.login_required(max_age=60)
+    def orders() -> dict[str, object]:
+        assert pkce.user is not None
+        audience = request.args.get("audience")
+        return {"user": pkce.user.subject, "token": pkce.access_token(audience=audience)}
+
+    headers = {"Accept": "application/json"}
+    client = app.test_client()
+    assert client.get("/orders", headers=headers).status_code == 401
+    login_as(client, "auth0|carol", access_token="the token")
+    assert client.get("/orders").get_json() == {"user": "auth0|carol", "token": "the token"}
+    login_as(client, access_token="another", audience=api)
+    assert client.get(f"/orders?audience={api}").get_json()["token"] == "another"
+    assert client.get("/orders", headers=headers).status_code == 401
+    login_as(client, auth_time=0)
+    assert client.get("/orders", headers=headers).status_code == 403
+    login_as(client, expires_in=0)
+    assert client.get("/orders", headers=headers).status_code == 401
+    held = pkce.engine(app).sessions.at(
+        pkce.engine(app).signing.read_pointer(client.get_cookie("pkce-80").value)  # type: ignore[union-attr]
+    )
+    assert held is not None
+    assert not held.value.flows
+
+
 def test_claims_can_be_any(build: Build) -> None:
     """A claim that the test names takes the place of the usual one."""
     claims: dict[str, Any] = {"https://shop.example/roles": ["admin"], "iss": "https://other/"}
@@ -236,19 +267,18 @@ def test_delivery_caller(build: Build) -> None:
         login_as(app.test_client())
 
 
-@pytest.mark.parametrize("is_swallowed", [False, True])
-def test_hook_refuses(is_swallowed: bool, pkce: PKCEBlueprint, build: Build) -> None:
-    """What a hook raises is raised in the test, and nobody is signed in."""
+@pytest.mark.parametrize("kind", [AccessDenied, ValueError])
+def test_hook_refuses(kind: type[Exception], pkce: PKCEBlueprint, build: Build) -> None:
+    """What a hook raises is raised in the test, whatever the host would make of it."""
 
     @pkce.after_token
     def refuse(response: TokenResponse) -> None:
-        raise AccessDenied("Only staff.")
+        raise kind("Only staff.")
 
     app = build()
-    if is_swallowed:
-        app.register_error_handler(Exception, lambda error: ("sorry", 500))
+    app.register_error_handler(Exception, lambda error: ("sorry", 500))
     client = app.test_client()
-    with pytest.raises(AccessDenied, match="Only staff"):
+    with pytest.raises(kind, match="Only staff"):
         login_as(client)
     assert client.get("/pkce/user").status_code == 401
     # The real view is back.
