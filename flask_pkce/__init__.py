@@ -97,7 +97,7 @@ _HOMES = {
     "user": ("MULTI_FACTOR", "User"),
 }
 
-if not TYPE_CHECKING:
+if not TYPE_CHECKING:  # pragma: no branch
     # Or a type checker would take every name for one of ours.
 
     def __getattr__(name: str) -> object:

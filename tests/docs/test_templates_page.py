@@ -63,7 +63,7 @@ def _names(text: str) -> set[str]:
 
 def test_layout(shown: dict[str, str], app: Flask) -> None:
     """With the templates of the page every page of ours has the shop's layout."""
-    app.jinja_loader = DictLoader(shown)
+    app.jinja_loader = DictLoader(shown)  # pyright: ignore[reportAttributeAccessIssue]
     for path in TEMPLATES:
         html = app.jinja_env.get_template(f"pkce/{path.name}").render(
             csp_nonce="n", user={}, error=errors.FlowExpired()
@@ -79,7 +79,7 @@ def test_layout_with_other_blocks(shown: dict[str, str], app: Flask) -> None:
     """Blocks of other names can be filled with ours."""
     site = "<h1>{% block heading %}{% endblock %}</h1>{% block body %}{% endblock %}"
     base = shown["pkce/base.html, with other blocks"]
-    app.jinja_loader = DictLoader({"site.html": site, "pkce/base.html": base})
+    app.jinja_loader = DictLoader({"site.html": site, "pkce/base.html": base})  # pyright: ignore[reportAttributeAccessIssue]
     html = app.jinja_env.get_template("pkce/done.html").render()
     assert html.startswith("<h1>Signed in</h1><main>")
     assert "You can close this page" in html
@@ -87,7 +87,7 @@ def test_layout_with_other_blocks(shown: dict[str, str], app: Flask) -> None:
 
 def test_language(shown: dict[str, str], app: Flask) -> None:
     """The German page tells errors by codes that there are, and any other in general."""
-    app.jinja_loader = DictLoader(shown)
+    app.jinja_loader = DictLoader(shown)  # pyright: ignore[reportAttributeAccessIssue]
     headers = {"Accept": "text/html", "Purpose": "prefetch"}
     page = app.test_client().get("/pkce/challenge", headers=headers)
     assert '<html lang="de">' in page.text

@@ -32,7 +32,7 @@ LAYOUT = {"site.html": SITE, "pkce/base.html": '{% extends "site.html" %}'}
 def app_with(templates: dict[str, str]) -> Flask:
     """A host that has templates of its own."""
     app = Flask("host")
-    app.jinja_loader = DictLoader(templates)
+    app.jinja_loader = DictLoader(templates)  # pyright: ignore[reportAttributeAccessIssue]
     return app
 
 
