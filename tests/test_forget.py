@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskCliRunner
 
+from flask_pkce.cli import pkce
 from flask_pkce.errors import StoreError
 from flask_pkce.marks import Marks
 from tests.conftest import MakeApp
-from tests.web.host import Browser, Host, check_problem
+from tests.web.host import Browser, Host, ObservedStore, check_problem
 
 
 @pytest.fixture
-def keeping(make_app: MakeApp) -> Host:
-    """A host that keeps tokens on the server."""
+def keeping(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A host that keeps tokens on the server; all processes share its store."""
     host = make_app(PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE="openid offline_access")
-    # Its store is in memory, and the command runs in this process.
-    type(host.store).shared_by_processes = True
+    monkeypatch.setattr(ObservedStore, "shared_by_processes", True)
     return host
-
-
-@pytest.fixture(autouse=True)
-def honest_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the store of the tests says of itself is as it was afterwards."""
-    from tests.web.host import ObservedStore
-
-    monkeypatch.setattr(ObservedStore, "shared_by_processes", False)
 
 
 def sign_in(host: Host, user: str) -> Browser:
@@ -38,7 +29,7 @@ def sign_in(host: Host, user: str) -> Browser:
 
 def run(app: Flask, *arguments: str) -> tuple[int, str]:
     """Run the command: its status and what it prints."""
-    result = FlaskCliRunner(app).invoke(args=["pkce", "forget", *arguments])
+    result = app.test_cli_runner().invoke(pkce, ["forget", *arguments])
     return result.exit_code, result.output
 
 
