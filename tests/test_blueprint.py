@@ -340,7 +340,7 @@ def test_error_handlers_of_the_host(make_app: MakeApp) -> None:
     browser = host.browser()
     check_problem(browser.code(prompt="maybe"), "parameter-invalid")
     check_problem(browser.send("PUT", "/pkce/code"), "method-not-allowed")
-    check_page(browser.open(CALLBACK), "request-malformed")
+    check_page(browser.open(CALLBACK), "answer-missing")
 
 
 def test_replaced_json(make_app: MakeApp) -> None:
@@ -389,7 +389,7 @@ def test_host_that_reads_the_body_first(reads: str, make_app: MakeApp) -> None:
     data = f"state={state}&code=a&code=b"
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     refused = browser.send("POST", CALLBACK, data=data, headers=form)
-    check_problem(refused, "parameter-invalid", field="code")
+    check_problem(refused, "parameter-repeated", field="code")
 
 
 def test_limits_of_the_host(make_app: MakeApp) -> None:

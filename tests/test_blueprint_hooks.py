@@ -285,9 +285,9 @@ def test_on_error(make_app: MakeApp) -> None:
     host = make_app(blueprint=pkce)
     browser = host.browser()
     check_problem(browser.code(prompt="maybe"), "parameter-invalid")
-    check_page(browser.open(CALLBACK), "request-malformed")
+    check_page(browser.open(CALLBACK), "answer-missing")
     browser.challenge()
-    assert told == [("parameter-invalid", "/pkce/code"), ("request-malformed", CALLBACK)]
+    assert told == [("parameter-invalid", "/pkce/code"), ("answer-missing", CALLBACK)]
 
 
 def test_replaced_authorize(make_app: MakeApp) -> None:
