@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 H = TypeVar("H", bound=Hook)
 
 
+def _exempt_from_csrf(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Do so before any ``before_request`` of the application, whichever was there first."""
+    mounted: Mounted | None = current_app.extensions["pkce"].get(request.blueprint)
+    if mounted is not None:
+        mounted.csrf.apply(current_app)
+
+
 class PKCEBlueprint(HostViews, Blueprint):
     """Sign in with Auth0, and any OpenID Provider, through five PKCE routes.
 
@@ -41,6 +48,7 @@ class PKCEBlueprint(HostViews, Blueprint):
         self.config_prefix = config_prefix
         self._hooks = Hooks()
         self.record(self._mount)
+        self.url_value_preprocessor(_exempt_from_csrf)
 
     def init_app(self, app: Flask, **options: Any) -> None:
         """Register the blueprint in an application.

@@ -100,6 +100,11 @@ REVOCATION_FAILED = Event(
 SIGNAL_RECEIVER_FAILED = Event(
     "signal-receiver-failed", logging.getLogger("flask_pkce.hooks"), logging.ERROR, ("signal",)
 )
+#: An extension of the application protects its forms, and our routes, which protect themselves,
+#: were taken out of it; told at the start, or at the first request where it came after us.
+CSRF_EXEMPTED = Event(
+    "csrf-exempted", logging.getLogger("flask_pkce"), logging.INFO, ("blueprint",)
+)
 #: A setting is good enough for tests alone, or weaker than it should be; told at the start.
 SETTING_WEAK = Event(
     "setting-weak", logging.getLogger("flask_pkce"), logging.WARNING, ("setting",)

@@ -18,6 +18,7 @@ from .hooks import HookRunner, Hooks
 from .settings import Settings, find_misspelt, read_secret_keys, read_settings
 from .stores import Store, open_store
 from .web.calls import Mounted, Route
+from .web.csrf import CSRFExemption
 from .web.dispatch import answer
 from .web.site import Site
 from .web.views import ROUTES, further_routes
@@ -62,6 +63,12 @@ def mount(
     if "<" in prefix:
         raise ConfigurationError("url_prefix must not contain a variable")
     runner = HookRunner(hooks, ensure_sync=app.ensure_sync, sender=app)
+    routes = [*ROUTES, *further_routes(settings)]
+    if settings.openapi:
+        # It is large, and few want it.
+        from .openapi import OPENAPI_ROUTE
+
+        routes.append(OPENAPI_ROUTE)
     mounted = Mounted(
         blueprint=blueprint,
         engine=build_engine(
@@ -72,17 +79,14 @@ def mount(
             namespace=name,
         ),
         site=Site(name=name, public_url=settings.public_url, prefix=prefix.rstrip("/")),
+        csrf=CSRFExemption(name, [route.endpoint for route in routes]),
         has_strict_cookies=str(app.config.get("SESSION_COOKIE_SAMESITE")).lower() == "strict",
     )
     app.extensions.setdefault("pkce", {})[name] = mounted
     app.register_error_handler(PKCEError, _answer_error)
-    for route in (*ROUTES, *further_routes(settings)):
+    for route in routes:
         _add_route(route, state)
-    if settings.openapi:
-        # It is large, and few want it.
-        from .openapi import OPENAPI_ROUTE
-
-        _add_route(OPENAPI_ROUTE, state)
+    mounted.csrf.apply(app)
 
 
 def _answer_error(exc: PKCEError) -> Response:

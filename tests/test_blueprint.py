@@ -12,7 +12,6 @@ import pytest
 from flask import Blueprint, Flask, Response, g, request, session
 from flask.json.provider import DefaultJSONProvider
 from flask.sansio.app import App
-from flask_wtf import CSRFProtect  # type: ignore[import-untyped]
 
 from flask_pkce import (
     ConfigurationError,
@@ -399,28 +398,6 @@ def test_limits_of_the_host(make_app: MakeApp) -> None:
     host = make_app(app=app)
     response = host.browser().code(padding="x" * 100)
     check_problem(response, "body-too-large")
-
-
-@pytest.mark.requirement("FP-8")
-def test_csrf_protection_of_the_host(make_app: MakeApp) -> None:
-    """Where Flask-WTF protects the application, the exempted blueprint works as ever, and the
-    host's own forms stay protected."""
-    app = Flask("host")
-    csrf = CSRFProtect(app)
-    pkce = PKCEBlueprint()
-    csrf.exempt(pkce)
-
-    @app.post("/own")
-    def own() -> str:
-        return "done"
-
-    host = make_app(app=app, blueprint=pkce, url_prefix="/auth")
-    browser = host.browser()
-    url = browser.submit("/pkce/code").headers["Location"]
-    assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
-    assert browser.token().status_code == 200
-    assert browser.clear().status_code == 204
-    assert browser.client.post("/own").status_code == 400
 
 
 def test_before_request_of_the_blueprint(make_app: MakeApp) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from unittest import mock
 
 import pytest
+from flask import Flask
+from flask_wtf import CSRFProtect
 from redis import ConnectionError as RedisConnectionError
 
 from flask_pkce import PKCEBlueprint, failed
@@ -82,6 +84,12 @@ def _client_secret_is_missing(make_app: MakeApp) -> None:
     )
 
 
+def _forms_are_protected(make_app: MakeApp) -> None:
+    app = Flask("host")
+    CSRFProtect(app)
+    make_app(app=app)
+
+
 #: What each of them logs: its level, its text and its fields, without their prefix.
 LOGGED: dict[Provoke, tuple[int, str, dict[str, object]]] = {
     _method_is_wrong: (
@@ -149,6 +157,11 @@ LOGGED: dict[Provoke, tuple[int, str, dict[str, object]]] = {
         logging.ERROR,
         "signal-receiver-failed: failed",
         {"event": "signal-receiver-failed", "signal": "failed"},
+    ),
+    _forms_are_protected: (
+        logging.INFO,
+        "csrf-exempted: CSRFProtect leaves the routes of pkce to their own protection",
+        {"event": "csrf-exempted", "blueprint": "pkce"},
     ),
     _client_secret_is_missing: (
         logging.WARNING,

@@ -13,6 +13,7 @@ from ..signing import Pointer
 from .answers import Answers
 from .callers import Caller, identify
 from .cookies import delete_cookie, set_cookie
+from .csrf import CSRFExemption
 from .guard import check_origin, wants_html
 from .responses import page, see_other
 from .site import Site
@@ -27,6 +28,7 @@ class Mounted:
     blueprint: Blueprint
     engine: Engine
     site: Site
+    csrf: CSRFExemption
     #: Whether the host's own cookies are ``SameSite=Strict``.
     has_strict_cookies: bool
     answer_limit: AnswerLimit = field(default_factory=AnswerLimit)
