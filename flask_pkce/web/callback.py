@@ -74,7 +74,7 @@ def _keep(call: Call, answer: Answer) -> Response:
     call.mounted.answer_limit.count()
     ticket = call.engine.sessions.keep(answer)
     location = f"{call.site.route(CALLBACK_PATH, call.request)}?ticket={ticket}"
-    if call.mounted.has_strict_cookies:
+    if call.has_strict_cookies:
         # Strict cookies come along only where a page of ours begins the navigation.
         return page("continue.html", refresh=f"0; url={location}", location=location)
     return see_other(location)
@@ -88,7 +88,7 @@ def _callback_get(call: Call) -> Response:
         raise AnswerMissing()
     answer = parse_answer(query)
     caller = call.caller()
-    if call.mounted.has_strict_cookies or caller.is_outrun:
+    if call.has_strict_cookies or caller.is_outrun:
         return _keep(call, answer)
     session, flow = _find(call, caller, answer.state)
     try:

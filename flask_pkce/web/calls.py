@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from flask import Blueprint, Request, Response
+from flask import Blueprint, Request, Response, current_app
 
 from ..engine import Engine
 from ..flow import Flow
@@ -29,8 +29,6 @@ class Mounted:
     engine: Engine
     site: Site
     csrf: CSRFExemption
-    #: Whether the host's own cookies are ``SameSite=Strict``.
-    has_strict_cookies: bool
     answer_limit: AnswerLimit = field(default_factory=AnswerLimit)
     waiters: Waiters = field(default_factory=Waiters)
 
@@ -63,6 +61,12 @@ class Call:
             origin=self.site.origin(self.request),
             allowed_origins=self.settings.allowed_origins,
         )
+
+    @property
+    def has_strict_cookies(self) -> bool:
+        """Whether the host's own cookies are ``SameSite=Strict``."""
+        # An extension that came after us may have set it.
+        return str(current_app.config.get("SESSION_COOKIE_SAMESITE")).lower() == "strict"
 
     @property
     def callback_url(self) -> str:

@@ -44,7 +44,7 @@ def _lacks_cookies_of_the_host(call: Call) -> bool:
     if not call.html:
         return False
     is_cross_site = call.request.headers.get("Sec-Fetch-Site") == "cross-site"
-    return call.request.method == "POST" or (call.mounted.has_strict_cookies and is_cross_site)
+    return call.request.method == "POST" or (call.has_strict_cookies and is_cross_site)
 
 
 def _answer(route: Route, call: Call) -> Response:

@@ -28,8 +28,17 @@ _CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action
 _PLAIN_LOCATION = re.compile(r"[A-Za-z0-9\-._~%!#$&'()*+,/:;=?@]*")
 
 
+#: What every answer keeps, by the names as they are compared; ``Vary`` may grow.
+_KEPT = {name.lower(): (name, value) for name, value in _HEADERS if name != "Vary"}
+_KEPT_HEADERS = list(_KEPT.values())
+
+
 class _Response(Response):
-    """An answer that is whole when it is made."""
+    """An answer that is whole when it is made.
+
+    It keeps its headers, whatever an ``after_request`` of the host sets on every answer.  Its
+    policy for content is the exception: a host that has pages of its own may need another.
+    """
 
     # Werkzeug would make a relative location absolute by the Host of the request.
     autocorrect_location_header = False
@@ -39,6 +48,9 @@ class _Response(Response):
 
         Werkzeug looks for that in a copy, which costs as much as the rest of an answer.
         """
+        if [each for each in self.headers if each[0].lower() in _KEPT] != _KEPT_HEADERS:
+            for name, value in _KEPT_HEADERS:
+                self.headers.set(name, value)
         is_whole = "Content-Length" in self.headers and self.status_code in {200, 303}
         if not is_whole or "Content-Location" in self.headers:
             return super().get_wsgi_headers(environ)

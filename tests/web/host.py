@@ -96,6 +96,8 @@ class Host:
     address: str = "http://localhost"
     prefix: str = ""
     canaries: Canaries = field(default_factory=Canaries)
+    #: Whether the application sends CORS headers with every answer, ours among them.
+    sends_cors: bool = False
 
     @functools.cached_property
     def documented(self) -> Documented:
@@ -192,7 +194,7 @@ class Caller:
             headers={name: value for name, value in sent.items() if value},
             **options,
         )
-        check_headers(response)
+        check_headers(response, sends_cors=self.host.sends_cors)
         self._check_secrets(response)
         self.host.documented.check(response)
         return response
@@ -330,7 +332,7 @@ class Curl(Caller):
     headers = {"Accept": "*/*"}
 
 
-def check_headers(response: TestResponse) -> None:
+def check_headers(response: TestResponse, *, sends_cors: bool = False) -> None:
     """PROTOCOL 3.16 on every answer; nothing set and nothing allowed by a refusal."""
     for name, value in HEADERS.items():
         assert response.headers.get(name) == value, (response.status, name)
@@ -339,7 +341,8 @@ def check_headers(response: TestResponse) -> None:
     assert "frame-ancestors 'none'" in csp
     assert "unsafe" not in csp
     assert "Cookie" in response.headers["Vary"]
-    assert not any(name.startswith("Access-Control-") for name, _ in response.headers)
+    has_cors = any(name.startswith("Access-Control-") for name, _ in response.headers)
+    assert has_cors <= sends_cors
     # An answer that was bound renewed the cookie, whatever came of its exchange.
     is_bound = response.request.path.endswith(CALLBACK)
     if response.status_code >= 400 and not is_bound:
