@@ -30,7 +30,7 @@ check: .venv/dev ## what to run all day: lint, types and unit tests, without the
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n 2 -m "not table" --ignore=tests/e2e --ignore=tests/docs --ignore=tests/properties
+	@$(BIN)/python -m pytest -n 2 -m "not table" --ignore=tests/e2e --ignore=tests/docs --ignore=tests/hosts --ignore=tests/properties
 
 fuzz: .venv/dev ## look for what nobody thought of, for twenty minutes
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --timeout 0 tests/properties

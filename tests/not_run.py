@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
@@ -18,3 +20,11 @@ def not_run(reason: str) -> NoReturn:
     if is_in_ci():
         pytest.fail(f"{reason} Under CI this is a failure.")
     pytest.skip(reason)
+
+
+def installed(application: str) -> ModuleType:
+    """Import an application that somebody else wrote, if it is here."""
+    try:
+        return import_module(application)
+    except ModuleNotFoundError:
+        not_run(f"No {application} here; `tox run -e py311-hosts` brings it.")

@@ -329,18 +329,25 @@ def client_python(version: str) -> Path:
     return environment(f"client-{version}", f"pieces_os_client=={version}")
 
 
+def source_of(distribution: str) -> Path:
+    """Get the source distribution of what is installed here.
+
+    :return: the folder that it unpacks to.
+    """
+    release = f"{distribution}-{metadata.version(distribution)}"
+    home = CACHE / release
+    with one_at_a_time(distribution):
+        if not home.exists():
+            which = ("--no-deps", "--no-binary", ":all:", release.replace("-", "=="))
+            pip(environment("downloads"), "download", "--dest", str(CACHE), *which)
+            with tarfile.open(CACHE / f"{release}.tar.gz") as archive:
+                archive.extractall(CACHE, filter="data")
+    return home
+
+
 def tutorial_folder() -> Path:
     """Get the tutorial out of the source distribution of the installed Flask.
 
     :return: the folder that has the package ``flaskr``.
     """
-    version = metadata.version("flask")
-    home = CACHE / f"flask-{version}"
-    tutorial = home / "examples" / "tutorial"
-    with one_at_a_time("tutorial"):
-        if not tutorial.exists():
-            which = ("--no-deps", "--no-binary", ":all:", f"flask=={version}")
-            pip(environment("downloads"), "download", "--dest", str(CACHE), *which)
-            with tarfile.open(CACHE / f"flask-{version}.tar.gz") as archive:
-                archive.extractall(CACHE, filter="data")
-    return tutorial
+    return source_of("flask") / "examples" / "tutorial"
