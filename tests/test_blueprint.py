@@ -340,6 +340,8 @@ def test_error_handlers_of_the_host(make_app: MakeApp) -> None:
     check_problem(browser.code(prompt="maybe"), "parameter-invalid")
     check_problem(browser.send("PUT", "/pkce/code"), "method-not-allowed")
     check_page(browser.open(CALLBACK), "answer-missing")
+    url = browser.submit("/pkce/code").headers["Location"]
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
 
 
 def test_replaced_json(make_app: MakeApp) -> None:
@@ -356,10 +358,12 @@ def test_replaced_json(make_app: MakeApp) -> None:
     app.json = Odd(app)
     host = make_app(app=app)
     body = b'{"state": "mine"}'
-    response = host.browser().send(
-        "POST", "/pkce/code", data=body, content_type="application/json"
-    )
-    assert json.loads(response.data)["seed"]["state"] == "mine"
+    browser = host.browser()
+    response = browser.send("POST", "/pkce/code", data=body, content_type="application/json")
+    url = json.loads(response.data)["authorization_url"]
+    assert "state=mine" in url
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
+    assert json.loads(browser.token().data)["auth0"]["user"]["user_id"] == "auth0|alice"
 
 
 @pytest.mark.requirement("IN-2")

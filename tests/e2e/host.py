@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from flask import Flask, redirect, session
+from flask import Flask, redirect, session, url_for
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
 from flask_pkce import PKCEBlueprint
@@ -50,5 +51,17 @@ def create_counting_app() -> Flask:
     def count() -> None:
         session.permanent = True
         session["seen"] = session.get("seen", 0) + 1
+
+    return app
+
+
+def create_proxied_app() -> Flask:
+    """Create one that knows from its proxy under which path it lies."""
+    app = create_app()
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_prefix=1)  # type: ignore[method-assign]
+
+    @app.get("/where")
+    def where() -> str:
+        return url_for("account", _external=True)
 
     return app

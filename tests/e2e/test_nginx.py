@@ -153,9 +153,9 @@ def test_nobody_is_local_by_the_name_of_a_public_host(proxy: Proxy) -> None:
     assert ask(url, "/pkce/challenge").status_code == 400
 
 
-def documented(beginning: str) -> str:
-    """The example of the page on deployment that begins so."""
-    page = (ROOT / "docs" / "deployment.rst").read_text(encoding="utf-8")
+def documented(beginning: str, *, page_name: str = "deployment") -> str:
+    """The example of a page, by default the one on deployment, that begins so."""
+    page = (ROOT / "docs" / f"{page_name}.rst").read_text(encoding="utf-8")
     blocks = re.findall(r"^\.\. code-block:: nginx\n\n((?:   .*\n|\n)+)", page, re.MULTILINE)
     (found,) = (text for text in map(textwrap.dedent, blocks) if text.startswith(beginning))
     return str(found)
@@ -183,3 +183,21 @@ def test_sign_in_as_documented(serve: Serve, run_nginx: RunNginx, tmp_path: Path
     for method in ("POST", "GET"):
         assert f'"{method} /shop/pkce/response/code" 303' in lines
     assert "?" not in lines
+
+
+def test_sign_in_with_proxy_fix(serve: Serve, run_nginx: RunNginx) -> None:
+    """With ``ProxyFix``, as the page on hosts shows, ``url_for`` of the application has the path,
+    and the way back that it makes leads there."""
+    port = free_port()
+    url = f"http://localhost:{port}/shop"
+    server = serve("host:create_proxied_app()", PKCE_PUBLIC_URL=url, PKCE_TOKEN_DELIVERY="session")
+    location = documented("location /shop/", page_name="hosts")
+    location = location.replace(":8000", f":{server.port}")
+    run_nginx(port, log="access_log off;", location=location)
+
+    browser = ScriptedBrowser()
+    assert browser.open(f"{url}/where").text == f"{url}/account"
+    page = browser.open(f"{url}/pkce/code", {"return_to": "/shop/account"})
+    arrived = browser.sign_in(page, "ada")
+    assert (arrived.status_code, arrived.url) == (200, f"{url}/account")
+    assert browser.fetch(f"{url}/pkce/user").json()["email"] == "ada@example.org"

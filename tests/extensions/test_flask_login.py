@@ -21,8 +21,11 @@ from flask_pkce import PKCEBlueprint
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host
 
+# Flask-Login 0.6 sets its cookie by it.
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
-class User(UserMixin):
+
+class User(UserMixin):  # type: ignore[misc]
     """Somebody whose name is a subject of the tenant."""
 
     def __init__(self, user_id: str) -> None:
@@ -35,7 +38,7 @@ def host(make_app: MakeApp) -> Host:
     app, pkce = Flask("host"), PKCEBlueprint()
     app.config.update(REMEMBER_COOKIE_REFRESH_EACH_REQUEST=True)
     manager = LoginManager(app)
-    manager.login_view = "login"
+    manager.login_view = "login"  # pyright: ignore[reportAttributeAccessIssue]
     manager.session_protection = "strong"
     manager.user_loader(User)
 
@@ -108,7 +111,7 @@ def test_session_protection(host: Host) -> None:
 
 
 def test_the_two_sign_outs(host: Host) -> None:
-    """``logout_user()`` ends Flask-Login's session, ``/pkce/clear`` ours, and neither the other."""
+    """``logout_user()`` ends Flask-Login's session, ``/pkce/clear`` ours; neither the other."""
     browser = host.browser()
     sign_in(browser, "/account")
     assert browser.client.post("/logout").status_code == 302

@@ -18,9 +18,8 @@ ADDRESS = "https://app.example/shop"
 class Proxy:
     """What nginx does with ``location /shop/`` and the usual headers."""
 
-    def __init__(self, app: Any, *, strips_prefix: bool) -> None:
+    def __init__(self, app: Any) -> None:
         self._app = app
-        self._strips_prefix = strips_prefix
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         prefix = environ["SCRIPT_NAME"]
@@ -36,13 +35,11 @@ class Proxy:
             "HTTP_X_FORWARDED_PREFIX": prefix,
             "SCRIPT_NAME": "",
         }
-        if not self._strips_prefix:
-            arrived["PATH_INFO"] = prefix + environ["PATH_INFO"]
         answer: Iterable[bytes] = self._app(arrived, start_response)
         return answer
 
 
-def mount(make_app: MakeApp, **options: Any) -> Host:
+def mount(make_app: MakeApp) -> Host:
     """An application behind that proxy, which believes it by ``ProxyFix``."""
     app = Flask("host")
 
@@ -54,7 +51,7 @@ def mount(make_app: MakeApp, **options: Any) -> Host:
         app=app, url_prefix="/auth", PKCE_PUBLIC_URL=ADDRESS, PKCE_TOKEN_DELIVERY="session"
     )
     fixed = ProxyFix(app.wsgi_app, x_proto=1, x_host=1, x_prefix=1)
-    app.wsgi_app = Proxy(fixed, **options)  # type: ignore[method-assign]
+    app.wsgi_app = Proxy(fixed)  # type: ignore[method-assign]
     return host
 
 
@@ -72,7 +69,7 @@ def sign_in(browser: Browser, return_to: str) -> str:
 def test_under_a_path(return_to: str, make_app: MakeApp) -> None:
     """The redirect URI, the pages' links and the way back lie under the path, and once: whether
     the way back is what ``url_for`` says here, or a path of the application."""
-    host = mount(make_app, strips_prefix=True)
+    host = mount(make_app)
     browser = host.browser()
     own = browser.client.get("/where", base_url=ADDRESS)
     assert own.text == "/shop/where"
