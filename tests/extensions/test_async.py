@@ -57,12 +57,21 @@ def test_sign_in(make_app: MakeApp) -> None:
         await asyncio.sleep(0)
         return str(session["user"])
 
+    @app.get("/private")
+    @pkce.login_required
+    async def private() -> str:
+        await asyncio.sleep(0)
+        assert pkce.user is not None
+        return pkce.user.subject
+
     host = make_app(app=app, blueprint=pkce, PKCE_TOKEN_DELIVERY="session")
     browser = host.browser()
+    assert browser.client.get("/private").status_code == 401
     sent = browser.submit("/pkce/code", {"return_to": "/account"})
     assert "prompt=login" in sent.headers["Location"]
     arrived = browser.arrive(host.tenant.sign_in(sent.headers["Location"]))
     assert (arrived.headers["Location"], arrived.headers["X-Host"]) == ("/account", "async")
     assert browser.client.get("/account").text == "auth0|alice"
+    assert browser.client.get("/private").text == "auth0|alice"
     assert browser.send("PUT", "/pkce/code").status_code == 405
-    assert told == ["answered", "exchanging", "method-not-allowed"]
+    assert told == ["not-signed-in", "answered", "exchanging", "method-not-allowed"]
