@@ -7,6 +7,7 @@ from typing import Any
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from ..web.calls import has_strict_cookies
 from .findings import Finding, Patient, doubtful, right, wrong
 
 #: What middlewares call the application that they wrap.
@@ -70,7 +71,8 @@ def cookies(patient: Patient) -> Iterable[Finding]:
     yield from faults
     if not faults:
         mode = patient.settings.response_mode
-        through = " through a page in between" if patient.mounted.has_strict_cookies else ""
+        is_strict = has_strict_cookies(patient.app.config)
+        through = " through a page in between" if is_strict else ""
         yield right("cookies", f"An answer by {mode} meets your own session{through}.")
 
 
@@ -118,29 +120,12 @@ def csrf(patient: Patient) -> Iterable[Finding]:
         yield right("csrf", "No protection against CSRF stands before the routes.")
     elif not (config.get("WTF_CSRF_ENABLED", True) and config.get("WTF_CSRF_CHECK_DEFAULT", True)):
         yield right("csrf", "CSRFProtect does not look at requests by itself.")
-    elif not hasattr(protection, "_exempt_blueprints"):
+    elif callable(getattr(protection, "exempt", None)):
+        # At the first request at the latest, by `web.csrf`.
+        yield right("csrf", "CSRFProtect leaves the routes to their own protection.")
+    else:
         yield doubtful(
             "csrf",
             "There is a protection against CSRF that the doctor does not know.",
             "See that it lets the routes pass: they have a protection of their own.",
         )
-    elif _is_exempt(patient, protection):
-        yield right("csrf", "CSRFProtect leaves the routes to their own protection.")
-    else:
-        yield wrong(
-            "csrf",
-            "CSRFProtect refuses the tenant's answer, which has no token of yours.",
-            f"Call csrf.exempt with the blueprint {patient.name!r}.",
-        )
-
-
-def _is_exempt(patient: Patient, protection: Any) -> bool:
-    # Flask-WTF keeps the blueprints themselves, and kept their names before.
-    if protection._exempt_blueprints & {patient.mounted.blueprint, patient.name}:
-        return True
-    views = [
-        f"{view.__module__}.{view.__name__}"
-        for endpoint, view in patient.app.view_functions.items()
-        if endpoint.rpartition(".")[0] == patient.name
-    ]
-    return all(view in protection._exempt_views for view in views)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from flask import Blueprint, Request, Response, current_app
 
@@ -31,6 +32,11 @@ class Mounted:
     csrf: CSRFExemption
     answer_limit: AnswerLimit = field(default_factory=AnswerLimit)
     waiters: Waiters = field(default_factory=Waiters)
+
+
+def has_strict_cookies(config: Mapping[str, Any]) -> bool:
+    """Whether an application's own cookies are ``SameSite=Strict``."""
+    return str(config.get("SESSION_COOKIE_SAMESITE")).lower() == "strict"
 
 
 class Call:
@@ -65,8 +71,8 @@ class Call:
     @property
     def has_strict_cookies(self) -> bool:
         """Whether the host's own cookies are ``SameSite=Strict``."""
-        # An extension that came after us may have set it.
-        return str(current_app.config.get("SESSION_COOKIE_SAMESITE")).lower() == "strict"
+        # Looked up each time: an extension that came after us may have set it.
+        return has_strict_cookies(current_app.config)
 
     @property
     def callback_url(self) -> str:

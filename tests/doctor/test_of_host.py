@@ -6,13 +6,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask
-from flask_wtf import CSRFProtect  # type: ignore[import-untyped]
+from flask import Flask
+from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from flask_pkce import PKCEBlueprint
 from flask_pkce.doctor import Verdict
-from tests.conftest import SECRET_KEY, MakeApp
+from tests.conftest import MakeApp
 
 from .examined import DOUBTFUL, RIGHT, WRONG, check_row, found, judged, public
 
@@ -96,12 +95,11 @@ def test_cookies_that_are_as_flask_has_them(make_app: MakeApp) -> None:
 # -- protection against CSRF -----------------------------------------------------
 
 
-def protected(make_app: MakeApp, **settings: Any) -> tuple[Flask, CSRFProtect]:
+def protected(make_app: MakeApp, **settings: Any) -> Flask:
     """An application whose protection stands before the routes."""
     app = make_app(**settings).app
-    csrf = CSRFProtect(app)
-    csrf._exempt_blueprints.clear()
-    return app, csrf
+    CSRFProtect(app)
+    return app
 
 
 def test_no_protection(make_app: MakeApp) -> None:
@@ -109,50 +107,18 @@ def test_no_protection(make_app: MakeApp) -> None:
     check_row(found(make_app().app, "csrf"), RIGHT, "No protection")
 
 
-def test_protection_that_refuses(make_app: MakeApp) -> None:
-    """A protection that wants a token refuses the tenant's answer, as the route shows."""
-    app, _ = protected(make_app)
-    check_row(found(app, "csrf"), WRONG, "csrf.exempt", "'pkce'")
-    assert app.test_client().post("/pkce/code").status_code == 400
+def test_protection_that_lets_pass(make_app: MakeApp) -> None:
+    """The routes take themselves out of Flask-WTF's protection, before any request, too."""
+    app = protected(make_app)
+    check_row(found(app, "csrf"), RIGHT, "own protection")
+    assert app.test_client().post("/pkce/code").status_code == 200
 
 
 @pytest.mark.parametrize("name", ["WTF_CSRF_ENABLED", "WTF_CSRF_CHECK_DEFAULT"])
 def test_protection_that_is_off(name: str, make_app: MakeApp) -> None:
     """A protection that looks at no request refuses none."""
-    app, _ = protected(make_app, **{name: False})
+    app = protected(make_app, **{name: False})
     check_row(found(app, "csrf"), RIGHT, "by itself")
-
-
-def test_exempt(make_app: MakeApp) -> None:
-    """A blueprint that is exempt is right, by itself, by its name or by its views."""
-    app, csrf = protected(make_app)
-    blueprint = app.blueprints["pkce"]
-    csrf.exempt(blueprint)
-    check_row(found(app, "csrf"), RIGHT, "own protection")
-    assert app.test_client().post("/pkce/code").status_code == 200
-    csrf._exempt_blueprints = {"pkce"}
-    check_row(found(app, "csrf"), RIGHT, "own protection")
-    csrf._exempt_blueprints = set()
-    csrf.exempt(app.view_functions["pkce.code"])
-    check_row(found(app, "csrf"), RIGHT, "own protection")
-
-
-def test_exempt_in_a_parent(make_app: MakeApp) -> None:
-    """Of a nested blueprint the short name does not count."""
-    app = Flask("host")
-    app.config.update(
-        SECRET_KEY=SECRET_KEY,
-        PKCE_DOMAIN="tenant.example",
-        PKCE_CLIENT_ID="client",
-        PKCE_STORE_URL="memory://",
-    )
-    parent = Blueprint("shop", __name__, url_prefix="/shop")
-    parent.register_blueprint(PKCEBlueprint())
-    app.register_blueprint(parent)
-    make_app().tenant.mount(app.extensions["pkce"]["shop.pkce"].engine.transport.session)
-    csrf = CSRFProtect(app)
-    csrf._exempt_blueprints = {"pkce"}
-    check_row(found(app, "csrf"), WRONG, "'shop.pkce'")
 
 
 def test_unknown_protection(make_app: MakeApp) -> None:
