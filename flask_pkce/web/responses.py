@@ -90,7 +90,7 @@ def json_response(
 
 def no_content(*, allowed: Collection[str] = ()) -> Response:
     """204, with the methods of the path where those were asked for."""
-    response = Response(status=204)
+    response = _Response(status=204)
     del response.headers["Content-Type"]
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))
@@ -121,7 +121,7 @@ def page(
         f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self' https:"
         " http://localhost:* http://127.0.0.1:*; base-uri 'none'; frame-ancestors 'none'"
     )
-    response = Response(html, status, content_type="text/html; charset=utf-8")
+    response = _Response(html, status, content_type="text/html; charset=utf-8")
     if refresh is not None:
         response.headers["Refresh"] = refresh
     return _finish(response, csp)
