@@ -41,9 +41,10 @@ if TYPE_CHECKING:
         token_refreshed,
     )
     from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
+    from .protocol.claims import MULTI_FACTOR
     from .protocol.token import TokenRequest, TokenResponse
     from .stores import MemoryStore, SQLiteStore, Store
-    from .user import MULTI_FACTOR, User
+    from .user import User
 
 __all__ = [
     "MULTI_FACTOR",
@@ -94,7 +95,8 @@ _HOMES = {
     "protocol.authorization": ("AuthorizationRequest", "AuthorizationResponse"),
     "protocol.token": ("TokenRequest", "TokenResponse"),
     "stores": ("MemoryStore", "SQLiteStore", "Store"),
-    "user": ("MULTI_FACTOR", "User"),
+    "protocol.claims": ("MULTI_FACTOR",),
+    "user": ("User",),
 }
 
 if not TYPE_CHECKING:  # pragma: no branch

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .authorization_urls import AuthorizationURLs
 from .exchange import Exchange
 from .hooks import HookRunner
 from .marks import Marks
@@ -82,7 +83,8 @@ def build_engine(
     api = TenantAPI(transport, clock=clock, monotonic=monotonic, observe=hooks.tell_of_call)
     tenants = Tenants(settings.registration, api, clock=monotonic)
     exchange = Exchange(tenants, api, hooks, clock=clock)
-    sign_in = SignIn(settings, sessions, tenants, hooks, clock=clock)
+    urls = AuthorizationURLs(api, hooks, clock=clock)
+    sign_in = SignIn(settings, sessions, tenants, urls, hooks, clock=clock)
     sign_out = SignOut(settings, sessions, tenants, exchange, marks, hooks, clock=clock)
     return Engine(
         settings=settings,

@@ -109,7 +109,10 @@ class ClientRefused(PKCEError):
     code = "client-refused"
     error = "invalid_client"
     status = 502
-    hint = "For the operator: check PKCE_CLIENT_ID, PKCE_CLIENT_SECRET and the application type."
+    hint = (
+        "For the operator: check PKCE_CLIENT_ID, PKCE_CLIENT_SECRET or PKCE_CLIENT_KEY, and"
+        " PKCE_CLIENT_AUTH against the application at the tenant."
+    )
 
     def __init__(self, detail: str = "", *, error: str = "invalid_client") -> None:
         super().__init__(detail)

@@ -54,7 +54,8 @@ class TenantCall:
     There is no secret in it, and no address but the issuer's.
     """
 
-    #: ``token``, ``revocation``, ``discovery`` (the metadata) or ``keys``.
+    #: ``token``, ``par`` (a pushed request), ``revocation``, ``discovery`` (the metadata) or
+    #: ``keys``.
     endpoint: str
     #: The issuer; for ``discovery`` as :confval:`PKCE_DOMAIN` has it.
     issuer: str

@@ -236,7 +236,9 @@ class Redemption:
             code=flow.code,
             state=flow.state,
             authenticated_since=max(since, default=None),
-            organization=request.organization if request is not None else None,
+            organization=(tenant.registration if request is None else request).organization,
+            organizations=tenant.registration.organizations,
+            acr_values=(tenant.registration if request is None else request).acr_values,
         )
 
     def _grant(self, flow: Flow, tenant: Tenant, response: TokenResponse) -> Grant:
@@ -250,7 +252,7 @@ class Redemption:
             refresh_token=response.refresh_token,
             nonce=flow.nonce,
             signed_in_at=self._clock(),
-            asked_acr=flow.request.additional.get("acr_values") if flow.request else None,
+            asked_acr=flow.request.parameters().get("acr_values") if flow.request else None,
         )
 
     def sign_session_in(

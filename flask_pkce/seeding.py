@@ -50,11 +50,12 @@ def build_request(
         code_challenge=seed.code_challenge or flow.code_challenge,
         response_mode=seed.response_mode or settings.response_mode,
         audience=_audience(seed, settings, tenant) or settings.audience,
-        organization=seed.organization,
+        organization=seed.organization or tenant.registration.organization,
         invitation=seed.invitation,
         prompt=seed.prompt,
         screen_hint=seed.screen_hint,
-        additional=_additional(seed, settings),
+        acr_values=_contexts(seed, tenant),
+        additional=_additional(seed, settings, tenant),
     )
 
 
@@ -74,7 +75,11 @@ def check_seed(seed: SeededPKCE, *, settings: Settings, tenant: Tenant, callback
         if "openid" not in seed.scope:
             raise ScopeInvalid(field="$.scope")
     _audience(seed, settings, tenant)
-    _additional(seed, settings)
+    organizations = tenant.registration.organizations
+    if organizations and seed.organization not in {None, *organizations}:
+        raise ParameterForeign("is not an allowed organization", field="$.organization")
+    _contexts(seed, tenant)
+    _additional(seed, settings, tenant)
     if settings.delivers_to_session:
         for name in ("code_challenge", "nonce", "redirect_uri"):
             if getattr(seed, name) is not None:
@@ -101,7 +106,21 @@ def _audience(seed: SeededPKCE, settings: Settings, tenant: Tenant) -> str | Non
     return seed.audience
 
 
-def _additional(seed: SeededPKCE, settings: Settings) -> dict[str, str]:
+def _contexts(seed: SeededPKCE, tenant: Tenant) -> tuple[str, ...]:
+    """The authentication contexts that are demanded; a caller may ask for some of them."""
+    demanded = tenant.registration.acr_values
+    asked = tuple(str(seed.additional.get("acr_values", "")).split())
+    if not demanded or not asked:
+        return demanded
+    if not set(asked) <= set(demanded):
+        raise ParameterForeign(
+            "asks for other contexts than are demanded",
+            field="$.ADDITIONAL_PARAMETERS.acr_values",
+        )
+    return asked
+
+
+def _additional(seed: SeededPKCE, settings: Settings, tenant: Tenant) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for name, given in seed.additional.items():
         field = f"$.ADDITIONAL_PARAMETERS.{name}"
@@ -111,7 +130,8 @@ def _additional(seed: SeededPKCE, settings: Settings) -> dict[str, str]:
                 raise ParameterInvalid("has a value that it may not have", field=field)
         elif EXTENSION.fullmatch(name) is None and name not in settings.additional_parameters:
             raise ParameterForeign("is no parameter that can be passed on", field=field)
-        parameters[name] = value
+        if name != "acr_values" or not tenant.registration.acr_values:
+            parameters[name] = value
     if sum(name.startswith("ext-") for name in parameters) > _MAXEXTENSIONS:
         raise ParameterInvalid(
             f"has more than {_MAXEXTENSIONS} ext- parameters", field="$.ADDITIONAL_PARAMETERS"

@@ -126,6 +126,12 @@ class Grant:
         )
         return dataclasses.replace(self, access_tokens=(new, *kept)[:MAX_ACCESS_TOKENS])
 
+    @property
+    def organization_id(self) -> str | None:
+        """The organization that the user signed in to."""
+        organization = self.claims.get("org_id")
+        return organization if isinstance(organization, str) else None
+
     def has_refresh_token(self, token: str) -> bool:
         """Whether this is its refresh token."""
         return _is_same(self.refresh_token, token)

@@ -8,9 +8,21 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
+from .client_settings import (
+    check_client,
+    read_client_auth,
+    read_client_key,
+    read_contexts,
+    read_key_algorithm,
+    read_key_id,
+    read_organization,
+    read_organizations,
+    read_pushed_requests,
+)
 from .errors import ConfigurationError
 from .protocol.addresses import is_loopback_host
-from .protocol.metadata import Registration, parse_domain
+from .protocol.client_key import ClientKey
+from .protocol.metadata import ClientAuth, PushedRequests, Registration, parse_domain
 from .setting_values import (
     Fault,
     TokenDelivery,
@@ -66,10 +78,53 @@ class Settings:
     client_id: str = field(metadata=_from("CLIENT_ID", read_client_id))
     #: The client secret of a confidential application; none for a public one.
     #: A server on the internet that keeps the tokens (``PKCE_TOKEN_DELIVERY`` ``session``) should
-    #: have one: without it the start logs a warning.
+    #: have one, or a ``PKCE_CLIENT_KEY``: without either the start logs a warning.
     client_secret: str | None = field(
         default=None, repr=False, metadata=_from("CLIENT_SECRET", read_text)
     )
+    #: The private key of a confidential application that signs what it authenticates with
+    #: (``private_key_jwt``): a PEM, a JWK, or the path of a file with either.
+    #: RSA of 2048 to 4096 bits, P-256, P-384, P-521 or Ed25519, without a passphrase.
+    client_key: ClientKey | None = field(
+        default=None, repr=False, metadata=_from("CLIENT_KEY", read_client_key)
+    )
+    #: By which the tenant finds the public key; a ``kid`` in a JWK is enough.
+    client_key_id: str | None = field(default=None, metadata=_from("CLIENT_KEY_ID", read_key_id))
+    #: What the key signs with, where the tenant wants another than it would choose, such as
+    #: ``PS256``; an ``alg`` in a JWK is enough.
+    client_key_algorithm: str | None = field(
+        default=None, metadata=_from("CLIENT_KEY_ALGORITHM", read_key_algorithm)
+    )
+    #: How this server authenticates at the tenant: ``client_secret_post``,
+    #: ``client_secret_basic``, ``private_key_jwt`` or ``none``.
+    #: By default with the key if there is one, else with the secret, in the way that the tenant
+    #: announces.
+    client_auth: ClientAuth | None = field(
+        default=None, metadata=_from("CLIENT_AUTH", read_client_auth)
+    )
+    #: Whether authorization requests are pushed to the tenant before the browser goes there:
+    #: ``always``, ``never``, or ``auto``: where the tenant demands it.
+    par: PushedRequests = field(
+        default=PushedRequests.AUTO, metadata=_from("PAR", read_pushed_requests)
+    )
+    #: The organization whose users sign in, where a caller names no other: its id, ``org_…``, or
+    #: its name.
+    #: The ID token must say that the user signed in there.
+    organization: str | None = field(
+        default=None, metadata=_from("ORGANIZATION", read_organization)
+    )
+    #: Further organizations that a caller may ask for.
+    #: With these alone no organization is asked for by itself, and a user may come from one of
+    #: them or from none.
+    allowed_organizations: tuple[str, ...] = field(
+        default=(), metadata=_from("ALLOWED_ORGANIZATIONS", read_organizations)
+    )
+    #: Authentication contexts that are asked for in every sign-in, of which the ID token must
+    #: have one in ``acr``.
+    #: A caller, and a view by ``login_required(acr=…)``, may ask for one of them.
+    #: For Auth0's ``http://schemas.openid.net/pape/policies/2007/06/multi-factor`` an ``amr``
+    #: with ``mfa`` will do.
+    acr_values: tuple[str, ...] = field(default=(), metadata=_from("ACR_VALUES", read_contexts))
     #: The API for which access tokens are asked, if there is one.
     audience: str | None = field(default=None, metadata=_from("AUDIENCE", read_text))
     #: The scope that is asked for, by default ``openid profile email``.
@@ -173,11 +228,20 @@ class Settings:
     def registration(self) -> Registration:
         """Our registration at the tenant."""
         issuer, is_exact = parse_domain(self.domain)
+        key = self.client_key
+        if key is not None:
+            key = key.named(kid=self.client_key_id, algorithm=self.client_key_algorithm)
         return Registration(
             issuer=issuer,
             issuer_is_exact=is_exact,
             client_id=self.client_id,
             client_secret=self.client_secret,
+            client_key=key,
+            client_auth=self.client_auth,
+            pushed_requests=self.par,
+            organization=self.organization,
+            allowed_organizations=self.allowed_organizations,
+            acr_values=self.acr_values,
             endpoint_hosts=self.endpoint_hosts,
             algorithms=self.algorithms,
         )
@@ -196,6 +260,7 @@ class Settings:
         return (
             self.delivers_to_session
             and self.client_secret is None
+            and self.client_key is None
             and not _is_loopback(self.public_url)
         )
 
@@ -235,6 +300,7 @@ def read_settings(
     """
     values: dict[str, Any] = {}
     faults: list[str] = []
+    faulty: set[str] = set()
     for setting in fields(Settings):
         name = prefix + setting.metadata["name"]
         value = config.get(name)
@@ -246,6 +312,8 @@ def read_settings(
             values[setting.name] = setting.metadata["read"](value)
         except Fault as exc:
             faults.append(f"{name} {exc}")
+            faulty.add(setting.name)
+    faults.extend(check_client(values, faulty, prefix=prefix))
     if server_name and "public_url" not in values:
         try:
             values["public_url"] = read_public_url(f"{scheme}://{server_name}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from .authorization_urls import AuthorizationURL, AuthorizationURLs
 from .errors import (
     AnswerConflict,
     CookieMissing,
@@ -19,12 +20,10 @@ from .errors import (
 )
 from .flow import Flow, Status
 from .hooks import HookRunner, authorization_answered, authorization_requested
-from .protocol.addresses import parse_address
 from .protocol.authorization import (
     Answer,
     AuthorizationRequest,
     AuthorizationResponse,
-    build_authorization_url,
     validate_answer,
 )
 from .protocol.metadata import Tenant
@@ -72,7 +71,12 @@ class Sent(Begun):
     """A flow whose browser can be sent to the tenant."""
 
     tenant: Tenant
-    authorization_url: str = field(repr=False)
+    address: AuthorizationURL
+
+    @property
+    def authorization_url(self) -> str:
+        """Where its browser goes; empty where there is nothing left to ask."""
+        return self.address.url
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class SignIn:
         settings: Settings,
         sessions: Sessions,
         tenants: Tenants,
+        urls: AuthorizationURLs,
         hooks: HookRunner,
         *,
         clock: Callable[[], float],
@@ -103,6 +108,7 @@ class SignIn:
         self._settings = settings
         self._sessions = sessions
         self._tenants = tenants
+        self._urls = urls
         self._hooks = hooks
         self._clock = clock
 
@@ -145,6 +151,7 @@ class SignIn:
         :raises RequestError: if the seed asks for anything that is not configured.
         :raises FlowConflict: if the flow was sent with other parameters.
         :raises FlowFailed: if the flow failed.
+        :raises PKCEError: what the tenant says to a request that is pushed; the flow is as it was.
         """
         tenant = self._tenants.get(seed.domain)
         check_seed(seed, settings=self._settings, tenant=tenant, callback_url=callback_url)
@@ -182,7 +189,7 @@ class SignIn:
 
     def _start_sent(self, owner: Owner, asked: _Asked) -> Sent:
         """Start a flow and send it: it is saved once, as sent."""
-        made: list[tuple[Flow, str]] = []
+        made: list[tuple[Flow, AuthorizationURL]] = []
 
         def send(flow: Flow) -> Flow:
             made.append(self._sent(flow, asked))
@@ -215,7 +222,8 @@ class SignIn:
         flow.value.check_not_failed()
         check_same(asked.seed, flow.value, tenant=tenant)
         request = flow.value.request or self._own_request(flow, asked.callback_url)
-        return Sent(begun.session, flow, begun.pointer, tenant, self._address(tenant, request))
+        address = self._urls.make(tenant, request, is_answered=flow.value.is_answered)
+        return Sent(begun.session, flow, begun.pointer, tenant, address)
 
     def _own_request(self, flow: Held[Flow], callback_url: str) -> AuthorizationRequest:
         """The request of a flow whose caller built the URL itself."""
@@ -228,14 +236,15 @@ class SignIn:
             callback_url=callback_url,
         )
 
-    def _sent(self, flow: Flow, asked: _Asked) -> tuple[Flow, str]:
+    def _sent(self, flow: Flow, asked: _Asked) -> tuple[Flow, AuthorizationURL]:
         """A flow as it is once it is sent, and the address to go to."""
         seed, tenant = asked.seed, asked.tenant
         original = build_request(
             seed, flow, settings=self._settings, tenant=tenant, callback_url=asked.callback_url
         )
         request = self._hooks.before_authorize(original)
-        url = self._address(tenant, request)
+        # Before anything is saved: where the tenant refuses it, it can be sent again.
+        url = self._urls.make(tenant, request)
         schema = seed.schema.complete() if seed.schema is not None else None
         sent = flow.send(
             request,
@@ -245,17 +254,6 @@ class SignIn:
             schema=msgspec.to_builtins(schema) if isinstance(schema, Schema) else None,
         )
         return sent, url
-
-    def _address(self, tenant: Tenant, request: AuthorizationRequest) -> str:
-        """The authorization URL, by the host's own function where there is one."""
-        url = self._hooks.replaced_authorize(request)
-        if url is None:
-            return build_authorization_url(tenant, request)
-        try:
-            parse_address(url)
-        except ValueError as exc:
-            raise ValueError(f"the authorize function returned an address that {exc}") from None
-        return url
 
     def wait(self, flow: Held[Flow], *, seconds: float) -> Held[Flow]:
         """Wait until a flow is answered.

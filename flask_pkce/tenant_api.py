@@ -1,14 +1,18 @@
-"""The calls to the tenant: token, revocation, discovery and keys."""
+"""The calls to the tenant: token, pushed request, revocation, discovery and keys."""
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from .errors import PKCEError, TenantError, TenantLimit
+from .errors import BodyTooLarge, PKCEError, TenantError, TenantLimit
+from .protocol.authorization import AuthorizationRequest
+from .protocol.client_auth import ASSERTION_ID_BYTES, Credentials, build_credentials
 from .protocol.id_token import VerificationKey, parse_key_set
-from .protocol.metadata import Registration, Tenant, parse_metadata
+from .protocol.metadata import ClientAuth, Registration, Tenant, parse_metadata
+from .protocol.pushed import PushedRequest, build_pushed_form, parse_pushed_response
 from .protocol.token import (
     TokenRequest,
     build_revocation_form,
@@ -28,6 +32,7 @@ class TenantAPI:
 
     :param clock: returns Unix seconds.
     :param monotonic: returns seconds that never go back.
+    :param randomness: returns as many random bytes as it is asked for.
     :param observe: is told of every call: which endpoint of which issuer, the seconds it took, the
         status that was answered and the code of the error that it ended with, or None for either.
     """
@@ -38,11 +43,13 @@ class TenantAPI:
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        randomness: Callable[[int], bytes] = secrets.token_bytes,
         observe: Callable[[str, str, float, int | None, str | None], None] | None = None,
     ) -> None:
         self._transport = transport
         self._clock = clock
         self._monotonic = monotonic
+        self._randomness = randomness
         self._observe = observe
 
     @property
@@ -100,20 +107,59 @@ class TenantAPI:
 
         :rfc:`6749#section-5`
         """
-        form = build_token_form(request, tenant.registration)
+        credentials = self._credentials(tenant)
+        form = build_token_form(request, credentials)
         return self._call(
             "token",
             tenant.issuer,
-            lambda: self._transport.post(tenant.token_endpoint, form),
-            lambda answer: self._read_tokens(answer, form),
+            lambda: self._transport.post(tenant.token_endpoint, form, credentials.headers),
+            lambda answer: self._read_success(answer, form, credentials),
         )
 
-    def _read_tokens(self, answer: HTTPAnswer, form: Mapping[str, str]) -> Mapping[str, Any]:
+    def _read_success(
+        self,
+        answer: HTTPAnswer,
+        form: Mapping[str, str],
+        credentials: Credentials,
+        *,
+        good: tuple[int, ...] = (200,),
+    ) -> Mapping[str, Any]:
         self._check_limit(answer)
         document = answer.json()
-        if answer.status != 200:
-            raise parse_token_error(document, status=answer.status, sent=form)
+        if answer.status not in good:
+            raise parse_token_error(
+                document, status=answer.status, sent=form, secrets=credentials.secrets
+            )
         return document
+
+    def push(self, tenant: Tenant, url: str, request: AuthorizationRequest) -> PushedRequest:
+        """Leave an authorization request with the tenant, for a browser to take up.
+
+        :param url: the tenant's endpoint for that.
+        :raises ParameterInvalid: if it is more than the tenant takes.
+        :raises BodyTooLarge: if the tenant says so.
+        :raises PKCEError: as :meth:`request_token`; nothing is used up by any of it.
+
+        :rfc:`9126#section-2`
+        """
+        credentials = self._credentials(tenant)
+        form = build_pushed_form(request, credentials)
+        return self._call(
+            "par",
+            tenant.issuer,
+            lambda: self._transport.post(url, form, credentials.headers),
+            lambda answer: self._read_pushed(answer, form, credentials),
+        )
+
+    def _read_pushed(
+        self, answer: HTTPAnswer, form: Mapping[str, str], credentials: Credentials
+    ) -> PushedRequest:
+        if answer.status == 413:
+            raise BodyTooLarge("The authorization request is larger than the tenant takes.")
+        # Some answer 200, as to a token request.
+        return parse_pushed_response(
+            self._read_success(answer, form, credentials, good=(201, 200))
+        )
 
     def revoke(self, tenant: Tenant, refresh_token: str) -> bool:
         """Revoke a refresh token.
@@ -126,12 +172,22 @@ class TenantAPI:
         url = tenant.revocation_endpoint
         if url is None:
             return False
-        form = build_revocation_form(refresh_token, tenant.registration)
+        credentials = self._credentials(tenant)
+        form = build_revocation_form(refresh_token, credentials)
         return self._call(
             "revocation",
             tenant.issuer,
-            lambda: self._transport.post(url, form),
+            lambda: self._transport.post(url, form, credentials.headers),
             lambda answer: answer.status == 200,
+        )
+
+    def _credentials(self, tenant: Tenant) -> Credentials:
+        """New ones for each request: an assertion that comes twice is refused."""
+        is_signed = tenant.client_auth is ClientAuth.PRIVATE_KEY_JWT
+        return build_credentials(
+            tenant,
+            now=self._clock(),
+            randomness=self._randomness(ASSERTION_ID_BYTES) if is_signed else b"",
         )
 
     def _call(

@@ -239,6 +239,7 @@ class Refresh:
             leeway=self._settings.leeway,
             nonce=grant.nonce,
             subject=grant.subject,
+            organization_id=grant.organization_id,
         )
         try:
             response = self._exchange.obtain(

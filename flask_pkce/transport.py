@@ -91,12 +91,16 @@ class Transport:
         """Fetch a document.  See :meth:`_send` for what is raised."""
         return self._send(self._request("GET", url))
 
-    def post(self, url: str, form: Mapping[str, str]) -> HTTPAnswer:
+    def post(
+        self, url: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> HTTPAnswer:
         """Post a form, once.  See :meth:`_send` for what is raised."""
         request = self._request("POST", url)
         body = form_encode(form)
         request.body = body
         request.headers["Content-Length"] = str(len(body))
+        if headers:
+            request.headers.update(headers)
         return self._send(request)
 
     def visit(self, url: str) -> HTTPAnswer:

@@ -6,9 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-#: What Auth0 calls any second factor; its ID tokens tell it in ``amr``.
-MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
-
 
 @dataclass(frozen=True, eq=False)
 class User(Mapping[str, Any]):

@@ -336,6 +336,8 @@ class PKCE(Model, frozen=True, kw_only=True, omit_defaults=True):
     token: TokenAsked | UnsetType = UNSET
     #: Where the browser goes; the published model does not have it, and its clients drop it.
     authorization_url: str | UnsetType = UNSET
+    #: For how many seconds that is good, where the request was pushed; neither does it have this.
+    request_uri_expires_in: int | UnsetType = UNSET
 
 
 #: The members of ``Auth0User`` that come from claims, with the kind each must be.

@@ -12,9 +12,12 @@ import pytest
 from flask_pkce import events
 from flask_pkce.exchange import Exchange
 from flask_pkce.hooks import HookRunner
+from flask_pkce.protocol.client_auth import Credentials
 from flask_pkce.protocol.metadata import Registration
+from flask_pkce.protocol.pushed import PushedRequest
 from flask_pkce.sessions import Sessions
 from flask_pkce.signing import Pointer, Signing
+from flask_pkce.tenant_api import TenantAPI
 
 #: Shorter values are what tests write down themselves.
 MIN_LENGTH = 20
@@ -109,6 +112,12 @@ class Canaries(logging.Handler):
         def registration(_: None, made: Registration, *__: Any) -> None:
             self.note("client secret", made.client_secret)
 
+        def credentials(made: Credentials, *_: Any) -> None:
+            self.note("client credentials", *made.secrets, made.fields.get("client_assertion"))
+
+        def pushed(made: PushedRequest, *_: Any) -> None:
+            self.note("request_uri", made.request_uri)
+
         def error(_: None, __: HookRunner, exc: BaseException) -> None:
             self.lines.extend((*traceback.format_exception(exc), repr(exc)))
 
@@ -117,4 +126,6 @@ class Canaries(logging.Handler):
         after(Exchange, "obtain", tokens)
         after(Signing, "sign_pointer", cookie)
         after(Registration, "__init__", registration)
+        after(TenantAPI, "_credentials", credentials)
+        after(TenantAPI, "push", pushed)
         after(HookRunner, "on_error", error)

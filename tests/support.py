@@ -230,11 +230,12 @@ class Bench:
         store: MeddledStore | None = None,
         clock: Clock | None = None,
         sends_iss: bool = False,
+        requires_par: bool = False,
         **settings: Any,
     ) -> None:
         self.clock = clock or Clock()
         self.monotonic = Clock(1000)
-        self.tenant = LocalTenant(clock=self.clock, sends_iss=sends_iss)
+        self.tenant = LocalTenant(clock=self.clock, sends_iss=sends_iss, requires_par=requires_par)
         self.tenant._provider.keys._keys = tenant_signing_keys()._keys
         self.tenant.register(redirect_uris=[CALLBACK, ELSEWHERE])
         self.store = store or MeddledStore(self.clock)

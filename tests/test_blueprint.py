@@ -21,6 +21,7 @@ from flask_pkce import (
 )
 from flask_pkce.testing import LocalTenant
 from tests.conftest import SECRET_KEY, MakeApp
+from tests.support import rsa_key
 from tests.web.host import CALLBACK, Browser, Caller, Host, check_page, check_problem
 from tests.web.prepared import Prepared
 
@@ -258,6 +259,7 @@ def test_weak_key(flag: str, tenant: LocalTenant, caplog: pytest.LogCaptureFixtu
     [
         ({}, True),
         ({"PKCE_CLIENT_SECRET": "the secret"}, False),
+        ({"PKCE_CLIENT_KEY": rsa_key().as_dict(private=True)}, False),
         ({"PKCE_PUBLIC_URL": "http://localhost:5000"}, False),
         ({"PKCE_PUBLIC_URL": None}, False),
         ({"PKCE_TOKEN_DELIVERY": "caller"}, False),

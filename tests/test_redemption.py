@@ -39,7 +39,8 @@ from flask_pkce.protocol.token import TokenRequest, TokenResponse
 from flask_pkce.records import Held
 from flask_pkce.redemption import Redeemed
 from flask_pkce.session import Session
-from flask_pkce.sign_in import Owner
+from flask_pkce.sign_in import Owner, Sent
+from flask_pkce.testing import TenantUser
 from tests.support import (
     CALLBACK,
     CHALLENGE,
@@ -290,18 +291,7 @@ def test_redeem_for_a_confidential_client() -> None:
 def test_redeem_what_was_not_sent(bench: Bench) -> None:
     """A flow whose caller built the URL itself is redeemed with our settings."""
     begun = bench.engine.sign_in.start(Owner(None))
-    flow = begun.flow.value
-    query = {
-        "response_type": "code",
-        "client_id": CLIENT_ID,
-        "redirect_uri": CALLBACK,
-        "scope": "openid",
-        "state": flow.state,
-        "nonce": flow.nonce,
-        "code_challenge": flow.code_challenge,
-        "code_challenge_method": "S256",
-    }
-    answer = bench.tenant.sign_in(f"{ISSUER}authorize?{urlencode(query)}").params
+    answer = bench.tenant.sign_in(url_of(begun.flow.value)).params
     bound = bench.engine.sign_in.bind(begun.flow, Answer(**answer))
     redeemed = bench.redeem(begun.session, bound)
     assert redeemed.redirect_uri == CALLBACK
@@ -658,6 +648,77 @@ def test_organization(bench: Bench, asked: str, got: str) -> None:
     else:
         with pytest.raises(IDTokenInvalid, match="org_id"):
             bench.redeem(sent.session, flow)
+
+
+@pytest.mark.requirement("organization", "A0-20", "A0-21", "N70l", "T26", "T31")
+@pytest.mark.parametrize(
+    ("settings", "got", "is_good"),
+    [
+        ({"ORGANIZATION": "org_1"}, "org_1", True),
+        ({"ORGANIZATION": "org_1"}, "org_2", False),
+        ({"ORGANIZATION": "org_1", "ALLOWED_ORGANIZATIONS": "org_2"}, "org_2", False),
+        ({"ALLOWED_ORGANIZATIONS": "org_1"}, None, True),
+        ({"ALLOWED_ORGANIZATIONS": "org_1"}, "org_1", True),
+        ({"ALLOWED_ORGANIZATIONS": "org_1"}, "org_2", False),
+    ],
+)
+@pytest.mark.parametrize("was_sent", [True, False])
+def test_organization_of_the_settings(
+    settings: dict[str, Any], got: str | None, is_good: bool, was_sent: bool
+) -> None:
+    """The user is of the organization that the settings ask for, or of one that they allow,
+    whatever became of the URL and whoever built it (N70l)."""
+    bench = Bench(**settings)
+    begun = bench.engine.sign_in.start(Owner(None))
+    sent = bench.send(begun.session, state=begun.flow.value.state)
+    url = sent.authorization_url.replace("&organization=org_1", "")
+    if not was_sent:
+        begun = bench.engine.sign_in.start(Owner(None))
+        url = url_of(begun.flow.value)
+    url += f"&organization={got}" if got else ""
+    held = sent.flow if was_sent else begun.flow
+    flow = bench.engine.sign_in.bind(held, Answer(**bench.tenant.sign_in(url).params))
+    session = sent.session if was_sent else begun.session
+    if is_good:
+        assert bench.redeem(session, flow).response.claims.get("org_id") == got
+    else:
+        with pytest.raises(IDTokenInvalid, match="org_id"):
+            bench.redeem(session, flow)
+
+
+@pytest.mark.requirement("ID-12", "T31")
+@pytest.mark.parametrize(("acr", "is_good"), [("gold", True), ("bronze", False), (None, False)])
+@pytest.mark.parametrize("was_sent", [True, False])
+def test_context_that_is_demanded(acr: str | None, is_good: bool, was_sent: bool) -> None:
+    """Who did not authenticate as the settings demand is not signed in."""
+    bench = Bench(ACR_VALUES="gold silver")
+    claims = () if acr is None else (("acr", acr),)
+    user = TenantUser("auth0|carol", "carol@example.com", "carol-password", claims=claims)
+    bench.tenant._provider._users[user.email] = user
+    sent = bench.send() if was_sent else bench.engine.sign_in.start(Owner(None))
+    url = sent.authorization_url if isinstance(sent, Sent) else url_of(sent.flow.value)
+    assert ("acr_values=gold+silver" in url) is was_sent
+    flow = bench.engine.sign_in.bind(sent.flow, Answer(**bench.tenant.sign_in(url, user).params))
+    if is_good:
+        assert bench.redeem(sent.session, flow).response.claims["acr"] == acr
+    else:
+        with pytest.raises(IDTokenInvalid, match="acr"):
+            bench.redeem(sent.session, flow)
+
+
+def url_of(flow: Flow) -> str:
+    """The address of a flow whose caller builds it itself."""
+    query = {
+        "response_type": "code",
+        "client_id": CLIENT_ID,
+        "redirect_uri": CALLBACK,
+        "scope": "openid",
+        "state": flow.state,
+        "nonce": flow.nonce,
+        "code_challenge": flow.code_challenge,
+        "code_challenge_method": "S256",
+    }
+    return f"{ISSUER}authorize?{urlencode(query)}"
 
 
 @pytest.mark.requirement("BC-2", "BC-6", "PK-9", "AV-2", "T3")

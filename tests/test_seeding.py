@@ -16,6 +16,7 @@ from flask_pkce.errors import (
 )
 from flask_pkce.flow import Flow, start_flow
 from flask_pkce.protocol.authorization import AuthorizationRequest, build_authorization_url
+from flask_pkce.protocol.metadata import Tenant
 from flask_pkce.seeding import build_request, changed_by_hooks, check_same, check_seed
 from flask_pkce.settings import Settings, read_settings
 from flask_pkce.wire import SeededPKCE
@@ -44,6 +45,76 @@ def build(asked: SeededPKCE, **changes: Any) -> AuthorizationRequest:
     return build_request(
         asked, FLOW, settings=settings(**changes), tenant=TENANT, callback_url=CALLBACK
     )
+
+
+def tenant_of(**changes: Any) -> Tenant:
+    return make_tenant(settings(DOMAIN=ISSUER, **changes).registration)
+
+
+def build_for(asked: SeededPKCE, **changes: Any) -> AuthorizationRequest:
+    """The request, at a tenant with settings of its own."""
+    given, tenant = settings(), tenant_of(**changes)
+    check_seed(asked, settings=given, tenant=tenant, callback_url=CALLBACK)
+    return build_request(asked, FLOW, settings=given, tenant=tenant, callback_url=CALLBACK)
+
+
+@pytest.mark.requirement("organization", "A0-21")
+@pytest.mark.parametrize(
+    ("changes", "asked", "sent"),
+    [
+        ({}, None, None),
+        ({}, "org_9", "org_9"),
+        ({"ORGANIZATION": "org_1"}, None, "org_1"),
+        ({"ORGANIZATION": "org_1"}, "org_1", "org_1"),
+        ({"ORGANIZATION": "org_1", "ALLOWED_ORGANIZATIONS": "acme"}, "acme", "acme"),
+        ({"ALLOWED_ORGANIZATIONS": "org_1"}, None, None),
+        ({"ALLOWED_ORGANIZATIONS": "org_1"}, "org_1", "org_1"),
+    ],
+)
+def test_organization(changes: dict[str, str], asked: str | None, sent: str | None) -> None:
+    """The organization is that of the caller, within the settings, else that of the settings."""
+    assert build_for(seed(organization=asked), **changes).organization == sent
+
+
+@pytest.mark.requirement("organization", "A0-21")
+@pytest.mark.parametrize("name", ["ORGANIZATION", "ALLOWED_ORGANIZATIONS"])
+@pytest.mark.parametrize("asked", ["org_2", "ORG_1", "other"])
+def test_organization_that_is_not_allowed(name: str, asked: str) -> None:
+    """Where organizations are configured, no other can be asked for."""
+    with pytest.raises(ParameterForeign) as caught:
+        build_for(seed(organization=asked), **{name: "org_1"})
+    assert caught.value.field == "$.organization"
+
+
+@pytest.mark.requirement("ID-12", "login_hint")
+@pytest.mark.parametrize(
+    ("demanded", "asked", "essential", "wished"),
+    [
+        (None, None, (), None),
+        (None, "x y", (), "x y"),
+        ("a b", None, ("a", "b"), None),
+        ("a b", "b", ("b",), None),
+        ("a b", " b  a ", ("b", "a"), None),
+        ("a b", " ", ("a", "b"), None),
+    ],
+)
+def test_contexts(
+    demanded: str | None, asked: str | None, essential: tuple[str, ...], wished: str | None
+) -> None:
+    """A caller may choose among the contexts that are demanded; without those it may wish."""
+    additional: dict[str, str | int] = {} if asked is None else {"acr_values": asked}
+    request = build_for(seed(additional), ACR_VALUES=demanded)
+    assert (request.acr_values, request.additional.get("acr_values")) == (essential, wished)
+    if demanded is not None:
+        assert request.parameters()["acr_values"] == " ".join(essential)
+
+
+@pytest.mark.requirement("ID-12")
+def test_contexts_that_are_not_demanded() -> None:
+    """It may not choose another in their place."""
+    with pytest.raises(ParameterForeign) as caught:
+        build_for(seed({"acr_values": "a x"}), ACR_VALUES="a b")
+    assert caught.value.field == "$.ADDITIONAL_PARAMETERS.acr_values"
 
 
 def test_nothing_asked_for() -> None:

@@ -15,6 +15,7 @@ from flask_pkce.errors import ConfigurationError
 from flask_pkce.setting_values import TokenDelivery
 from flask_pkce.settings import Settings, find_misspelt, read_secret_keys, read_settings
 from flask_pkce.stores import MemoryStore
+from tests import test_client_settings
 from tests.support import CLIENT_ID
 
 NEEDED = {"PKCE_DOMAIN": "tenant.example", "PKCE_CLIENT_ID": CLIENT_ID}
@@ -256,9 +257,17 @@ def test_nothing_is_absent(setting: Any, value: Any) -> None:
 def test_every_setting_is_tested() -> None:
     """The two tables have each setting, good and bad."""
     names = {setting.metadata["name"] for setting in fields(Settings)}
-    for test in (test_good_value, test_bad_value):
-        marks = {mark.name: mark for mark in test.__dict__["pytestmark"]}
-        assert {getattr(case, "values", case)[0] for case in marks["parametrize"].args[1]} == names
+    for tests in (
+        (test_good_value, test_client_settings.test_good_value),
+        (test_bad_value, test_client_settings.test_bad_value),
+    ):
+        tables = [
+            mark.args[1]
+            for test in tests
+            for mark in test.__dict__["pytestmark"]
+            if mark.name == "parametrize"
+        ]
+        assert {getattr(case, "values", case)[0] for table in tables for case in table} == names
 
 
 def test_every_fault_at_once() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -10,19 +12,37 @@ from urllib.parse import parse_qs
 import pytest
 import requests
 import requests_mock
+from joserfc import jwt
 
 from flask_pkce.errors import (
+    BodyTooLarge,
     ClientRefused,
     GrantRefused,
     PKCEError,
+    ScopeInvalid,
     TenantError,
     TenantLimit,
     TenantMisconfigured,
+    TenantRefused,
 )
+from flask_pkce.protocol.authorization import AuthorizationRequest
+from flask_pkce.protocol.client_key import parse_client_key
+from flask_pkce.protocol.metadata import ClientAuth, Tenant
+from flask_pkce.protocol.pushed import PushedRequest
 from flask_pkce.protocol.token import TokenRequest, build_refresh_request
 from flask_pkce.tenant_api import TenantAPI
 from flask_pkce.transport import Transport
-from tests.support import NOW, REGISTRATION, Clock, jwk, make_tenant, metadata, rsa_key
+from tests.support import (
+    CALLBACK,
+    CHALLENGE,
+    NOW,
+    REGISTRATION,
+    Clock,
+    jwk,
+    make_tenant,
+    metadata,
+    rsa_key,
+)
 
 JSON = {"Content-Type": "application/json"}
 TENANT = make_tenant()
@@ -232,6 +252,131 @@ def test_revoke_where_that_is_not_possible(mocked: requests_mock.Mocker) -> None
     assert mocked.call_count == 0
 
 
+# -- client authentication and pushed requests -------------------------------------
+
+URL = "https://tenant.example/oauth/par"
+URI = "urn:ietf:params:oauth:request_uri:x"
+ASKED = AuthorizationRequest(
+    client_id="local-client",
+    redirect_uri=CALLBACK,
+    scope=("openid",),
+    state="the-state",
+    nonce="the-nonce",
+    code_challenge=CHALLENGE,
+)
+BASIC = make_tenant(
+    dataclasses.replace(
+        REGISTRATION,
+        client_secret="top: secret",
+        client_auth=ClientAuth.CLIENT_SECRET_BASIC,
+    )
+)
+SIGNING = make_tenant(
+    dataclasses.replace(REGISTRATION, client_key=parse_client_key(rsa_key().as_dict(private=True)))
+)
+CALLS: dict[str, Callable[[TenantAPI, Tenant], object]] = {
+    TENANT.token_endpoint: lambda api, tenant: api.request_token(tenant, REQUEST),
+    str(TENANT.revocation_endpoint): lambda api, tenant: api.revoke(tenant, "the-token"),
+    URL: lambda api, tenant: api.push(tenant, URL, ASKED),
+}
+
+
+@pytest.mark.requirement("AZ-12", "AZ-13", "PA-1")
+@pytest.mark.parametrize("url", CALLS)
+def test_basic(mocked: requests_mock.Mocker, url: str) -> None:
+    """By a header alone: the form has no secret, and the next request there has no header."""
+    mocked.post(url, json={"request_uri": URI, "expires_in": 5}, headers=JSON)
+    CALLS[url](API, BASIC)
+    CALLS[url](API, TENANT)
+    first, second = mocked.request_history
+    encoded = first.headers["Authorization"].removeprefix("Basic ")
+    assert b64decode(encoded) == b"local-client:top%3A%20secret"
+    assert "client_secret" not in first.text
+    assert "Authorization" not in second.headers
+    assert "secret" not in first.url
+
+
+@pytest.mark.requirement("CA-1", "BC-18", "PA-1")
+@pytest.mark.parametrize("url", CALLS)
+def test_assertion_for_each_attempt(mocked: requests_mock.Mocker, url: str) -> None:
+    """Each request, one that is repeated too, has an assertion of its own."""
+    mocked.post(url, json={"request_uri": URI, "expires_in": 5}, headers=JSON)
+    asked: list[int] = []
+
+    def randomness(count: int) -> bytes:
+        asked.append(count)
+        return bytes([len(asked)]) * count
+
+    api = TenantAPI(TRANSPORT, clock=Clock(), randomness=randomness)
+    for _ in range(2):
+        CALLS[url](api, SIGNING)
+    assertions = [parse_qs(each.text)["client_assertion"][0] for each in mocked.request_history]
+    claims = [jwt.decode(each, rsa_key()).claims for each in assertions]
+    assert claims[0]["jti"] != claims[1]["jti"]
+    assert [each["aud"] for each in claims] == [TENANT.issuer] * 2
+    assert asked == [24, 24]
+    # Nobody else pays for it.
+    CALLS[url](api, TENANT)
+    assert asked == [24, 24]
+
+
+@pytest.mark.requirement("LG-1")
+@pytest.mark.parametrize("said", ["top: secret", "top%3A%20secret", "the header"])
+def test_error_that_repeats_a_header(mocked: requests_mock.Mocker, said: str) -> None:
+    """A description that repeats what the header had is not passed on."""
+    encoded = b64encode(b"local-client:top%3A%20secret").decode()
+    said = encoded if said == "the header" else said.replace("%20", "+")
+    document = {"error": "invalid_request", "error_description": f"no {said}, please"}
+    mocked.post(TENANT.token_endpoint, json=document, headers=JSON, status_code=400)
+    with pytest.raises(PKCEError) as caught:
+        API.request_token(BASIC, REQUEST)
+    assert "please" not in str(caught.value)
+
+
+@pytest.mark.requirement("PA-2")
+@pytest.mark.parametrize("status", [201, 200])
+def test_push(mocked: requests_mock.Mocker, status: int) -> None:
+    """A request is pushed once, as a form, and answered with its name."""
+    mocked.post(URL, json={"request_uri": URI, "expires_in": 90}, headers=JSON, status_code=status)
+    assert API.push(TENANT, URL, ASKED) == PushedRequest(URI, 90)
+    (request,) = mocked.request_history
+    assert {name: values[0] for name, values in parse_qs(request.text).items()} == {
+        **ASKED.parameters()
+    }
+
+
+@pytest.mark.requirement("PA-5", "N88")
+@pytest.mark.parametrize(
+    ("status", "document", "cls", "answered"),
+    [
+        (400, {"error": "invalid_request"}, TenantRefused, 400),
+        (400, {"error": "invalid_scope"}, ScopeInvalid, 400),
+        (401, {"error": "invalid_client"}, ClientRefused, 502),
+        (403, {"error": "unauthorized_client"}, ClientRefused, 502),
+        (405, {"error": 5}, TenantError, 502),
+        (413, {}, BodyTooLarge, 413),
+        (429, {}, TenantLimit, 429),
+        (500, {"error": "server_error"}, TenantError, 502),
+        (202, {"request_uri": URI, "expires_in": 5}, TenantError, 502),
+        (201, {"request_uri": URI}, TenantError, 502),
+    ],
+)
+def test_push_in_vain(
+    mocked: requests_mock.Mocker,
+    status: int,
+    document: dict[str, Any],
+    cls: type[PKCEError],
+    answered: int,
+) -> None:
+    """Errors are told as those of the token endpoint; of one that is too large by its status."""
+    mocked.post(URL, json=document, headers=JSON, status_code=status)
+    with pytest.raises(cls) as caught:
+        API.push(TENANT, URL, ASKED)
+    assert type(caught.value) is cls
+    assert caught.value.status == answered
+    assert mocked.call_count == 1
+
+
 # -- observers ---------------------------------------------------------------------
 
 
@@ -241,13 +386,21 @@ def test_revoke_where_that_is_not_possible(mocked: requests_mock.Mocker) -> None
         (lambda api: api.discover(REGISTRATION), "discovery"),
         (lambda api: api.fetch_keys(TENANT), "keys"),
         (lambda api: api.request_token(TENANT, REQUEST), "token"),
+        (lambda api: api.push(TENANT, URL, ASKED), "par"),
         (lambda api: api.revoke(TENANT, "the-refresh-token"), "revocation"),
     ],
 )
 @pytest.mark.parametrize(
     ("answer", "status", "error"),
     [
-        ({"json": {**metadata(), "keys": []}, "headers": JSON}, 200, None),
+        (
+            {
+                "json": {**metadata(), "keys": [], "request_uri": "urn:x", "expires_in": 5},
+                "headers": JSON,
+            },
+            200,
+            None,
+        ),
         ({"text": "<html>", "status_code": 502}, 502, "tenant-nonsense"),
         ({"exc": requests.ConnectTimeout}, None, "tenant-unreachable"),
     ],

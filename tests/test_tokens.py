@@ -607,6 +607,26 @@ def test_hook_that_refuses(bench: Bench, hooks: Hooks) -> None:
     assert bench.revocations == 1
 
 
+@pytest.mark.requirement("T26", "ID-21")
+@pytest.mark.parametrize("organization", [None, "org_1"])
+def test_organization_is_kept(organization: str | None) -> None:
+    """A refreshed ID token of another organization is nobody's that signed in."""
+    bench = Bench()
+    signed_in = bench.sign_in(organization=organization)
+    assert refresh(bench, signed_in.session).response.claims.get("org_id") == organization
+    memory = bench.tenant._provider.memory
+    ((_, token),) = memory.refresh_tokens._items.values()
+    moved = dataclasses.replace(token.grant, organization="org_2")
+    memory.refresh_tokens.put(token.value, dataclasses.replace(token, grant=moved), 3600)
+    session = bench.sessions.reload(signed_in.session)
+    assert session is not None
+    if organization is None:
+        assert refresh(bench, session).response.claims["org_id"] == "org_2"
+    else:
+        with pytest.raises(IDTokenInvalid, match="org_id"):
+            refresh(bench, session)
+
+
 def test_refreshed_hides_its_secrets(bench: Bench) -> None:
     """What comes of a refresh shows no token."""
     refreshed = refresh(bench, bench.sign_in().session)

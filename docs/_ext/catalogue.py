@@ -38,6 +38,9 @@ _KINDS = {
     "bool": "true or false",
     "tuple[str, ...]": "list, or comma-separated text",
     "TokenDelivery": "``caller`` or ``session``",
+    "ClientAuth | None": "the name of a method",
+    "ClientKey | None": "PEM, JWK, or the path of a file with one",
+    "PushedRequests": "``auto``, ``always`` or ``never``",
     "Mapping[str, str] | None": "address, or mapping of ``http`` and ``https`` to one",
     "Any": "URL, or a store object",
 }

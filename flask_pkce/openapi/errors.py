@@ -205,6 +205,8 @@ _CALLER: dict[tuple[str, str], Errors] = {
         TooManyFlows,
         *_REFUSALS,
         *_METADATA,
+        # Of a request that is pushed.
+        ClientRefused,
     ),
     ("response_code", "GET"): (
         AnswerMissing,

@@ -47,6 +47,7 @@ class Operations:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._to_session = settings.delivers_to_session
+        self._is_public = settings.registration.is_public
         self._pkce = ref("PKCE")
 
     def of(self, route: Route, method: str) -> dict[str, Any]:
@@ -86,7 +87,10 @@ class Operations:
         }
 
     def _post_code(self) -> dict[str, Any]:
-        members = ["auth0", "authorization_url", *([] if self._to_session else ["seed"])]
+        members = ["auth0", *([] if self._to_session else ["seed"])]
+        if self._is_public:
+            # One that was pushed is left out once it is of no use any more.
+            members.append("authorization_url")
         applied = {
             "description": f"`wait=N`: the seconds, at most {MAX_WAIT}, that the wait might take.",
             "schema": {"type": "string", "pattern": "^wait=[0-9]+$"},

@@ -39,6 +39,25 @@ MAX_STATE_LENGTH = 512
 _FIXED = ("client_id", "redirect_uri", "state", "nonce", "code_challenge")
 
 
+#: What is no additional parameter: it has a field of its own, or would carry a whole request.
+_RESERVED = frozenset(
+    {
+        *_FIXED,
+        "audience",
+        "code_challenge_method",
+        "invitation",
+        "organization",
+        "prompt",
+        "request",
+        "request_uri",
+        "response_mode",
+        "response_type",
+        "scope",
+        "screen_hint",
+    }
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AuthorizationRequest:
     """What the browser takes to the authorization endpoint.
@@ -58,6 +77,9 @@ class AuthorizationRequest:
     invitation: str | None = field(default=None, repr=False)
     prompt: str | None = None
     screen_hint: str | None = None
+    #: Authentication contexts of which the ID token must have one.  Those in ``additional`` are
+    #: a wish.
+    acr_values: tuple[str, ...] = ()
     #: Further parameters by name, from ``ADDITIONAL_PARAMETERS`` or a hook.
     additional: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -82,6 +104,7 @@ class AuthorizationRequest:
             "invitation": self.invitation,
             "prompt": self.prompt,
             "screen_hint": self.screen_hint,
+            "acr_values": " ".join(self.acr_values) or self.additional.get("acr_values"),
         }
         return {name: value for name, value in {**self.additional, **named}.items() if value}
 
@@ -103,13 +126,13 @@ def validate_changed_request(
         raise ValueError("a before_authorize hook set a response_mode that has no callback")
     if "openid" not in changed.scope:
         raise ValueError("a before_authorize hook took `openid` out of the scope")
-    reserved = {
-        "request",
-        "request_uri",
-        *dataclasses.replace(original, additional={}).parameters(),
-    }
+    if changed.invitation and not changed.organization:
+        raise ValueError("a before_authorize hook set an invitation without its organization")
+    max_age = changed.additional.get("max_age", "0")
+    if not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):
+        raise ValueError("a before_authorize hook set a max_age that is no number of seconds")
     for name in changed.additional:
-        if name in reserved:
+        if name in _RESERVED or (name == "acr_values" and changed.acr_values):
             raise ValueError(f"a before_authorize hook must not add {name}")
     return changed
 

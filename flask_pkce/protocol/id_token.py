@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,6 +22,7 @@ from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from ..errors import IDTokenInvalid
 from ..strict_json import StrictJSONError, loads_object
+from .claims import has_context, is_of_organization, organization_claim
 from .pkce import base64url, decode_base64url
 
 #: Key type and hash of each algorithm that can be allowed: all asymmetric.
@@ -136,6 +136,12 @@ class Expectation:
     authenticated_since: float | None = None
     #: The organization that was asked for: an id (``org_…``) or a name.
     organization: str | None = None
+    #: Where none was asked for, those that may sign in; none where anyone may.
+    organizations: tuple[str, ...] = ()
+    #: The ``org_id`` of the sign-in, at a refresh.
+    organization_id: str | None = None
+    #: Authentication contexts of which it must have one.
+    acr_values: tuple[str, ...] = ()
     #: The subject of the sign-in, at a refresh.
     subject: str | None = None
 
@@ -263,8 +269,9 @@ def validate_claims(claims: Mapping[str, Any], expected: Expectation, *, now: fl
     _check_audience(claims, expected.client_id)
     _check_times(claims, expected, now=now)
     _check_nonce(claims, expected)
-    if expected.organization is not None:
-        _check_organization(claims, expected.organization)
+    _check_organization(claims, expected)
+    if expected.acr_values and not has_context(claims, expected.acr_values):
+        raise IDTokenInvalid("The user did not authenticate as was demanded (acr).")
 
 
 def _wrong(claim: str) -> IDTokenInvalid:
@@ -318,15 +325,14 @@ def _time(claims: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _check_organization(claims: Mapping[str, Any], expected: str) -> None:
-    if expected.startswith("org_"):
-        if claims.get("org_id") != expected:
-            raise _wrong("org_id")
-        return
-    name = claims.get("org_name")
-    if not isinstance(name, str) or _fold(name) != _fold(expected):
-        raise _wrong("org_name")
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+def _check_organization(claims: Mapping[str, Any], expected: Expectation) -> None:
+    asked, allowed = expected.organization, expected.organizations
+    if asked is not None and not is_of_organization(claims, asked):
+        raise _wrong(organization_claim(asked))
+    has_one = "org_id" in claims or "org_name" in claims
+    is_allowed = not allowed or any(is_of_organization(claims, each) for each in allowed)
+    if asked is None and has_one and not is_allowed:
+        raise IDTokenInvalid("The ID token has an organization that is not allowed (org_id).")
+    before = expected.organization_id
+    if before is not None and claims.get("org_id", before) != before:
+        raise _wrong("org_id")

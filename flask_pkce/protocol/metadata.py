@@ -7,13 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import TenantMisconfigured
 from .addresses import host_of, origin_of, parse_address
+from .client_key import ClientKey
 
 _DISCOVERY_PATH = "/.well-known/openid-configuration"
+
+
+class ClientAuth(StrEnum):
+    """How a client authenticates at the tenant, as OpenID Connect Core 9 calls it."""
+
+    #: A public client: it gives its id alone.
+    NONE = "none"
+    #: The secret in the form.
+    CLIENT_SECRET_POST = "client_secret_post"
+    #: The secret in a header.
+    CLIENT_SECRET_BASIC = "client_secret_basic"
+    #: An assertion that the client's private key signs (:rfc:`7523`).
+    PRIVATE_KEY_JWT = "private_key_jwt"
+
+
+class PushedRequests(StrEnum):
+    """Whether authorization requests are pushed to the tenant (:rfc:`9126`)."""
+
+    #: Where the tenant demands it.
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -28,6 +52,17 @@ class Registration:
     client_id: str
     #: None for a public client.
     client_secret: str | None = field(default=None, repr=False)
+    #: The private key of a client that signs assertions.
+    client_key: ClientKey | None = field(default=None, repr=False)
+    #: How we authenticate; None lets the tenant's metadata decide among what there is.
+    client_auth: ClientAuth | None = None
+    pushed_requests: PushedRequests = PushedRequests.AUTO
+    #: The organization whose users sign in, where the caller names none: an id or a name.
+    organization: str | None = None
+    #: Further organizations that may sign in.
+    allowed_organizations: tuple[str, ...] = ()
+    #: Authentication contexts of which each sign-in must have one.
+    acr_values: tuple[str, ...] = ()
     #: Hosts on which the tenant's endpoints may lie, besides the issuer's.
     endpoint_hosts: tuple[str, ...] = ()
     #: The algorithms with which ID tokens may be signed.
@@ -37,6 +72,18 @@ class Registration:
     def discovery_url(self) -> str:
         """Where the metadata lies (OpenID Connect Discovery 4)."""
         return self.issuer.removesuffix("/") + _DISCOVERY_PATH
+
+    @property
+    def organizations(self) -> tuple[str, ...]:
+        """Every organization that may sign in; none where anyone may."""
+        if self.organization is None:
+            return self.allowed_organizations
+        return (self.organization, *self.allowed_organizations)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether there is nothing by which we could authenticate."""
+        return self.client_secret is None and self.client_key is None
 
     @property
     def domain(self) -> str:
@@ -96,6 +143,12 @@ class Tenant:
     announces_iss: bool
     #: The algorithms with which ID tokens may be signed, and are.
     algorithms: tuple[str, ...]
+    #: How we authenticate here.
+    client_auth: ClientAuth
+    #: What our assertions are signed with, where that is how.
+    assertion_algorithm: str | None
+    #: Where authorization requests are pushed; None where they are not.
+    par_endpoint: str | None
 
     @property
     def client_id(self) -> str:
@@ -107,8 +160,9 @@ def parse_metadata(document: Mapping[str, Any], registration: Registration) -> T
     """Check a tenant's metadata against our registration.
 
     :raises TenantMisconfigured: if the issuer is another one (:rfc:`8414#section-3.3`), a member
-        that is needed is missing, an endpoint lies where it must not, or ID tokens are signed
-        with algorithms that are not allowed.
+        that is needed is missing, an endpoint lies where it must not, ID tokens are signed
+        with algorithms that are not allowed, or the tenant wants another client authentication
+        or pushed requests than the settings have.
     """
     issuer = document.get("issuer")
     expected = registration.issuer
@@ -130,6 +184,7 @@ def parse_metadata(document: Mapping[str, Any], registration: Registration) -> T
             raise TenantMisconfigured(f"the tenant's metadata has no {name}")
         return value
 
+    client_auth = _client_auth(document, registration)
     return Tenant(
         registration=registration,
         issuer=issuer,
@@ -141,6 +196,14 @@ def parse_metadata(document: Mapping[str, Any], registration: Registration) -> T
         end_session_endpoint=endpoint("end_session_endpoint"),
         announces_iss=document.get("authorization_response_iss_parameter_supported") is True,
         algorithms=_common_algorithms(document, registration),
+        client_auth=client_auth,
+        assertion_algorithm=_assertion_algorithm(document, registration, client_auth),
+        par_endpoint=_par_endpoint(
+            document,
+            registration,
+            client_auth,
+            endpoint("pushed_authorization_request_endpoint"),
+        ),
     )
 
 
@@ -175,3 +238,81 @@ def _common_algorithms(document: Mapping[str, Any], registration: Registration) 
             " PKCE_ALGORITHMS"
         )
     return common
+
+
+def _client_auth(document: Mapping[str, Any], registration: Registration) -> ClientAuth:
+    """How we authenticate: as it is configured, else as the tenant announces it.
+
+    :rfc:`8414#section-2`
+    """
+    if registration.client_auth is not None:
+        return registration.client_auth
+    if registration.is_public:
+        return ClientAuth.NONE
+    announced = document.get("token_endpoint_auth_methods_supported")
+    if not isinstance(announced, list):
+        # What a tenant is taken to support that does not say.
+        announced = [ClientAuth.CLIENT_SECRET_BASIC, ClientAuth.PRIVATE_KEY_JWT]
+    possible = (
+        (ClientAuth.CLIENT_SECRET_POST, ClientAuth.CLIENT_SECRET_BASIC)
+        if registration.client_key is None
+        else (ClientAuth.PRIVATE_KEY_JWT,)
+    )
+    for method in possible:
+        if method in announced:
+            return method
+    raise TenantMisconfigured(
+        "token_endpoint_auth_methods_supported in the tenant's metadata has no"
+        f" {' and no '.join(possible)}; if the tenant takes one of them nevertheless, name it in"
+        " PKCE_CLIENT_AUTH"
+    )
+
+
+def _assertion_algorithm(
+    document: Mapping[str, Any], registration: Registration, client_auth: ClientAuth
+) -> str | None:
+    """The first algorithm of our key that the tenant takes; its first where it does not say."""
+    if client_auth is not ClientAuth.PRIVATE_KEY_JWT or registration.client_key is None:
+        return None
+    algorithms = registration.client_key.algorithms
+    announced = document.get("token_endpoint_auth_signing_alg_values_supported")
+    if not isinstance(announced, list):
+        return algorithms[0]
+    for algorithm in algorithms:
+        if algorithm in announced:
+            return algorithm
+    raise TenantMisconfigured(
+        "token_endpoint_auth_signing_alg_values_supported in the tenant's metadata has no"
+        " algorithm that PKCE_CLIENT_KEY signs with"
+    )
+
+
+def _par_endpoint(
+    document: Mapping[str, Any],
+    registration: Registration,
+    client_auth: ClientAuth,
+    endpoint: str | None,
+) -> str | None:
+    """Where requests are pushed, if they are.
+
+    :rfc:`9126#section-5`
+    """
+    is_demanded = document.get("require_pushed_authorization_requests") is True
+    wanted = registration.pushed_requests
+    if wanted is PushedRequests.NEVER and is_demanded:
+        raise TenantMisconfigured(
+            "the tenant demands pushed authorization requests, and PKCE_PAR is `never`"
+        )
+    if wanted is PushedRequests.NEVER or (wanted is PushedRequests.AUTO and not is_demanded):
+        return None
+    if endpoint is None:
+        raise TenantMisconfigured(
+            "the tenant's metadata has no pushed_authorization_request_endpoint;"
+            " PKCE_PAR `always` needs one"
+        )
+    if client_auth is ClientAuth.NONE:
+        raise TenantMisconfigured(
+            "the tenant demands pushed authorization requests, which confidential clients make:"
+            " set PKCE_CLIENT_SECRET or PKCE_CLIENT_KEY"
+        )
+    return endpoint

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import quote_plus
@@ -20,12 +20,20 @@ from ..errors import (
     TenantLimit,
 )
 from .authorization import AuthorizationResponse, refusal
-from .client_auth import client_fields
-from .metadata import Registration
+from .client_auth import Credentials
 from .text import is_error_code, is_scope_token, is_visible_ascii, one_line
 
 #: What is secret in a form that is sent to the token endpoint.
-_SECRET_MEMBERS = ("code", "code_verifier", "client_secret", "refresh_token")
+_SECRET_MEMBERS = (
+    "code",
+    "code_verifier",
+    "client_secret",
+    "client_assertion",
+    "refresh_token",
+    "state",
+    "nonce",
+    "invitation",
+)
 
 AUTHORIZATION_CODE = "authorization_code"
 REFRESH_TOKEN = "refresh_token"
@@ -119,15 +127,15 @@ def validate_changed_token_request(changed: TokenRequest, original: TokenRequest
     return changed
 
 
-def build_token_form(request: TokenRequest, registration: Registration) -> dict[str, str]:
+def build_token_form(request: TokenRequest, credentials: Credentials) -> dict[str, str]:
     """The form of a token request, with our credentials.
 
     :rfc:`6749#section-4.1.3`
     """
-    return {**request.parameters(), **client_fields(registration)}
+    return {**request.parameters(), **credentials.fields}
 
 
-def build_revocation_form(refresh_token: str, registration: Registration) -> dict[str, str]:
+def build_revocation_form(refresh_token: str, credentials: Credentials) -> dict[str, str]:
     """The form that revokes a refresh token.  Auth0 revokes no access tokens.
 
     :rfc:`7009#section-2.1`
@@ -135,7 +143,7 @@ def build_revocation_form(refresh_token: str, registration: Registration) -> dic
     return {
         "token": refresh_token,
         "token_type_hint": "refresh_token",
-        **client_fields(registration),
+        **credentials.fields,
     }
 
 
@@ -242,24 +250,29 @@ def _scope(value: Any, requested: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def parse_token_error(
-    document: Mapping[str, Any], *, status: int, sent: Mapping[str, str]
+    document: Mapping[str, Any],
+    *,
+    status: int,
+    sent: Mapping[str, str],
+    secrets: Iterable[str] = (),
 ) -> PKCEError:
-    """The error class of an unsuccessful answer of the token endpoint.
+    """The error class of an unsuccessful answer of the token endpoint, or of one like it.
 
     Told by ``error``, never by status: Auth0 answers ``invalid_grant`` with 400, 401 and 403.
     An ``mfa_token`` is a credential and is dropped here.
 
     :param status: the HTTP status, 400 or above.
     :param sent: the form that was sent.  A description that repeats a secret of it is dropped.
+    :param secrets: what was sent elsewhere, and is not repeated either.
 
     :rfc:`6749#section-5.2`
     """
     error = document.get("error")
     if not isinstance(error, str) or not is_error_code(error):
-        return TenantError(f"The token endpoint answered {status} without an error code.")
+        return TenantError(f"The tenant answered {status} without an error code.")
     description = document.get("error_description")
     said = ""
-    if isinstance(description, str) and not _repeats_secret(description, sent):
+    if isinstance(description, str) and not _repeats_secret(description, sent, secrets):
         said = one_line(description)
     if error == "invalid_grant":
         return GrantRefused()
@@ -270,11 +283,11 @@ def parse_token_error(
     if error == "too_many_requests":
         return TenantLimit()
     if status >= 500 or error == "server_error":
-        return TenantError(f"The token endpoint answered {status}.")
+        return TenantError(f"The tenant answered {status}.")
     return refusal(error, said)
 
 
-def _repeats_secret(text: str, form: Mapping[str, str]) -> bool:
-    """Whether a text has a secret of a form in it, spelled as it is or as forms spell it."""
+def _repeats_secret(text: str, form: Mapping[str, str], others: Iterable[str]) -> bool:
+    """Whether a text has a secret in it, spelled as it is or as forms spell it."""
     secrets = (value for name in _SECRET_MEMBERS if (value := form.get(name)))
-    return any(secret in text or quote_plus(secret) in text for secret in secrets)
+    return any(secret in text or quote_plus(secret) in text for secret in (*secrets, *others))

@@ -59,18 +59,21 @@ class Answers:
             )
         )
 
-    def code(self, sent: Sent, flow: Flow, *, tells_result: bool) -> PKCE:
+    def code(self, sent: Sent, flow: Flow, *, now: float, tells_result: bool) -> PKCE:
         """The answer of ``POST /pkce/code``.
 
         :param flow: as it is now: the caller may have waited.
+        :param now: Unix seconds; what the tenant does not know any more is left out.
         :param tells_result: whether the caller may know the code of a flow that is bound.
         """
         request = flow.request
+        left = sent.address.seconds_left(now=now)
         return PKCE(
             seed=UNSET if request is None else self._seed(flow, request, sent.tenant),
             auth0=self._auth0(sent.tenant, request),
             result=self._result(flow) if tells_result else UNSET,
-            authorization_url=sent.authorization_url,
+            authorization_url=UNSET if left == 0 else optional(sent.authorization_url),
+            request_uri_expires_in=left or UNSET,
         )
 
     def result(self, flow: Flow, schema: Schema | UnsetType) -> PKCE:

@@ -58,7 +58,10 @@ def code(call: Call) -> Response:
             if granted:
                 flow, waited = call.engine.sign_in.wait(flow, seconds=wished), wished
     tells_result = _may_know_the_code(call, sent.session, flow.value)
-    response = json_response(call.answers.code(sent, flow.value, tells_result=tells_result))
+    answer = call.answers.code(
+        sent, flow.value, now=call.engine.clock(), tells_result=tells_result
+    )
+    response = json_response(answer)
     if waited:
         response.headers["Preference-Applied"] = f"wait={waited}"
     return response

@@ -13,9 +13,10 @@ from flask import Response, after_this_request, request
 from ..errors import AuthenticationTooWeak, NotSignedIn, PKCEError
 from ..hooks import failed
 from ..protocol.addresses import is_local_path
+from ..protocol.claims import has_context
 from ..records import Held
 from ..session import Grant, Session
-from ..user import MULTI_FACTOR, User
+from ..user import User
 from .calls import Call, Mounted
 from .further import end_session, user_claims
 from .problems import log, problem
@@ -151,7 +152,8 @@ class Visitor:
         present = self.present
         if present is None:
             return self.ask_to_sign_in(NotSignedIn(), **_asked(max_age, acr))
-        if self._is_recent(present.grant, max_age) and _is_strong(present.grant, acr):
+        is_strong = acr is None or has_context(present.grant.claims, [acr])
+        if self._is_recent(present.grant, max_age) and is_strong:
             return None
         if self._is_new(present.grant) and acr is not None and present.grant.asked_acr == acr:
             # The tenant was asked just now, and did otherwise: asking again would never end.
@@ -172,14 +174,6 @@ def _asked(max_age: int | None, acr: str | None) -> dict[str, str]:
     """What a page asks the tenant for."""
     asked = {"max_age": max_age, "acr_values": acr}
     return {name: str(value) for name, value in asked.items() if value is not None}
-
-
-def _is_strong(grant: Grant, acr: str | None) -> bool:
-    """Whether the user authenticated as a page demands (OpenID Connect Core 2)."""
-    if acr is None or grant.claims.get("acr") == acr:
-        return True
-    methods = grant.claims.get("amr")
-    return acr == MULTI_FACTOR and isinstance(methods, list) and "mfa" in methods
 
 
 def _address() -> str:

@@ -46,6 +46,8 @@ ROWS: Mapping[str, list[str]] = {
     "form-post": numbered("FP", 9),
     "sign-out": [*numbered("RV", 5), *numbered("LO", 3), *numbered("BL", 4)],
     "profiles": ["V1-1", *numbered("BB", 8), *numbered("F2", 2), *numbered("AV", 3)],
+    "client-auth": numbered("CA", 4),
+    "pushed-requests": numbered("PA", 8),
     "cookies": numbered("CK", 15),
     "callers": [*numbered("FM", 3), *numbered("HO", 4)],
     "headers": numbered("HX", 9),

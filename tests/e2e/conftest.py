@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from tests.not_run import not_run
 from tests.stores.redis_server import RedisServer
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
 CLIENT_SECRET = "a-secret-of-the-confidential-client"
+#: With all that has to be encoded in a header.
+ODD_SECRET = "a secret: 100% of ~*'+&= the client"
 CALLBACKS = tuple(f"{prefix}/pkce/response/code" for prefix in ("", "/auth", "/shop"))
 
 Serve = Callable[..., Server]
@@ -44,19 +47,44 @@ def node() -> Node:
 
 
 @pytest.fixture(scope="session")
+def client_keys(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """The private keys of the clients that sign, each in a file, by their algorithms."""
+    keys: Mapping[str, RSAKey | ECKey | OKPKey] = {
+        "RS256": RSAKey.generate_key(2048),
+        "ES256": ECKey.generate_key("P-256"),
+        "Ed25519": OKPKey.generate_key("Ed25519"),
+    }
+    folder = tmp_path_factory.mktemp("client-keys")
+    for name, key in keys.items():
+        (folder / name).write_bytes(key.as_pem(private=True))
+    return {name: folder / name for name in keys}
+
+
+def public_jwk(path: Path) -> dict[str, Any]:
+    """The public key of a file, as a client registers it."""
+    kinds: Mapping[str, type[RSAKey | ECKey | OKPKey]] = {
+        "RS256": RSAKey,
+        "ES256": ECKey,
+        "Ed25519": OKPKey,
+    }
+    key = kinds[path.name].import_key(path.read_bytes())
+    return {**key.as_dict(private=False), "kid": path.name, "use": "sig"}
+
+
+@pytest.fixture(scope="session")
 def start_provider(
-    node: Node, tmp_path_factory: pytest.TempPathFactory
+    node: Node, tmp_path_factory: pytest.TempPathFactory, client_keys: Mapping[str, Path]
 ) -> Iterator[Callable[[bool], Provider]]:
-    """Start a tenant, which sends ``iss`` or not, with a public client and a confidential one.
+    """Start a tenant, which sends ``iss`` or not, with a public client and confidential ones.
 
     The clients are native ones, because those may come from any port of loopback.
     """
-    common = {
+    common: dict[str, Any] = {
         "application_type": "native",
         "grant_types": ["authorization_code", "refresh_token"],
         "redirect_uris": [f"http://localhost{path}" for path in CALLBACKS],
     }
-    clients = [
+    clients: list[dict[str, Any]] = [
         {**common, "client_id": "public", "token_endpoint_auth_method": "none"},
         {
             **common,
@@ -64,6 +92,23 @@ def start_provider(
             "client_secret": CLIENT_SECRET,
             "token_endpoint_auth_method": "client_secret_post",
         },
+        {
+            **common,
+            "client_id": "with/a:header",
+            "client_secret": ODD_SECRET,
+            "token_endpoint_auth_method": "client_secret_basic",
+        },
+        *(
+            {
+                **common,
+                "client_id": f"signing-{name}",
+                "token_endpoint_auth_method": "private_key_jwt",
+                "jwks": {"keys": [public_jwk(path)]},
+                # Nothing in the metadata says that of one client.
+                "require_pushed_authorization_requests": name == "RS256",
+            }
+            for name, path in client_keys.items()
+        ),
     ]
     running: list[Provider] = []
 

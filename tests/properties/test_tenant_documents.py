@@ -226,7 +226,9 @@ class _Limited:
     def __init__(self, headers: dict[str, str]) -> None:
         self._headers = headers
 
-    def post(self, url: str, form: dict[str, str]) -> HTTPAnswer:
+    def post(
+        self, url: str, form: dict[str, str], headers: dict[str, str] | None = None
+    ) -> HTTPAnswer:
         return HTTPAnswer(429, self._headers, b"")
 
 

@@ -74,8 +74,11 @@ def test_further_parameters() -> None:
         "prompt": "login",
         "screen_hint": "signup",
     }
-    request = REQUEST.replace(**more, additional={"login_hint": "alice", "empty": ""})
-    assert request.parameters() == {**PARAMETERS, **more, "login_hint": "alice"}
+    request = REQUEST.replace(
+        **more, acr_values=("a", "b"), additional={"login_hint": "alice", "empty": ""}
+    )
+    told = {**PARAMETERS, **more, "acr_values": "a b", "login_hint": "alice"}
+    assert request.parameters() == told
 
 
 @pytest.mark.requirement("client_id", "N07", "AZ-2", "PK-4")
@@ -183,13 +186,49 @@ def test_scope_without_openid() -> None:
 
 @pytest.mark.requirement("client_id", "request", "N07", "N07b", "AZ-2")
 @pytest.mark.parametrize(
-    "name", ["state", "redirect_uri", "response_type", "scope", "request", "request_uri"]
+    "name",
+    [
+        *("state", "redirect_uri", "response_type", "scope", "request", "request_uri"),
+        # Those whose fields have no value, too: nothing would be checked on return.
+        *("organization", "invitation", "prompt", "audience", "screen_hint"),
+    ],
 )
 def test_additional_parameter_that_a_hook_must_not_add(name: str) -> None:
     """A hook must not override the protocol by an additional parameter (N07, N07b)."""
     changed = REQUEST.replace(additional={name: "x"})
     with pytest.raises(ValueError, match=f"must not add {name}"):
         validate_changed_request(changed, REQUEST)
+
+
+@pytest.mark.requirement("ID-12")
+def test_contexts_of_a_hook() -> None:
+    """A hook demands contexts or wishes for some, and not both."""
+    wished = REQUEST.replace(additional={"acr_values": "x"})
+    assert validate_changed_request(wished, REQUEST) == wished
+    demanded = REQUEST.replace(acr_values=("x",))
+    assert validate_changed_request(demanded, REQUEST) == demanded
+    with pytest.raises(ValueError, match="must not add acr_values"):
+        validate_changed_request(wished.replace(acr_values=("y",)), REQUEST)
+
+
+@pytest.mark.requirement("invitation")
+def test_invitation_of_a_hook() -> None:
+    """An invitation goes with its organization, or not at all."""
+    changed = REQUEST.replace(invitation="ticket")
+    with pytest.raises(ValueError, match="without its organization"):
+        validate_changed_request(changed, REQUEST)
+    whole = changed.replace(organization="org_1")
+    assert validate_changed_request(whole, REQUEST) == whole
+
+
+@pytest.mark.parametrize("max_age", ["", "-1", "1.5", "five", "²", "9" * 10])
+def test_max_age_of_a_hook(max_age: str) -> None:
+    """A hook's ``max_age`` is a number of seconds, for it is checked on return."""
+    changed = REQUEST.replace(additional={"max_age": max_age})
+    with pytest.raises(ValueError, match="max_age"):
+        validate_changed_request(changed, REQUEST)
+    good = REQUEST.replace(additional={"max_age": "300"})
+    assert validate_changed_request(good, REQUEST) == good
 
 
 @pytest.mark.parametrize("result", ["https://evil.example/", {}, AuthorizationRequest])

@@ -15,6 +15,7 @@ from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from flask_pkce.errors import IDTokenInvalid
+from flask_pkce.protocol.claims import MULTI_FACTOR
 from flask_pkce.protocol.id_token import (
     ALGORITHMS,
     Expectation,
@@ -436,6 +437,79 @@ def test_organization(asked: str, claims: dict[str, Any]) -> None:
 def test_other_organization(asked: str, claim: str, claims: dict[str, Any]) -> None:
     """A sign-in to another organization, or to none, is refused."""
     refused_claims(claim, id_claims(**claims), organization=asked)
+
+
+@pytest.mark.requirement("A0-21", "N70l", "T26")
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param({}, id="none"),
+        pytest.param({"org_id": "org_1"}, id="id"),
+        pytest.param({"org_id": "org_9", "org_name": "ACME"}, id="name"),
+    ],
+)
+def test_organization_that_is_allowed(claims: dict[str, Any]) -> None:
+    """Where none was asked for, an allowed one may sign in, and somebody of none."""
+    assert verify(sign(id_claims(**claims)), organizations=("org_1", "acme"))
+
+
+@pytest.mark.requirement("A0-21", "N70l", "T26")
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param({"org_id": "org_2"}, id="N70l another id"),
+        pytest.param({"org_name": "other"}, id="N70l another name"),
+        pytest.param({"org_id": 5}, id="number"),
+        pytest.param({"org_name": "org_1"}, id="a name for an id"),
+        pytest.param({"org_id": "acme"}, id="an id for a name"),
+    ],
+)
+def test_organization_that_is_not_allowed(claims: dict[str, Any]) -> None:
+    """Any other is refused, though nobody asked for one (N70l)."""
+    with pytest.raises(IDTokenInvalid, match="not allowed"):
+        verify(sign(id_claims(**claims)), organizations=("org_1", "acme"))
+
+
+@pytest.mark.requirement("T26")
+def test_organization_at_a_refresh() -> None:
+    """A refreshed ID token keeps the organization, or says nothing of it."""
+    for claims in ({}, {"org_id": "org_1"}):
+        assert verify(sign(id_claims(**claims)), organization_id="org_1")
+    refused_claims("org_id", id_claims(org_id="org_2"), organization_id="org_1")
+
+
+@pytest.mark.requirement("ID-12", "T31")
+@pytest.mark.parametrize(
+    ("demanded", "claims"),
+    [
+        (("a",), {"acr": "a"}),
+        (("a", "b"), {"acr": "b"}),
+        ((MULTI_FACTOR,), {"acr": MULTI_FACTOR}),
+        ((MULTI_FACTOR,), {"amr": ["pwd", "mfa"]}),
+        ((), {"acr": "whatever"}),
+    ],
+)
+def test_context(demanded: tuple[str, ...], claims: dict[str, Any]) -> None:
+    """The user authenticated as was demanded; of a second factor ``amr`` may tell."""
+    assert verify(sign(id_claims(**claims)), acr_values=demanded)
+
+
+@pytest.mark.requirement("ID-12", "T31")
+@pytest.mark.parametrize(
+    ("demanded", "claims"),
+    [
+        (("a",), {}),
+        (("a",), {"acr": "b"}),
+        (("a",), {"acr": ["a"]}),
+        (("a",), {"amr": ["mfa"]}),
+        ((MULTI_FACTOR,), {"amr": ["pwd"]}),
+        ((MULTI_FACTOR,), {"amr": "mfa"}),
+    ],
+)
+def test_other_context(demanded: tuple[str, ...], claims: dict[str, Any]) -> None:
+    """One who authenticated otherwise, or of whom that is not said, is refused."""
+    with pytest.raises(IDTokenInvalid, match="acr"):
+        verify(sign(id_claims(**claims)), acr_values=demanded)
 
 
 # -- signature and algorithm -----------------------------------------------------

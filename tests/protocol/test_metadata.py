@@ -8,8 +8,15 @@ from typing import Any
 import pytest
 
 from flask_pkce.errors import TenantMisconfigured
-from flask_pkce.protocol.metadata import Registration, parse_domain, parse_metadata
-from tests.support import CLIENT_ID, ISSUER, REGISTRATION, make_tenant, metadata
+from flask_pkce.protocol.client_key import parse_client_key
+from flask_pkce.protocol.metadata import (
+    ClientAuth,
+    PushedRequests,
+    Registration,
+    parse_domain,
+    parse_metadata,
+)
+from tests.support import CLIENT_ID, ISSUER, REGISTRATION, make_tenant, metadata, rsa_key
 
 
 @pytest.mark.requirement("A0-2", "A0-3")
@@ -299,3 +306,154 @@ def test_algorithms(announced: list[Any], common: tuple[str, ...] | None) -> Non
             make_tenant(registration, **changes)
     else:
         assert make_tenant(registration, **changes).algorithms == common
+
+
+# -- client authentication and pushed requests -----------------------------------
+
+POST, BASIC = ClientAuth.CLIENT_SECRET_POST, ClientAuth.CLIENT_SECRET_BASIC
+JWT, NONE = ClientAuth.PRIVATE_KEY_JWT, ClientAuth.NONE
+KEY = parse_client_key(rsa_key().as_dict(private=True))
+WITH_SECRET = dataclasses.replace(REGISTRATION, client_secret="top-secret")
+WITH_KEY = dataclasses.replace(REGISTRATION, client_key=KEY)
+WITH_BOTH = dataclasses.replace(WITH_SECRET, client_key=KEY)
+
+
+@pytest.mark.requirement("MD-9", "AZ-12", "BC-10")
+@pytest.mark.parametrize(
+    ("registration", "announced", "method"),
+    [
+        (REGISTRATION, [BASIC, POST], NONE),
+        (REGISTRATION, None, NONE),
+        (WITH_SECRET, [BASIC, POST], POST),
+        (WITH_SECRET, [POST], POST),
+        (WITH_SECRET, [BASIC, JWT], BASIC),
+        (WITH_SECRET, None, BASIC),
+        (WITH_SECRET, "client_secret_post", BASIC),
+        (WITH_KEY, [BASIC, JWT], JWT),
+        (WITH_KEY, None, JWT),
+        (WITH_BOTH, [BASIC, POST, JWT], JWT),
+    ],
+)
+def test_client_auth(registration: Registration, announced: Any, method: ClientAuth) -> None:
+    """With a key we sign; a secret goes as the tenant announces, by a header if it does not."""
+    tenant = make_tenant(registration, token_endpoint_auth_methods_supported=announced)
+    assert tenant.client_auth is method
+
+
+@pytest.mark.requirement("MD-9")
+@pytest.mark.parametrize("method", [POST, BASIC, JWT])
+def test_client_auth_as_configured(method: ClientAuth) -> None:
+    """What is configured counts, whatever the metadata say."""
+    registration = dataclasses.replace(WITH_BOTH, client_auth=method)
+    tenant = make_tenant(registration, token_endpoint_auth_methods_supported=["x"])
+    assert tenant.client_auth is method
+
+
+@pytest.mark.parametrize(
+    ("registration", "announced", "told"),
+    [
+        (WITH_SECRET, ["none", JWT], "no client_secret_post and no client_secret_basic"),
+        (WITH_SECRET, [], "no client_secret_post and no client_secret_basic"),
+        (WITH_KEY, [BASIC, POST], "no private_key_jwt"),
+        (WITH_BOTH, [BASIC, POST], "no private_key_jwt"),
+    ],
+)
+def test_client_auth_that_is_not_possible(
+    registration: Registration, announced: list[str], told: str
+) -> None:
+    """A weaker method is not taken in place of one; the setting that could is named."""
+    with pytest.raises(TenantMisconfigured, match=f"{told};.*PKCE_CLIENT_AUTH"):
+        make_tenant(registration, token_endpoint_auth_methods_supported=announced)
+
+
+@pytest.mark.parametrize(
+    ("registration", "announced", "algorithm"),
+    [
+        (WITH_KEY, None, "RS256"),
+        (WITH_KEY, ["ES256", "RS256", "PS256"], "RS256"),
+        (WITH_KEY, ["ES256", "RS384", "PS256"], "PS256"),
+        (REGISTRATION, ["ES256"], None),
+        (dataclasses.replace(WITH_BOTH, client_auth=POST), ["ES256"], None),
+        (dataclasses.replace(REGISTRATION, client_auth=JWT), ["ES256"], None),
+    ],
+)
+def test_assertion_algorithm(
+    registration: Registration, announced: Any, algorithm: str | None
+) -> None:
+    """Of the algorithms of our key the first is used that the tenant takes."""
+    tenant = make_tenant(registration, token_endpoint_auth_signing_alg_values_supported=announced)
+    assert tenant.assertion_algorithm == algorithm
+
+
+def test_assertion_algorithm_that_is_not_possible() -> None:
+    """A key that the tenant cannot use is the operator's mistake."""
+    with pytest.raises(TenantMisconfigured, match="PKCE_CLIENT_KEY"):
+        make_tenant(WITH_KEY, token_endpoint_auth_signing_alg_values_supported=["ES256"])
+
+
+PAR = {"pushed_authorization_request_endpoint": f"{ISSUER}oauth/par"}
+DEMANDED = {**PAR, "require_pushed_authorization_requests": True}
+
+
+@pytest.mark.requirement("PA-6", "MD-9")
+@pytest.mark.parametrize(
+    ("wanted", "document", "is_pushed"),
+    [
+        ("auto", {}, False),
+        ("auto", PAR, False),
+        ("auto", {**PAR, "require_pushed_authorization_requests": "true"}, False),
+        ("auto", DEMANDED, True),
+        ("always", PAR, True),
+        ("always", DEMANDED, True),
+        ("never", {}, False),
+        ("never", PAR, False),
+    ],
+)
+def test_pushed_requests(wanted: str, document: dict[str, Any], is_pushed: bool) -> None:
+    """Requests are pushed where the tenant demands it, or where the host says so."""
+    registration = dataclasses.replace(WITH_SECRET, pushed_requests=PushedRequests(wanted))
+    tenant = make_tenant(registration, **document)
+    assert tenant.par_endpoint == (f"{ISSUER}oauth/par" if is_pushed else None)
+
+
+@pytest.mark.requirement("PA-6")
+@pytest.mark.parametrize(
+    ("registration", "wanted", "document", "told"),
+    [
+        (WITH_SECRET, "never", DEMANDED, "PKCE_PAR is `never`"),
+        (WITH_SECRET, "always", {}, "no pushed_authorization_request_endpoint"),
+        (
+            WITH_SECRET,
+            "auto",
+            {**DEMANDED, "pushed_authorization_request_endpoint": None},
+            "no pushed_authorization_request_endpoint",
+        ),
+        (REGISTRATION, "auto", DEMANDED, "set PKCE_CLIENT_SECRET or PKCE_CLIENT_KEY"),
+        (
+            WITH_SECRET,
+            "always",
+            {"pushed_authorization_request_endpoint": "https://evil.example/par"},
+            "another host",
+        ),
+    ],
+)
+def test_pushed_requests_that_are_not_possible(
+    registration: Registration, wanted: str, document: dict[str, Any], told: str
+) -> None:
+    """Where the settings and the tenant disagree, the operator is told which."""
+    registration = dataclasses.replace(registration, pushed_requests=PushedRequests(wanted))
+    with pytest.raises(TenantMisconfigured, match=told):
+        make_tenant(registration, **document)
+
+
+def test_organizations() -> None:
+    """Those that may sign in are the one that is asked for and those that are allowed."""
+    registration = dataclasses.replace(REGISTRATION, allowed_organizations=("b", "c"))
+    assert REGISTRATION.organizations == ()
+    assert registration.organizations == ("b", "c")
+    assert dataclasses.replace(registration, organization="a").organizations == ("a", "b", "c")
+
+
+def test_registration_hides_its_key() -> None:
+    """Nor does a registration show its key."""
+    assert "key" not in repr(WITH_KEY).replace("keys", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from flask_pkce.errors import (
     TenantRefused,
 )
 from flask_pkce.protocol.authorization import Answer, validate_answer
+from flask_pkce.protocol.client_auth import Credentials
 from flask_pkce.protocol.token import (
     TokenRequest,
     TokenResponse,
@@ -33,11 +33,12 @@ from flask_pkce.protocol.token import (
     validate_changed_token_request,
     validate_changed_token_response,
 )
-from tests.support import CALLBACK, REGISTRATION, VERIFIER, make_tenant
+from tests.support import CALLBACK, VERIFIER, make_tenant
 
 RESPONSE = validate_answer(Answer(state="s", code="the-code"), state="s", tenant=make_tenant())
 CODE_REQUEST = build_code_request(RESPONSE, redirect_uri=CALLBACK, code_verifier=VERIFIER)
-CONFIDENTIAL = dataclasses.replace(REGISTRATION, client_secret="top-secret")
+CONFIDENTIAL = Credentials({"client_id": "local-client", "client_secret": "top-secret"})
+PUBLIC = Credentials({"client_id": "local-client"})
 SCOPE = ("openid", "email")
 
 
@@ -60,7 +61,7 @@ def test_code_request() -> None:
 @pytest.mark.requirement("AZ-18")
 def test_refresh_request() -> None:
     """A refresh token goes alone, or with an audience (RFC 6749 6)."""
-    assert build_token_form(build_refresh_request("the-token"), REGISTRATION) == {
+    assert build_token_form(build_refresh_request("the-token"), PUBLIC) == {
         "grant_type": "refresh_token",
         "refresh_token": "the-token",
         "client_id": "local-client",
@@ -364,7 +365,7 @@ def test_error_without_a_code(error: Any) -> None:
     """Without an error code of RFC 6749 the answer is nonsense; nothing of it is quoted."""
     exc = parse_token_error({"error": error, "error_description": "hidden"}, status=418, sent={})
     assert type(exc) is TenantError
-    assert exc.detail == "The token endpoint answered 418 without an error code."
+    assert exc.detail == "The tenant answered 418 without an error code."
 
 
 @pytest.mark.parametrize("description", [None, 5, ["x"]])
@@ -377,13 +378,20 @@ def test_description_of_another_kind(description: Any) -> None:
 
 
 @pytest.mark.requirement("LG-1")
-@pytest.mark.parametrize("name", ["code", "code_verifier", "client_secret", "refresh_token"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("code", "code_verifier", "client_secret", "client_assertion", "refresh_token"),
+        *("state", "nonce", "invitation", "a header"),
+    ],
+)
 @pytest.mark.parametrize("spelled", ["s3cret/of=ours", "s3cret%2Fof%3Dours"])
 def test_description_that_repeats_a_secret(name: str, spelled: str) -> None:
     """What a tenant says is not passed on where it repeats a secret that was sent."""
     document = {"error": "invalid_request", "error_description": f"what is {spelled}?"}
     sent = {"grant_type": "authorization_code", name: "s3cret/of=ours"}
-    exc = parse_token_error(document, status=400, sent=sent)
+    in_header = [sent.pop(name)] if name == "a header" else []
+    exc = parse_token_error(document, status=400, sent=sent, secrets=in_header)
     assert "s3cret" not in str(exc)
     other = parse_token_error(document, status=400, sent={"grant_type": "authorization_code"})
     assert spelled in str(other)

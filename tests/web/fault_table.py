@@ -39,6 +39,8 @@ def _accepted() -> Iterator[Row]:
         *("token-expires-in-null", "token-expires-in-digits", "token-unknown-members"),
         *("metadata-missing-userinfo-endpoint", "metadata-missing-revocation-endpoint"),
         *("metadata-missing-end-session-endpoint", "userinfo-invalid-sub", "revoke-503"),
+        # Nothing is pushed here.
+        *("par-503", "par-413", "par-refused", "par-no-request-uri", "par-expires-in-zero"),
     ):
         yield Row(name, "nowhere", flow="done")
     for name in ("org-name-other-case", "org-name-decomposed"):

@@ -57,6 +57,7 @@ def build_app(provider: Provider) -> Flask:
     rules = (
         ("/authorize", pages.authorize, ["GET", "POST"]),
         ("/oauth/token", endpoints.token, ["POST"]),
+        ("/oauth/par", endpoints.push, ["POST"]),
         ("/oauth/revoke", endpoints.revoke, ["POST"]),
         ("/userinfo", endpoints.userinfo, ["GET", "POST"]),
         ("/oidc/logout", sign_out.oidc_logout, ["GET", "POST"]),

@@ -82,10 +82,13 @@ class Browser:
 
     def _answer(self, response: requests.Response) -> AuthorizationAnswer | None:
         if response.status_code == 302:
-            redirect_uri = dict(_query(str(response.url)))["redirect_uri"]
+            location = response.headers["Location"]
+            # A request that was pushed does not say it.
+            asked = dict(_query(str(response.url)))
+            redirect_uri = asked.get("redirect_uri", location.partition("?")[0])
             # The redirect URI may have a query of its own, which stays where it is.
             own = len(_query(redirect_uri))
-            params = dict(_query(response.headers["Location"])[own:])
+            params = dict(_query(location)[own:])
             return AuthorizationAnswer(redirect_uri, params, "GET")
         forms = parse_forms(response.text)
         if response.status_code != 200 or not forms:

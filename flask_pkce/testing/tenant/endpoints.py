@@ -1,4 +1,4 @@
-"""What applications call: tokens, revocation, userinfo, metadata, keys."""
+"""What applications call: tokens, pushed requests, revocation, userinfo, metadata, keys."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from typing import Any
 
 from flask import Response, request
 
+from .client_assertions import ALGORITHMS
+from .id_tokens import RESPONSE_MODES
+from .models import PRIVATE_KEY_JWT
 from .provider import Provider
-from .server import RESPONSE_MODES, TenantServer
+from .pushed import LIFETIME, keep_pushed
+from .server import TenantServer
+
+#: Fields of which a request has one at most, or the header (:rfc:`6749#section-2.3`).
+_CREDENTIALS = ("client_secret", "client_assertion")
 
 
 class Endpoints:
@@ -31,12 +38,30 @@ class Endpoints:
             return malformed
         return self._provider.spoil("token_response", self._server.answer_token_request())
 
+    def push(self) -> Response:
+        """Take an authorization request, which its client vouches for.
+
+        :rfc:`9126#section-2`
+        """
+        refused: Response | None = self._provider.spoil("par_request", None)
+        refused = self._malformed() if refused is None else refused
+        refused = self._server.refuse_pushed_request() if refused is None else refused
+        if refused is not None:
+            return refused
+        credentials = {"client_secret", "client_assertion", "client_assertion_type"}
+        asked = {name: value for name, value in request.form.items() if name not in credentials}
+        members = {"request_uri": keep_pushed(self._provider, asked), "expires_in": LIFETIME}
+        response = _json(members)
+        response.status_code = 201
+        return self._provider.spoil("par_response", response)
+
     def revoke(self) -> Response:
         """End a refresh token and all that came of the same sign-in.
 
         :rfc:`7009#section-2`
         """
         refused: Response | None = self._provider.spoil("revocation_request", None)
+        refused = self._malformed() if refused is None else refused
         return self._server.answer_revocation_request() if refused is None else refused
 
     def userinfo(self) -> Response:
@@ -78,8 +103,12 @@ class Endpoints:
             "token_endpoint_auth_methods_supported": [
                 "client_secret_basic",
                 "client_secret_post",
+                PRIVATE_KEY_JWT,
                 "none",
             ],
+            "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+            "pushed_authorization_request_endpoint": f"{issuer}oauth/par",
+            "require_pushed_authorization_requests": self._provider.requires_par,
             "authorization_response_iss_parameter_supported": self._provider.sends_iss,
         }
         return self._provider.spoil("metadata", _json(members))
@@ -95,6 +124,9 @@ class Endpoints:
         # Authlib reads the query as if it were the body, and the first of two values.
         if request.args or any(len(values) > 1 for _, values in request.form.lists()):
             return _error(400, "invalid_request", "Parameters belong in the body, each once")
+        given = [name for name in _CREDENTIALS if name in request.form]
+        if len(given) + ("Authorization" in request.headers) > 1:
+            return _error(400, "invalid_request", "A client authenticates in one way (2.3)")
         return None
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import requests
 from flask.testing import FlaskClient
@@ -58,6 +58,7 @@ class LocalTenant:
     :param keys_folder: where the signing keys are kept, so that they survive a restart.
     :param clock: tells Unix seconds.
     :param sends_iss: whether authorization responses carry ``iss`` (RFC 9207); Auth0's do not.
+    :param requires_par: whether authorization requests must be pushed (RFC 9126); they may be.
     :param faults: the names of faults, see :mod:`flask_pkce.testing.tenant.faults`.
     :raises ValueError: for a host that is not loopback, an issuer without a trailing slash, an
         unknown fault, or keys that cannot be read.
@@ -74,6 +75,7 @@ class LocalTenant:
         keys_folder: str | PathLike[str] | None = None,
         clock: Callable[[], float] = time.time,
         sends_iss: bool = False,
+        requires_par: bool = False,
         faults: Iterable[str] = (),
     ) -> None:
         if host not in LOOPBACK:
@@ -86,7 +88,7 @@ class LocalTenant:
         self._is_mounted = False
         folder = Path(keys_folder) if keys_folder is not None else None
         address = issuer or (f"http://{host}:{port}/" if port else MADE_UP_ISSUER)
-        self._provider = Provider(address, clients, users, folder, clock, sends_iss)
+        self._provider = Provider(address, clients, users, folder, clock, sends_iss, requires_par)
         self._provider.faults = FaultSet(faults)
         self._server: BaseWSGIServer | None = None
         self._thread: Thread | None = None
@@ -136,11 +138,15 @@ class LocalTenant:
         client_secret: str | None = None,
         redirect_uris: Iterable[str] = (),
         post_logout_redirect_uris: Iterable[str] = (),
+        auth_method: str | None = None,
+        jwks: Iterable[Mapping[str, Any]] = (),
     ) -> TenantClient:
         """Register a client, or further addresses of one.
 
         :param client_id: by default the first client's.
         :param client_secret: a new secret; without one, a known client keeps its own.
+        :param auth_method: the one method by which it authenticates from now on.
+        :param jwks: further public keys, each as a JWK.
         :return: the client as it is now.
         """
         known = (
@@ -156,6 +162,8 @@ class LocalTenant:
                 *known.post_logout_redirect_uris,
                 *post_logout_redirect_uris,
             ),
+            auth_method=auth_method or known.auth_method,
+            jwks=(*known.jwks, *jwks),
         )
         self._provider.clients[client.client_id] = client
         return client

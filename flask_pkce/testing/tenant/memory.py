@@ -122,6 +122,10 @@ class Memory:
         self.access_tokens: Shelf[IssuedToken] = Shelf(clock)
         self.refresh_tokens: Shelf[IssuedToken] = Shelf(clock)
         self.spent_refresh_tokens: Shelf[Grant] = Shelf(clock)
+        #: Authorization requests that were pushed, under their ``request_uri``.
+        self.pushed: Shelf[dict[str, str]] = Shelf(clock)
+        #: Client assertions that were used.
+        self.assertions: Shelf[bool] = Shelf(clock)
         self.sessions: Shelf[TenantSession] = Shelf(clock)
         #: Asked for consent: the session identifier, under the secret of the page.
         self.questions: Shelf[str] = Shelf(clock)

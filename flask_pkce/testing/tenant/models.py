@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+PRIVATE_KEY_JWT = "private_key_jwt"
 
 _LOOPBACK = re.compile(r"(http://(?:localhost|127\.0\.0\.1|\[::1\])):[0-9]{1,5}(/.*)")
 
@@ -19,6 +22,10 @@ class TenantClient:
     :param post_logout_redirect_uris: where the browser may be sent after signing out.
     :param is_native: whether redirect URIs on a loopback host that are registered without a port
         are good with every port (RFC 8252 7.3).
+    :param auth_method: the one method by which it authenticates, as OpenID Connect calls it; by
+        default ``private_key_jwt`` where it has keys, and where it has a secret that in the form
+        or in a header.
+    :param jwks: its public keys, each as a JWK.
     """
 
     client_id: str
@@ -26,6 +33,17 @@ class TenantClient:
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     is_native: bool = False
+    auth_method: str | None = None
+    jwks: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def method(self) -> str | None:
+        """How it authenticates; None for either way of giving a secret."""
+        if self.auth_method is not None:
+            return self.auth_method
+        if self.jwks:
+            return PRIVATE_KEY_JWT
+        return "none" if self.client_secret is None else None
 
     def may_redirect_to(self, redirect_uri: str) -> bool:
         """Whether an answer may be sent there."""

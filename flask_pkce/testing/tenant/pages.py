@@ -13,6 +13,7 @@ from flask import Response, make_response, redirect, render_template, request
 from .memory import Grant, TenantSession
 from .models import TenantUser
 from .provider import Provider
+from .pushed import asked, spend, take_up
 from .server import CodeGrant, TenantServer
 from .tenant_session import current_session, new_session, remember
 
@@ -32,10 +33,14 @@ class AuthorizationPages:
 
     def authorize(self) -> Response:
         """Answer an authorization request, or ask the person first."""
+        if not take_up(self._provider):
+            return error_page(
+                400, "Unknown request", "The request was not pushed, or it expired or was used."
+            )
         refusal = self._refusal()
         if refusal:
             return refusal
-        if request.args.get("response_type") != "code":
+        if asked().get("response_type") != "code":
             return self._fail("unsupported_response_type", "The only response type is code")
         session = current_session(self._provider)
         has_consented = session is not None and self._has_consented(session)
@@ -65,13 +70,13 @@ class AuthorizationPages:
 
         :rfc:`6749#section-4.1.2.1`
         """
-        client = self._provider.clients.get(request.args.get("client_id", ""))
+        client = self._provider.clients.get(asked().get("client_id", ""))
         for name in ("client_id", "redirect_uri"):
-            if len(request.args.getlist(name)) > 1:
+            if len(asked().getlist(name)) > 1:
                 return error_page(400, "Malformed request", f"The parameter {name} is repeated.")
         if client is None:
             return error_page(400, "Unknown client", "No application has this client_id.")
-        if not client.may_redirect_to(request.args.get("redirect_uri", "")):
+        if not client.may_redirect_to(asked().get("redirect_uri", "")):
             return error_page(
                 403,
                 "Callback URL mismatch",
@@ -110,21 +115,23 @@ class AuthorizationPages:
             ):
                 return self._sign_in_page("Wrong e-mail address or password.")
         session = new_session(self._provider, user)
-        if "consent" in request.args.get("prompt", "").split():
+        if "consent" in asked().get("prompt", "").split():
             return remember(self._provider, session, self._consent_page(session))
         return remember(self._provider, session, self._issue(grant, session))
 
     def _sign_in_page(self, problem: str = "") -> Response:
-        signing_up = request.args.get("screen_hint") == "signup"
+        # In the address of a request that was pushed, it is from the link below.
+        hint = request.args.get("screen_hint") or asked().get("screen_hint")
+        signing_up = hint == "signup"
         other = {**request.args, "screen_hint": "login" if signing_up else "signup"}
         page = render_template(
             "sign_up.html" if signing_up else "sign_in.html",
             problem=problem,
-            email=request.form.get("email") or request.args.get("login_hint", ""),
+            email=request.form.get("email") or asked().get("login_hint", ""),
             name=request.form.get("name", ""),
-            organization=request.args.get("organization"),
-            invitation=request.args.get("invitation"),
-            client_id=request.args["client_id"],
+            organization=asked().get("organization"),
+            invitation=asked().get("invitation"),
+            client_id=asked()["client_id"],
             demo_users=self._provider.demo_users,
             other_url=f"?{urlencode(other)}",
         )
@@ -137,9 +144,9 @@ class AuthorizationPages:
             "consent.html",
             question=question,
             user=session.user,
-            client_id=request.args["client_id"],
-            scopes=request.args.get("scope", "").split(),
-            audience=request.args.get("audience"),
+            client_id=asked()["client_id"],
+            scopes=asked().get("scope", "").split(),
+            audience=asked().get("audience"),
         )
         return make_response(page)
 
@@ -152,7 +159,7 @@ class AuthorizationPages:
 
     def _is_too_old(self, session: TenantSession) -> bool:
         """Tell whether ``max_age`` asks for the password again."""
-        max_age = request.args.get("max_age", "")
+        max_age = asked().get("max_age", "")
         # 0 always asks, also in the second of the sign-in; what is no number is refused later.
         return max_age.isdecimal() and self._provider.now - session.auth_time >= int(max_age)
 
@@ -165,11 +172,11 @@ class AuthorizationPages:
         """
         grant.request.user = Grant(
             id=secrets.token_urlsafe(16),
-            client_id=request.args["client_id"],
+            client_id=asked()["client_id"],
             user=session.user,
             scope=grant.request.scope,
-            audience=request.args.get("audience"),
-            organization=request.args.get("organization"),
+            audience=asked().get("audience"),
+            organization=asked().get("organization"),
             sid=session.sid,
             auth_time=session.auth_time,
         )
@@ -182,14 +189,15 @@ class AuthorizationPages:
 
         OAuth 2.0 Form Post Response Mode 2; :rfc:`9207#section-2`
         """
+        spend(self._provider)
         response = dict(params)
-        if "state" in request.args:
-            response["state"] = request.args["state"]
+        if "state" in asked():
+            response["state"] = asked()["state"]
         if self._provider.sends_iss:
             response["iss"] = self._provider.issuer
         response = self._provider.spoil("authorization_response", response)
-        redirect_uri = request.args["redirect_uri"]
-        if request.args.get("response_mode") == "form_post":
+        redirect_uri = asked()["redirect_uri"]
+        if asked().get("response_mode") == "form_post":
             page = render_template("form_post.html", action=redirect_uri, params=response)
             return make_response(page)
         return make_response(redirect(add_params_to_uri(redirect_uri, list(response.items()))))

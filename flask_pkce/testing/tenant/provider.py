@@ -41,6 +41,7 @@ class Provider:
         keys_folder: Path | None,
         clock: Callable[[], float],
         sends_iss: bool,
+        requires_par: bool = False,
     ) -> None:
         self.issuer = issuer
         self.clients = {client.client_id: client for client in clients}
@@ -50,6 +51,7 @@ class Provider:
         self.memory = Memory(clock)
         self.faults = FaultSet()
         self.sends_iss = sends_iss
+        self.requires_par = requires_par
         self.requests: list[RecordedRequest] = []
         self._clock = clock
         self._users = {user.email.lower(): user for user in self.demo_users}

@@ -10,30 +10,30 @@ import secrets
 from typing import Any, cast
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
+from authlib.integrations.flask_oauth2.requests import FlaskOAuth2Payload, FlaskOAuth2Request
 from authlib.oauth2 import OAuth2Error, OAuth2Request
 from authlib.oauth2.rfc6749 import (
-    BaseGrant,
     ClientMixin,
+    InvalidClientError,
     InvalidRequestError,
     grants,
 )
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
-from authlib.oidc.core import OpenIDCode
-from authlib.oidc.core.grants.util import validate_request_prompt
-from authlib.oidc.core.util import create_half_hash
 from flask import Flask, Response
-from joserfc import jwt
+from flask import request as flask_request
+from werkzeug.datastructures import CombinedMultiDict
 
 from ..organizations import organization_claims
+from .client_assertions import ClientAssertions
+from .id_tokens import IDTokens, sign
 from .memory import AuthorizationCode, Grant, IssuedToken, TenantSession
-from .models import TenantClient
+from .models import PRIVATE_KEY_JWT, TenantClient
 from .provider import Provider
+from .pushed import asked
 
 #: What Auth0 answers where RFC 6749 5.2 says 400.
 AUTH0_STATUS = {"invalid_grant": 403, "invalid_client": 401}
-
-RESPONSE_MODES = ("query", "form_post")
 
 
 class RegisteredClient(ClientMixin):
@@ -54,7 +54,8 @@ class RegisteredClient(ClientMixin):
         return bool(known) and secrets.compare_digest(known.encode(), client_secret.encode())
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        return (method == "none") is (self._client.client_secret is None)
+        known = self._client.method
+        return method.startswith("client_secret_") if known is None else method == known
 
     def check_response_type(self, response_type: str) -> bool:
         return response_type == "code"
@@ -82,7 +83,12 @@ class CodeGrant(grants.AuthorizationCodeGrant):
     :rfc:`6749#section-4.1`
     """
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ["none", "client_secret_post", "client_secret_basic"]
+    TOKEN_ENDPOINT_AUTH_METHODS = [
+        "none",
+        "client_secret_post",
+        "client_secret_basic",
+        PRIVATE_KEY_JWT,
+    ]
     server: TenantServer
 
     def save_authorization_code(self, code: str, request: OAuth2Request) -> None:
@@ -152,61 +158,6 @@ class RotatingRefreshGrant(grants.RefreshTokenGrant):
         )
 
 
-class IDTokens(OpenIDCode):
-    """ID tokens, and what OpenID Connect adds to an authorization request."""
-
-    def __init__(self, provider: Provider) -> None:
-        super().__init__()
-        self._provider = provider
-
-    def __call__(self, grant: BaseGrant) -> None:
-        grant.register_hook("after_create_token_response", self.add_id_token)
-        grant.register_hook("after_validate_authorization_request_payload", self.validate_request)
-        # Auth0 heeds ``prompt`` with or without ``openid``; Authlib only with it.
-        grant.register_hook("after_validate_consent_request", validate_request_prompt)
-
-    def add_id_token(self, grant: BaseGrant, response: Any) -> None:
-        """Put an ID token into a token response, if ``openid`` was granted."""
-        self.process_token(grant, response)
-
-    def validate_request(self, grant: BaseGrant, redirect_uri: str) -> None:
-        """Check what Authlib does not.
-
-        OpenID Connect Core 3.1.2.1
-        """
-        data = grant.request.payload.data  # type: ignore[union-attr]
-        if data.get("response_mode", "query") not in RESPONSE_MODES:
-            raise InvalidRequestError("Unsupported response_mode")
-        if not data.get("max_age", "0").isdecimal():
-            raise InvalidRequestError("max_age must be a number of seconds")
-        if data.get("invitation") and not data.get("organization"):
-            raise InvalidRequestError("An invitation needs an organization")
-
-    def encode_id_token(self, token: dict[str, Any], request: OAuth2Request) -> str:
-        """Build and sign an ID token.
-
-        OpenID Connect Core 2 and 3.1.3.6
-        """
-        provider = self._provider
-        grant: Grant = request.user  # type: ignore[assignment]
-        half_hash = create_half_hash(token["access_token"], "RS256") or b""
-        claims = provider.token_claims(grant.user, token["scope"]) | {
-            "iss": provider.issuer,
-            "aud": grant.client_id,
-            "iat": provider.now,
-            "exp": provider.now + provider.id_token_lifetime,
-            "auth_time": grant.auth_time,
-            "sid": grant.sid,
-            "at_hash": half_hash.decode(),
-        }
-        code = request.authorization_code
-        if code and code.nonce:
-            claims["nonce"] = code.nonce
-        claims |= organization_claims(grant.organization)
-        claims = provider.spoil("id_token_claims", claims, code, grant.client_id)
-        return provider.spoil("id_token", sign(provider, claims), code, grant.client_id)
-
-
 class Revocation(RevocationEndpoint):
     """Ends the family of a refresh token, or of an access token.
 
@@ -224,6 +175,15 @@ class Revocation(RevocationEndpoint):
         self.server.provider.memory.revoke(token.grant)
 
 
+class AskedPayload(FlaskOAuth2Payload):
+    """The parameters of a request, which may have been pushed before."""
+
+    @property
+    def data(self) -> Any:
+        """Those of the authorization request, and of the form."""
+        return CombinedMultiDict([asked(), flask_request.form])
+
+
 class TenantServer(AuthorizationServer):
     """Authlib's server with the tenant's clients, tokens and statuses."""
 
@@ -232,6 +192,7 @@ class TenantServer(AuthorizationServer):
         super().__init__(app, self._find_client, self._save_token)
         self.register_token_generator("default", self._new_tokens)  # type: ignore[arg-type]
         id_tokens = IDTokens(provider)
+        self.register_client_auth_method(PRIVATE_KEY_JWT, ClientAssertions(provider))
         self.register_grant(CodeGrant, [S256Only(), id_tokens])
         self.register_grant(RotatingRefreshGrant, [id_tokens])
         self.register_endpoint(Revocation)
@@ -244,6 +205,37 @@ class TenantServer(AuthorizationServer):
         """
         grant: CodeGrant = self.get_consent_grant(end_user=session)  # type: ignore[no-untyped-call]
         return grant
+
+    def create_oauth2_request(self, request: object) -> FlaskOAuth2Request:
+        """What Authlib looks at in place of Flask's request."""
+        made = FlaskOAuth2Request(flask_request)
+        made.payload = AskedPayload(flask_request)
+        return made
+
+    def refuse_pushed_request(self) -> Response | None:
+        """Check the request that is being pushed; the answer if it is refused.
+
+        As at Auth0 only a confidential client may push one.
+
+        :rfc:`9126#section-2.1`
+        """
+        pushed = self.create_oauth2_request(None)
+        try:
+            client: Any = self.authenticate_client(
+                pushed, CodeGrant.TOKEN_ENDPOINT_AUTH_METHODS, "par"
+            )
+            if pushed.auth_method == "none":
+                raise InvalidClientError(description="A public client cannot push requests")
+            data = flask_request.form
+            if data.get("client_id") != client.client_id or "request_uri" in data:
+                raise InvalidRequestError("client_id is missing, or request_uri is given")
+            grant: Any = self.get_authorization_grant(pushed)
+            grant.validate_authorization_request()
+        except OAuth2Error as error:
+            # Nobody is sent anywhere.
+            error.redirect_uri = None
+            return self.handle_error_response(pushed, error)
+        return None
 
     def answer_token_request(self) -> Response:
         """Answer the token request that is being handled."""
@@ -309,10 +301,3 @@ class TenantServer(AuthorizationServer):
             provider.memory.refresh_tokens.put(
                 refresh_token.value, refresh_token, provider.session_lifetime
             )
-
-
-def sign(provider: Provider, claims: dict[str, Any]) -> str:
-    """Sign claims with the tenant's current key."""
-    key = provider.keys.current
-    header = {"alg": "RS256", "typ": "JWT", "kid": key.kid}
-    return jwt.encode(header, claims, key)

@@ -21,6 +21,8 @@ Stage = Literal[
     "jwks",  # Response
     "authorization_response",  # dict: the parameters
     "revocation_request",  # None: as with "token_request"
+    "par_request",  # None: as with "token_request"
+    "par_response",  # Response: after the request was taken
     "connect",  # None: before the tenant looks at a request; the connection's error is raised
     "read",  # None: after it acted on one
 ]
