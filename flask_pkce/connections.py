@@ -139,7 +139,7 @@ class _Way:
         deadline = math.inf if seconds is None else time.monotonic() + seconds
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         message = f"{self.head}{fields}\r\n{body or ''}".encode("latin-1")
-        connection = self.pool.take()
+        connection: Any = self.pool.take()
         is_kept = False
         try:
             if connection.sock is None:
@@ -211,10 +211,10 @@ class Adapter(HTTPAdapter):
         line = f"{method} {super().request_url(request, proxies)} HTTP/1.1\r\n"
         return _Way(pool, needs_tunnel, line + fields)
 
-    def cert_verify(self, *_: Any) -> None:
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing: that is part of the way."""
 
-    def request_url(self, *_: Any) -> str:
+    def request_url(self, request: Any, proxies: Any) -> str:
         """Nothing, as well."""
         return ""
 
