@@ -142,11 +142,10 @@ class _Way:
         connection: Any = self.pool.take()
         is_kept = False
         try:
-            if connection.sock is None:
-                self._connect(connection, seconds)
-            set_timeout(connection.sock, deadline)
-            connection.sock.sendall(message)
-            answer, content = receive(connection.sock, deadline)
+            sock = connection.sock or self._connect(connection, seconds)
+            set_timeout(sock, deadline)
+            sock.sendall(message)
+            answer, content = receive(sock, deadline)
             is_kept = answer.isclosed() and not answer.will_close
         except http.client.HTTPException as exc:
             raise urllib3.exceptions.ProtocolError(exc) from exc
@@ -156,8 +155,8 @@ class _Way:
             self.pool.give_back(connection)
         return answer, content
 
-    def _connect(self, connection: Any, seconds: float | None) -> None:
-        """Connect, to the tenant or through a proxy."""
+    def _connect(self, connection: Any, seconds: float | None) -> Any:
+        """Connect, to the tenant or through a proxy, and give the socket."""
         connection.timeout = min(CONNECT_TIMEOUT, math.inf if seconds is None else seconds)
         try:
             if self.needs_tunnel:
@@ -173,6 +172,7 @@ class _Way:
             urllib3.exceptions.HTTPError,
         ) as exc:
             raise NotConnected(exc) from exc
+        return connection.sock
 
 
 # -- the adapter -----------------------------------------------------------------
