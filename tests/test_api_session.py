@@ -43,6 +43,7 @@ def carried(mock: requests_mock.Mocker) -> list[str | None]:
     return [request.headers.get("Authorization") for request in mock.request_history]
 
 
+@pytest.mark.requirement("AZ-20")
 @pytest.mark.parametrize("path", ["orders", "/orders", b"orders", f"{API}orders"])
 def test_addresses(
     path: str | bytes, api: APISession, requests_mock: requests_mock.Mocker
@@ -53,6 +54,7 @@ def test_addresses(
     assert carried(requests_mock) == ["Bearer token-0"]
 
 
+@pytest.mark.requirement("AZ-20")
 @pytest.mark.parametrize(
     "url",
     [
@@ -88,6 +90,7 @@ def test_redirect_within(api: APISession, requests_mock: requests_mock.Mocker) -
     assert carried(requests_mock) == ["Bearer token-0"] * 2
 
 
+@pytest.mark.requirement("AZ-21")
 @pytest.mark.parametrize("body", [None, "text", b"bytes"])
 def test_renewed_once(
     body: str | bytes | None,

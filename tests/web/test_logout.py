@@ -50,7 +50,7 @@ def is_signed_in(browser: Browser) -> bool:
 # -- from here ---------------------------------------------------------------------
 
 
-@pytest.mark.requirement("LO-1")
+@pytest.mark.requirement("A0-25", "LO-1")
 def test_logout(keeping: Host) -> None:
     """The session ends here, its token is revoked, and the browser goes to the tenant."""
     browser = sign_in(keeping)
