@@ -9,13 +9,14 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from joserfc.jws import JWSRegistry
-
-from .client_key import ClientKey
 from .metadata import ClientAuth, Tenant
 from .pkce import base64url
+
+if TYPE_CHECKING:
+    from .client_key import ClientKey
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 #: Seconds that an assertion is good for; Auth0 advises a minute, and takes no more than five.
@@ -101,6 +102,4 @@ def _assertion(tenant: Tenant, key: ClientKey, *, now: float, randomness: bytes)
     }
     parts = (json.dumps(part, separators=(",", ":")).encode() for part in (header, claims))
     signed = ".".join(base64url(part) for part in parts)
-    # joserfc's own function would warn of EdDSA, which RFC 9864 gave another name.
-    signature = JWSRegistry.algorithms[algorithm].sign(signed.encode("ascii"), key.key)
-    return f"{signed}.{base64url(signature)}"
+    return f"{signed}.{base64url(key.sign(signed.encode('ascii'), algorithm))}"

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from ..strict_json import StrictJSONError, loads_object
 from .pkce import decode_base64url
@@ -50,6 +51,14 @@ class ClientKey:
     algorithms: tuple[str, ...]
     #: By which the tenant finds the public key among ours.
     kid: str | None = None
+
+    def sign(self, data: bytes, algorithm: str) -> bytes:
+        """The signature of some bytes.
+
+        :param algorithm: one of :attr:`algorithms`.
+        """
+        # joserfc's own function would warn of EdDSA, which RFC 9864 gave another name.
+        return JWSRegistry.algorithms[algorithm].sign(data, self.key)
 
     def named(self, *, kid: str | None = None, algorithm: str | None = None) -> ClientKey:
         """The same key with another id or one algorithm alone; None leaves either as it is.

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import TenantMisconfigured
 from .addresses import host_of, origin_of, parse_address
-from .client_key import ClientKey
+
+if TYPE_CHECKING:
+    # joserfc comes with it, and only whoever reads a key needs that.
+    from .client_key import ClientKey
 
 _DISCOVERY_PATH = "/.well-known/openid-configuration"
 

@@ -516,6 +516,14 @@ def test_logout_everywhere(keeping: Host, browser: Browser) -> None:
     assert keeping.revocations == 2
 
 
+def test_logout_where_to(browser: Browser, app: Flask, pkce: PKCEBlueprint) -> None:
+    """A view that names no place leaves that to the settings."""
+    app.post("/go")(lambda: pkce.logout())
+    sign_in(browser)
+    left = parse_qs(urlsplit(go(browser, "/go", method="POST").headers["Location"]).query)
+    assert left["post_logout_redirect_uri"] == ["http://localhost/"]
+
+
 @pytest.fixture
 def prefixed(pkce: PKCEBlueprint, app: Flask, make_app: MakeApp) -> Host:
     """The application below a prefix, the blueprint below another."""
