@@ -22,6 +22,12 @@ CLIENT = TenantClient(
     ),
     is_native=True,
 )
+#: Another application at the same tenant, with a callback of its own.
+STAFF = TenantClient(
+    "staff",
+    redirect_uris=tuple(f"{uri}/staff" for uri in CLIENT.redirect_uris),
+    is_native=True,
+)
 
 
 def use_local_tenant(app: Flask) -> LocalTenant | None:
@@ -39,7 +45,7 @@ def use_local_tenant(app: Flask) -> LocalTenant | None:
     folder = Path(app.instance_path)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     port = app.config.get("TENANT_PORT", 3001)
-    tenant = LocalTenant(port=port, clients=[CLIENT], keys_folder=folder)
+    tenant = LocalTenant(port=port, clients=[CLIENT, STAFF], keys_folder=folder)
     try:
         tenant.start()
     except OSError as exc:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .protocol.claims import MULTI_FACTOR
     from .protocol.token import TokenRequest, TokenResponse
     from .stores import MemoryStore, SQLiteStore, Store
+    from .tenant_settings import TenantSettings
     from .user import User
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "SQLiteStore",
     "Store",
     "TenantCall",
+    "TenantSettings",
     "TokenRequest",
     "TokenResponse",
     "User",
@@ -95,6 +97,7 @@ _HOMES = {
     "protocol.authorization": ("AuthorizationRequest", "AuthorizationResponse"),
     "protocol.token": ("TokenRequest", "TokenResponse"),
     "stores": ("MemoryStore", "SQLiteStore", "Store"),
+    "tenant_settings": ("TenantSettings",),
     "protocol.claims": ("MULTI_FACTOR",),
     "user": ("User",),
 }

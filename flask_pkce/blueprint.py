@@ -126,6 +126,17 @@ class PKCEBlueprint(HostViews, Blueprint):
         self._hooks.token = hook
         return hook
 
+    @setupmethod
+    def tenant_loader(self, hook: H) -> H:
+        """Register the function that tells to which tenant a sign-in goes.
+
+        It gets None where a sign-in starts, and returns the name of a configured tenant, or
+        :class:`TenantSettings`, or None for the default tenant.  For a sign-in that goes on it
+        gets the name of a tenant that it made, and makes that again.
+        """
+        self._hooks.tenant_loader = hook
+        return hook
+
     # -- an application --------------------------------------------------------
 
     def engine(self, app: Flask) -> Engine:

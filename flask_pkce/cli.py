@@ -84,7 +84,7 @@ def forget(subject: str, issuer: str | None) -> None:
             )
     for engine in engines:
         try:
-            engine.sign_out.everywhere(issuer or engine.tenants.get().issuer, subject)
+            engine.sign_out.everywhere(issuer or engine.tenants.default.get().issuer, subject)
         except PKCEError as exc:
             raise click.ClickException(f"{exc}  {exc.hint}") from exc
     click.echo("Done: at the next request every browser of that user is signed out.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,36 +103,37 @@ def read_contexts(value: Any) -> tuple[str, ...]:
 
 
 def check_client(
-    values: Mapping[str, Any], faulty: Collection[str], *, prefix: str
+    values: Mapping[str, Any], given: Mapping[str, Any], *, label: Callable[[str], str]
 ) -> Iterator[str]:
     """What does not go together in a registration, a sentence each.
 
-    :param values: the settings that were given, by their fields.
-    :param faulty: the fields of those that are wrong by themselves.
-    :param prefix: what the names of the settings begin with.
+    :param values: the settings that are good by themselves, by their fields.
+    :param given: all of them as they were given; an empty one counts as none.
+    :param label: what a fault calls a setting, by its name without the prefix.
     """
     auth = values.get("client_auth")
-    has_secret = "client_secret" in {*values, *faulty}
-    has_key = "client_key" in {*values, *faulty}
+    has_secret, has_key = (
+        given.get(name) not in (None, "") for name in ("client_secret", "client_key")
+    )
     by_secret = auth in {ClientAuth.CLIENT_SECRET_POST, ClientAuth.CLIENT_SECRET_BASIC}
     if by_secret and not has_secret:
-        yield f"{prefix}CLIENT_SECRET is missing, which {prefix}CLIENT_AUTH `{auth}` needs"
+        yield f"{label('CLIENT_SECRET')} is missing, which {label('CLIENT_AUTH')} `{auth}` needs"
     if auth is ClientAuth.PRIVATE_KEY_JWT and not has_key:
-        yield f"{prefix}CLIENT_KEY is missing, which {prefix}CLIENT_AUTH `{auth}` needs"
+        yield f"{label('CLIENT_KEY')} is missing, which {label('CLIENT_AUTH')} `{auth}` needs"
     if auth is ClientAuth.NONE and (has_secret or has_key):
         name = "CLIENT_SECRET" if has_secret else "CLIENT_KEY"
-        yield f"{prefix}CLIENT_AUTH is `none` while {prefix}{name} is set"
+        yield f"{label('CLIENT_AUTH')} is `none` while {label(name)} is set"
     for name in ("client_key_id", "client_key_algorithm"):
         if name in values and not has_key:
-            yield f"{prefix}{name.upper()} is set while {prefix}CLIENT_KEY is missing"
+            yield f"{label(name.upper())} is set while {label('CLIENT_KEY')} is missing"
     if "client_key" in values and "client_key_algorithm" in values:
         try:
             values["client_key"].named(algorithm=values["client_key_algorithm"])
         except ValueError as exc:
-            yield f"{prefix}CLIENT_KEY {exc}: see {prefix}CLIENT_KEY_ALGORITHM"
+            yield f"{label('CLIENT_KEY')} {exc}: see {label('CLIENT_KEY_ALGORITHM')}"
     is_public = auth is ClientAuth.NONE or not (has_secret or has_key)
     if values.get("par") is PushedRequests.ALWAYS and is_public:
         yield (
-            f"{prefix}PAR is `always` while neither {prefix}CLIENT_SECRET nor {prefix}CLIENT_KEY"
-            " is used: only confidential clients push their requests"
+            f"{label('PAR')} is `always` while neither {label('CLIENT_SECRET')} nor"
+            f" {label('CLIENT_KEY')} is used: only confidential clients push their requests"
         )

@@ -81,8 +81,13 @@ def build_engine(
         clock=monotonic,
     )
     api = TenantAPI(transport, clock=clock, monotonic=monotonic, observe=hooks.tell_of_call)
-    tenants = Tenants(settings.registration, api, clock=monotonic)
-    exchange = Exchange(tenants, api, hooks, clock=clock)
+    tenants = Tenants(
+        settings,
+        api,
+        load=hooks.load_tenant if hooks.has_tenant_loader else None,
+        clock=monotonic,
+    )
+    exchange = Exchange(api, hooks, clock=clock)
     urls = AuthorizationURLs(api, hooks, clock=clock)
     sign_in = SignIn(settings, sessions, tenants, urls, hooks, clock=clock)
     sign_out = SignOut(settings, sessions, tenants, exchange, marks, hooks, clock=clock)
@@ -96,10 +101,10 @@ def build_engine(
         tenants=tenants,
         hooks=hooks,
         sign_in=sign_in,
-        redemption=Redemption(settings, sessions, sign_in, exchange, hooks, clock=clock),
-        refresh=Refresh(settings, sessions, exchange, marks, hooks, clock=clock),
+        redemption=Redemption(settings, sessions, tenants, sign_in, exchange, hooks, clock=clock),
+        refresh=Refresh(settings, sessions, tenants, exchange, marks, hooks, clock=clock),
         sign_out=sign_out,
-        presence=Presence(settings, sessions, marks, sign_out, clock=clock),
+        presence=Presence(settings, sessions, tenants, marks, sign_out, clock=clock),
         worker_keys=WorkerKeys(
             store,
             signing.fingerprints,

@@ -273,6 +273,13 @@ class ParameterForeign(RequestError):
     hint = "Leave the parameter out, or have the operator allow its value in the settings."
 
 
+class TenantUnknown(RequestError):
+    """There is no tenant for this sign-in."""
+
+    code = "tenant-unknown"
+    hint = "Name a tenant that is configured; for the operator: look at the `tenant_loader`."
+
+
 class DeliveryRefused(RequestError):
     """This application keeps codes, verifiers and tokens on the server."""
 
@@ -543,7 +550,7 @@ class TenantReplaced(FlowGone):
     """The sign-in was sent to another tenant, which is not configured now."""
 
     code = "state-of-other-tenant"
-    hint = "Start again: PKCE_DOMAIN was changed meanwhile."
+    hint = "Start again: the tenants that are configured were changed meanwhile."
 
 
 class StoreNotShared(FlowGone):

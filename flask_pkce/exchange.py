@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .errors import IDTokenInvalid, PKCEError, TenantError, TenantLimit, TenantUnreachable
+from .errors import IDTokenInvalid, TenantError, TenantLimit, TenantUnreachable
 from .events import REVOCATION_FAILED
 from .hooks import HookRunner
 from .protocol.id_token import Expectation
@@ -14,7 +14,7 @@ from .protocol.metadata import Tenant
 from .protocol.token import TokenRequest, TokenResponse, Tokens, parse_token_response
 from .session import AccessToken, Grant
 from .tenant_api import TenantAPI
-from .tenants import Tenants
+from .tenant_cache import KnownTenant
 
 #: Seconds that a worker may need besides the call to the tenant, before it counts as dead.
 _MARGIN = 10
@@ -46,13 +46,11 @@ class Exchange:
 
     def __init__(
         self,
-        tenants: Tenants,
         api: TenantAPI,
         hooks: HookRunner,
         *,
         clock: Callable[[], float],
     ) -> None:
-        self._tenants = tenants
         self._api = api
         self._hooks = hooks
         self._clock = clock
@@ -61,18 +59,18 @@ class Exchange:
         """Unix seconds by which an exchange that begins now has ended, or its worker died."""
         return self._clock() + self._api.timeout + _MARGIN
 
-    def prepare(self) -> Tenant:
-        """Make sure of the metadata and keys before anything is used up.
+    def prepare(self, known: KnownTenant) -> Tenant:
+        """Make sure of a tenant's metadata and keys before anything is used up.
 
         :raises TenantError: if they cannot be had.
         """
-        tenant = self._tenants.get()
-        self._tenants.keys()
+        tenant = known.get()
+        known.keys()
         return tenant
 
     def obtain(
         self,
-        tenant: Tenant,
+        known: KnownTenant,
         request: TokenRequest,
         expected: Expectation,
         *,
@@ -86,13 +84,14 @@ class Exchange:
         :raises PKCEError: what the tenant, the verification or a hook says; tokens that were
             issued nevertheless are revoked.
         """
+        tenant = known.get()
         request = self._hooks.before_token(request)
         document = self._hooks.replaced_token(request)
         if document is None:
             document = self._api.request_token(tenant, request)
         tokens = parse_token_response(document, requested_scope=scope)
         try:
-            verified = self._verify(tokens, expected, claims)
+            verified = self._verify(known, tokens, expected, claims)
             return self._hooks.after_token(
                 TokenResponse(
                     access_token=tokens.access_token,
@@ -111,13 +110,17 @@ class Exchange:
             raise
 
     def _verify(
-        self, tokens: Tokens, expected: Expectation, claims: Mapping[str, Any] | None
+        self,
+        known: KnownTenant,
+        tokens: Tokens,
+        expected: Expectation,
+        claims: Mapping[str, Any] | None,
     ) -> Mapping[str, Any]:
         if tokens.id_token is None:
             if claims is None:
                 raise IDTokenInvalid("The token response has no ID token.")
             return claims
-        return self._tenants.verify(
+        return known.verify(
             tokens.id_token, expected, access_token=tokens.access_token, now=self._clock()
         )
 
@@ -138,10 +141,3 @@ class Exchange:
                 "the tenant did not revoke a refresh token", tenant=tenant.issuer
             )
         return revoked
-
-    def tenant(self) -> Tenant | None:
-        """The tenant, if its metadata can be had."""
-        try:
-            return self._tenants.get()
-        except PKCEError:
-            return None

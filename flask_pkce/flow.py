@@ -79,8 +79,11 @@ class Flow:
     #: Whatever happens to the flow, it ends here.
     expires_at: float
     status: Status = Status.STARTED
-    #: The issuer it was sent to.
+    #: The issuer it was sent to, and the name of the tenant, where there are several.
     issuer: str | None = None
+    tenant: str = ""
+    #: The tenant to whose own callback its answer comes; empty where that is the common one.
+    callback: str = ""
     #: The authorization request as it was sent.
     request: AuthorizationRequest | None = None
     #: The parameters that a hook changed, as the caller had asked for them.
@@ -105,6 +108,8 @@ class Flow:
         requested: Mapping[str, str],
         return_to: str | None,
         schema: Mapping[str, int | str] | None,
+        tenant: str = "",
+        callback: str = "",
     ) -> Flow:
         """``started`` → ``sent``, with a request that may bring the caller's own challenge."""
         own_challenge = request.code_challenge != self.code_challenge
@@ -114,13 +119,22 @@ class Flow:
             code_challenge=request.code_challenge,
             code_verifier=None if own_challenge else self.code_verifier,
             issuer=issuer,
+            tenant=tenant,
+            callback=callback,
             request=request,
             requested=requested,
             return_to=return_to,
             schema=schema,
         )
 
-    def bind(self, response: AuthorizationResponse, *, now: float) -> Flow:
+    def bind(
+        self,
+        response: AuthorizationResponse,
+        *,
+        now: float,
+        tenant: str = "",
+        callback: str = "",
+    ) -> Flow:
         """``sent`` → ``bound``, also from ``started`` where the caller built the URL itself.
 
         :raises AnswerConflict: if another answer was bound first.
@@ -130,6 +144,8 @@ class Flow:
         return self._to(
             Status.BOUND,
             issuer=response.issuer,
+            tenant=tenant,
+            callback=callback,
             code=response.code,
             code_hash=_hash(response.code),
             bound_at=now,

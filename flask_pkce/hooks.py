@@ -80,6 +80,8 @@ class Hooks:
     authorize: Hook | None = None
     #: Replaces the call to the token endpoint.
     token: Hook | None = None
+    #: Tells which tenant is used, and makes tenants of the host's own.
+    tenant_loader: Hook | None = None
 
 
 class HookRunner:
@@ -137,6 +139,20 @@ class HookRunner:
         if not isinstance(document, Mapping):
             raise TypeError("a token function returns the JSON object that the tenant answered")
         return document
+
+    @property
+    def has_tenant_loader(self) -> bool:
+        """Whether the host tells which tenant is used."""
+        return self._hooks.tenant_loader is not None
+
+    def load_tenant(self, name: str | None) -> object:
+        """What the host says of a tenant.
+
+        :param name: None for a sign-in that starts.
+        """
+        if self._hooks.tenant_loader is None:
+            return None
+        return self._ensure_sync(self._hooks.tenant_loader)(name)
 
     def tell_of_call(
         self, endpoint: str, issuer: str, seconds: float, status: int | None, error: str | None

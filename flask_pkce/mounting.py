@@ -15,21 +15,22 @@ from .engine import build_engine
 from .errors import ConfigurationError, PKCEError, StoreError
 from .events import SETTING_WEAK
 from .hooks import HookRunner, Hooks
-from .settings import Settings, find_misspelt, read_secret_keys, read_settings
+from .secret_keys import read_secret_keys
+from .settings import Settings, find_misspelt, read_settings
 from .stores import Store, open_store
 from .web.calls import Mounted, Route
 from .web.csrf import CSRFExemption
 from .web.dispatch import answer
 from .web.site import Site
-from .web.views import ROUTES, further_routes
+from .web.views import ROUTES, TENANT_CALLBACK_ROUTE, further_routes
 from .web.visitor import Visitor
 
 #: Every method, so that a wrong one is answered by us.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
 
-def _view(route: Route) -> Callable[[], Response]:
-    def view() -> Response:
+def _view(route: Route) -> Callable[..., Response]:
+    def view(**_: str) -> Response:
         mounted: Mounted = current_app.extensions["pkce"][request.blueprint]
         return answer(route, mounted)
 
@@ -60,12 +61,23 @@ def mount(
     if not isinstance(app, Flask):
         raise TypeError("PKCEBlueprint needs a Flask application")
     name = f"{state.name_prefix}.{state.name}".lstrip(".")
-    settings, secret_keys = _read_config(app, config_prefix)
+    settings, secret_keys = _read_config(
+        app, config_prefix, has_loader=hooks.tenant_loader is not None
+    )
     prefix = state.url_prefix or ""
     if "<" in prefix:
         raise ConfigurationError("url_prefix must not contain a variable")
     runner = HookRunner(hooks, ensure_sync=app.ensure_sync, sender=app)
+    engine = build_engine(
+        settings,
+        _open_store(settings, app, config_prefix),
+        runner,
+        secret_keys=secret_keys,
+        namespace=name,
+    )
     routes = [*ROUTES, *further_routes(settings)]
+    if engine.tenants.are_several:
+        routes.append(TENANT_CALLBACK_ROUTE)
     if settings.openapi:
         # It is large, and few want it.
         from .openapi import OPENAPI_ROUTE
@@ -73,14 +85,13 @@ def mount(
         routes.append(OPENAPI_ROUTE)
     mounted = Mounted(
         blueprint=blueprint,
-        engine=build_engine(
-            settings,
-            _open_store(settings, app, config_prefix),
-            runner,
-            secret_keys=secret_keys,
-            namespace=name,
+        engine=engine,
+        site=Site(
+            name=name,
+            public_url=settings.public_url,
+            prefix=prefix.rstrip("/"),
+            further_public_urls=settings.further_public_urls,
         ),
-        site=Site(name=name, public_url=settings.public_url, prefix=prefix.rstrip("/")),
         csrf=CSRFExemption(name, [route.endpoint for route in routes]),
     )
     app.extensions.setdefault("pkce", {})[name] = mounted
@@ -99,7 +110,9 @@ def _answer_error(exc: PKCEError) -> Response:
     return Visitor(mounted).answer(exc)
 
 
-def _read_config(app: Flask, prefix: str) -> tuple[Settings, tuple[bytes, ...]]:
+def _read_config(
+    app: Flask, prefix: str, *, has_loader: bool
+) -> tuple[Settings, tuple[bytes, ...]]:
     faults: list[str] = []
     settings: Settings | None = None
     secret_keys: tuple[bytes, ...] = ()
@@ -110,6 +123,7 @@ def _read_config(app: Flask, prefix: str) -> tuple[Settings, tuple[bytes, ...]]:
             prefix=prefix,
             server_name=app.config.get("SERVER_NAME"),
             scheme=app.config["PREFERRED_URL_SCHEME"],
+            has_loader=has_loader,
         )
     except ConfigurationError as exc:
         faults.extend(exc.faults)

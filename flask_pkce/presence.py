@@ -10,6 +10,7 @@ from .session import Grant, Session
 from .sessions import Sessions
 from .settings import Settings
 from .sign_out import SignOut
+from .tenants import Tenants
 
 #: How often a session is saved only because somebody uses it: parts of the time it may idle.
 _SAVED_PER_IDLE = 10
@@ -25,6 +26,7 @@ class Presence:
         self,
         settings: Settings,
         sessions: Sessions,
+        tenants: Tenants,
         marks: Marks,
         sign_out: SignOut,
         *,
@@ -32,6 +34,7 @@ class Presence:
     ) -> None:
         self._settings = settings
         self._sessions = sessions
+        self._tenants = tenants
         self._marks = marks
         self._sign_out = sign_out
         self._clock = clock
@@ -39,10 +42,11 @@ class Presence:
     def grant(self, held: Held[Session]) -> Grant | None:
         """The newest sign-in of a session that is used now, as long as it is good.
 
-        A session that was signed out from outside is cleared.
+        A session that was signed out from outside is cleared.  One that signed in at a tenant
+        which is not configured any more is not signed in.
         """
         grant = held.value.grant(now=self._clock())
-        if grant is None:
+        if grant is None or self._tenants.of_grant(grant) is None:
             return None
         if self._marks.is_over(grant):
             self._sign_out.clear(held)

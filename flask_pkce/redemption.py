@@ -31,6 +31,8 @@ from .sessions import Sessions
 from .settings import Settings
 from .sign_in import SignIn
 from .signing import Pointer
+from .tenant_cache import KnownTenant
+from .tenants import Tenants, own_callback
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Redemption:
         self,
         settings: Settings,
         sessions: Sessions,
+        tenants: Tenants,
         sign_in: SignIn,
         exchange: Exchange,
         hooks: HookRunner,
@@ -65,6 +68,7 @@ class Redemption:
     ) -> None:
         self._settings = settings
         self._sessions = sessions
+        self._tenants = tenants
         self._sign_in = sign_in
         self._exchange = exchange
         self._hooks = hooks
@@ -78,11 +82,13 @@ class Redemption:
         code_verifier: str | None,
         redirect_uri: str | None,
         callback_url: str,
+        check: Callable[[KnownTenant], None] = lambda known: None,
     ) -> Held[Flow]:
         """The flow that a code or a verifier names; with neither, the newest bound one.
 
         A code that went to another allowed redirect URI is bound here: its caller brings it.
 
+        :param check: raises where the caller asks for what its tenant does not have.
         :raises GrantError: if they fit no flow of the session.
         :raises SessionMismatch: if the session never had an answer that they could fit.
         :raises ParameterForeign: if the redirect URI is another than the flow's.
@@ -90,12 +96,14 @@ class Redemption:
             redeemed without its code.
         """
         held = self._named_flow(session, code, code_verifier)
+        check(self._tenants.of_flow(held.value))
         expected = _redirect_uri(held.value, callback_url)
         if redirect_uri not in {None, expected}:
             raise ParameterForeign(
                 "is not the redirect URI of this sign-in", field="$.redirect_uri"
             )
-        if code is None and expected != callback_url and held.value.status is Status.BOUND:
+        is_elsewhere = expected != own_callback(callback_url, held.value.callback)
+        if code is None and is_elsewhere and held.value.status is Status.BOUND:
             # Its code is known to whoever brought it, and no cookie was renewed for that: others
             # who have the cookie, and the verifier, wait in vain.
             raise AuthorizationPending()
@@ -135,7 +143,7 @@ class Redemption:
         """Whether the answer goes to a redirect URI that is not our callback, and is due."""
         if flow.status is not Status.SENT or flow.request is None:
             return False
-        return flow.request.redirect_uri in self._settings.redirect_uris
+        return flow.request.redirect_uri in self._tenants.redirect_uris
 
     def redeem(
         self,
@@ -162,7 +170,8 @@ class Redemption:
             )
         if not verifies(verifier, held.value.code_challenge):
             raise VerifierMismatch(field="$.code_verifier")
-        tenant = self._exchange.prepare()
+        known = self._tenants.of_flow(held.value)
+        tenant = self._exchange.prepare(known)
         if held.value.issuer not in {None, tenant.issuer}:
             raise TenantReplaced()
         until = self._exchange.deadline()
@@ -170,19 +179,20 @@ class Redemption:
         if redeeming is None:
             self._sign_in.reloaded(held).value.check_redeemable()
             raise GrantError()
-        return self._exchange_code(session, redeeming, tenant, verifier, callback_url)
+        return self._exchange_code(session, redeeming, known, tenant, verifier, callback_url)
 
     def _exchange_code(
         self,
         session: Held[Session],
         held: Held[Flow],
+        known: KnownTenant,
         tenant: Tenant,
         code_verifier: str,
         callback_url: str,
     ) -> Redeemed:
         flow = held.value
         redirect_uri = _redirect_uri(flow, callback_url)
-        scope = flow.request.scope if flow.request else self._settings.scope
+        scope = flow.request.scope if flow.request else tenant.registration.scope
         request = build_code_request(
             flow.response,
             redirect_uri=redirect_uri,
@@ -190,7 +200,7 @@ class Redemption:
         )
         try:
             response = self._exchange.obtain(
-                tenant, request, self._expectation(flow, tenant), scope=scope
+                known, request, self._expectation(flow, tenant), scope=scope
             )
         except (TenantUnreachable, TenantLimit):
             self._sessions.save(held, flow.put_back())
@@ -246,9 +256,11 @@ class Redemption:
         return Grant(
             id=flow.code_hash or "",
             issuer=tenant.issuer,
+            tenant=tenant.name,
+            client_id=tenant.client_id,
             claims=response.claims,
             scope=response.scope,
-            audience=flow.request.audience if flow.request else self._settings.audience,
+            audience=flow.request.audience if flow.request else tenant.registration.audience,
             refresh_token=response.refresh_token,
             nonce=flow.nonce,
             signed_in_at=self._clock(),
@@ -281,4 +293,6 @@ class Redemption:
 
 def _redirect_uri(flow: Flow, callback_url: str) -> str:
     """The redirect URI of a flow, to the byte; ours where the caller built the URL itself."""
-    return flow.request.redirect_uri if flow.request is not None else callback_url
+    if flow.request is not None:
+        return flow.request.redirect_uri
+    return own_callback(callback_url, flow.callback)

@@ -41,16 +41,17 @@ def build_request(
     :raises RequestError: if the seed asks for anything that is not configured; the field is
         named.
     """
+    registration = tenant.registration
     return AuthorizationRequest(
         client_id=tenant.client_id,
         redirect_uri=seed.redirect_uri or callback_url,
-        scope=tuple(dict.fromkeys(seed.scope or settings.scope)),
+        scope=tuple(dict.fromkeys(seed.scope or registration.scope)),
         state=flow.state,
         nonce=seed.nonce or flow.nonce,
         code_challenge=seed.code_challenge or flow.code_challenge,
-        response_mode=seed.response_mode or settings.response_mode,
-        audience=_audience(seed, settings, tenant) or settings.audience,
-        organization=seed.organization or tenant.registration.organization,
+        response_mode=seed.response_mode or registration.response_mode,
+        audience=_audience(seed, tenant) or registration.audience,
+        organization=seed.organization or registration.organization,
         invitation=seed.invitation,
         prompt=seed.prompt,
         screen_hint=seed.screen_hint,
@@ -67,14 +68,14 @@ def check_seed(seed: SeededPKCE, *, settings: Settings, tenant: Tenant, callback
     _check_length(seed)
     if seed.client_id not in {None, tenant.client_id}:
         raise ParameterForeign("is not the client of this tenant", field="$.client_id")
-    if seed.redirect_uri not in {None, callback_url, *settings.redirect_uris}:
+    if seed.redirect_uri not in {None, callback_url, *tenant.registration.redirect_uris}:
         raise ParameterForeign("is not an allowed redirect URI", field="$.redirect_uri")
     if seed.scope is not None:
-        if not settings.scopes_allowed.issuperset(seed.scope):
+        if not tenant.registration.scopes_allowed.issuperset(seed.scope):
             raise ParameterForeign("asks for more than is allowed", field="$.scope")
         if "openid" not in seed.scope:
             raise ScopeInvalid(field="$.scope")
-    _audience(seed, settings, tenant)
+    _audience(seed, tenant)
     organizations = tenant.registration.organizations
     if organizations and seed.organization not in {None, *organizations}:
         raise ParameterForeign("is not an allowed organization", field="$.organization")
@@ -97,11 +98,11 @@ def _check_length(seed: SeededPKCE) -> None:
         )
 
 
-def _audience(seed: SeededPKCE, settings: Settings, tenant: Tenant) -> str | None:
+def _audience(seed: SeededPKCE, tenant: Tenant) -> str | None:
     # With no audience, answers tell the userinfo endpoint; clients send it back.
     if seed.audience is None or seed.audience == tenant.userinfo_endpoint:
         return None
-    if seed.audience not in settings.audiences_allowed:
+    if seed.audience not in tenant.registration.audiences_allowed:
         raise ParameterForeign("is not an allowed audience", field="$.audience")
     return seed.audience
 

@@ -77,6 +77,10 @@ class Grant:
     #: Tells the sign-ins of a session apart, whatever becomes of their tokens.
     id: str
     issuer: str
+    #: The name of the tenant, where there are several.
+    tenant: str = ""
+    #: Our ``client_id`` there; empty in what older releases kept.
+    client_id: str = ""
     claims: Mapping[str, Any] = field(repr=False)
     scope: tuple[str, ...]
     audience: str | None = None

@@ -355,6 +355,11 @@ class Sessions:
         )
         return ticket
 
+    def peek_answer(self, ticket: str) -> Answer | None:
+        """The answer of a ticket, which stays."""
+        held = self._records.get(self._answer_key(ticket), Answer)
+        return None if held is None else held.value
+
     def take_answer(self, ticket: str) -> Answer | None:
         """The answer of a ticket, to one caller only; None if it was taken or is too old."""
         return self._records.take(self._answer_key(ticket), Answer)

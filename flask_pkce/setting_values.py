@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from .protocol.addresses import host_of, is_local_path, origin_of, parse_address
 from .protocol.id_token import ALGORITHMS
@@ -20,6 +21,9 @@ from .protocol.text import is_scope_token, is_visible_ascii
 #: A private-use scheme is a reversed domain name (:rfc:`8252#section-7.1`).
 _PRIVATE_USE = re.compile(r"[a-z][a-z0-9+\-]*(\.[a-z0-9+\-]+)+:/", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}")
+#: It is part of an address.
+_TENANT_NAME = re.compile(r"[A-Za-z0-9_\-]{1,64}")
+TENANT_NAME = "1 to 64 letters, digits, hyphens and underscores"
 _PROXY = re.compile(r"(https?|socks5h?)://[^/\s]+", re.IGNORECASE)
 
 #: What a caller never sets by ``ADDITIONAL_PARAMETERS``.
@@ -154,6 +158,13 @@ def read_public_url(value: Any) -> str:
     return origin_of(parts) + parts.path.rstrip("/")
 
 
+def read_public_urls(value: Any) -> tuple[str, ...]:
+    urls = tuple(read_public_url(text) for text in read_listed(value))
+    if len({urlsplit(url).hostname for url in urls}) < len(urls):
+        raise Fault("has two addresses of one host")
+    return urls
+
+
 def read_redirect_uris(value: Any) -> tuple[str, ...]:
     for text in (uris := read_listed(value)):
         if "#" in text:
@@ -237,6 +248,18 @@ def read_ca_bundle(value: Any) -> str:
     if not os.path.exists(path):
         raise Fault("names no file and no folder")
     return path
+
+
+def is_tenant_name(value: Any) -> bool:
+    return isinstance(value, str) and _TENANT_NAME.fullmatch(value) is not None
+
+
+def read_tenants(value: Any) -> Mapping[str, Mapping[str, Any]]:
+    if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
+        raise Fault("is no mapping of names to the settings of a tenant")
+    if not all(is_tenant_name(name) for name in value):
+        raise Fault(f"has a name that is none: {TENANT_NAME}")
+    return value
 
 
 def read_parameter_names(value: Any) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,9 +24,21 @@ from .errors import ConfigurationError
 from .protocol.addresses import is_loopback_host
 from .protocol.client_key import ClientKey
 from .protocol.metadata import ClientAuth, PushedRequests, Registration, parse_domain
+from .setting_fields import (
+    confusable,
+    is_given,
+    is_own,
+    missing,
+    read_fields,
+    read_tenant_fields,
+)
+from .setting_fields import from_setting as _from
+from .setting_fields import of_tenant as _of_tenant
 from .setting_values import (
+    TENANT_NAME,
     Fault,
     TokenDelivery,
+    is_tenant_name,
     read_algorithms,
     read_boolean,
     read_ca_bundle,
@@ -40,28 +53,23 @@ from .setting_values import (
     read_parameter_names,
     read_proxies,
     read_public_url,
+    read_public_urls,
     read_redirect_uris,
     read_response_mode,
     read_scopes,
     read_seconds,
     read_store,
+    read_tenants,
     read_text,
 )
 from .stores.base import DEFAULT_PREFIX
+from .tenant_settings import TenantSettings
 
 #: Seconds that a signed-in session may live: 90 days.
 MAX_SESSION_LIFETIME = 90 * 86400
 
 #: How alike, from 0 to 1, a name without our prefix is to the setting that is meant.
 _VERY_ALIKE = 0.85
-
-#: Bytes of a ``SECRET_KEY``, below which it counts as weak.
-MIN_SECRET_KEY_LENGTH = 16
-
-
-def _from(name: str, read: Callable[[Any], Any]) -> dict[str, Any]:
-    """Where a field comes from: the setting ``PKCE_`` and this name, and how it is read."""
-    return {"name": name, "read": read}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,72 +81,81 @@ class Settings:
 
     #: The tenant: its host (``example.eu.auth0.com``), or an issuer URL.
     #: Plain ``http:`` only for a loopback host.
-    domain: str = field(metadata=_from("DOMAIN", read_domain))
+    domain: str = field(metadata=_of_tenant("DOMAIN", read_domain, inherited=False))
     #: The ``client_id`` of the application at the tenant.
-    client_id: str = field(metadata=_from("CLIENT_ID", read_client_id))
+    client_id: str = field(metadata=_of_tenant("CLIENT_ID", read_client_id, inherited=False))
     #: The client secret of a confidential application; none for a public one.
     #: A server on the internet that keeps the tokens (``PKCE_TOKEN_DELIVERY`` ``session``) should
     #: have one, or a ``PKCE_CLIENT_KEY``: without either the start logs a warning.
     client_secret: str | None = field(
-        default=None, repr=False, metadata=_from("CLIENT_SECRET", read_text)
+        default=None, repr=False, metadata=_of_tenant("CLIENT_SECRET", read_text, inherited=False)
     )
     #: The private key of a confidential application that signs what it authenticates with
     #: (``private_key_jwt``): a PEM, a JWK, or the path of a file with either.
     #: RSA of 2048 to 4096 bits, P-256, P-384, P-521 or Ed25519, without a passphrase.
     client_key: ClientKey | None = field(
-        default=None, repr=False, metadata=_from("CLIENT_KEY", read_client_key)
+        default=None,
+        repr=False,
+        metadata=_of_tenant("CLIENT_KEY", read_client_key, inherited=False),
     )
     #: By which the tenant finds the public key; a ``kid`` in a JWK is enough.
-    client_key_id: str | None = field(default=None, metadata=_from("CLIENT_KEY_ID", read_key_id))
+    client_key_id: str | None = field(
+        default=None, metadata=_of_tenant("CLIENT_KEY_ID", read_key_id, inherited=False)
+    )
     #: What the key signs with, where the tenant wants another than it would choose, such as
     #: ``PS256``; an ``alg`` in a JWK is enough.
     client_key_algorithm: str | None = field(
-        default=None, metadata=_from("CLIENT_KEY_ALGORITHM", read_key_algorithm)
+        default=None,
+        metadata=_of_tenant("CLIENT_KEY_ALGORITHM", read_key_algorithm, inherited=False),
     )
     #: How this server authenticates at the tenant: ``client_secret_post``,
     #: ``client_secret_basic``, ``private_key_jwt`` or ``none``.
     #: By default with the key if there is one, else with the secret, in the way that the tenant
     #: announces.
     client_auth: ClientAuth | None = field(
-        default=None, metadata=_from("CLIENT_AUTH", read_client_auth)
+        default=None, metadata=_of_tenant("CLIENT_AUTH", read_client_auth, inherited=False)
     )
     #: Whether authorization requests are pushed to the tenant before the browser goes there:
     #: ``always``, ``never``, or ``auto``: where the tenant demands it.
     par: PushedRequests = field(
-        default=PushedRequests.AUTO, metadata=_from("PAR", read_pushed_requests)
+        default=PushedRequests.AUTO,
+        metadata=_of_tenant("PAR", read_pushed_requests, inherited=False),
     )
     #: The organization whose users sign in, where a caller names no other: its id, ``org_…``, or
     #: its name.
     #: The ID token must say that the user signed in there.
     organization: str | None = field(
-        default=None, metadata=_from("ORGANIZATION", read_organization)
+        default=None, metadata=_of_tenant("ORGANIZATION", read_organization, inherited=False)
     )
     #: Further organizations that a caller may ask for.
     #: With these alone no organization is asked for by itself, and a user may come from one of
     #: them or from none.
     allowed_organizations: tuple[str, ...] = field(
-        default=(), metadata=_from("ALLOWED_ORGANIZATIONS", read_organizations)
+        default=(),
+        metadata=_of_tenant("ALLOWED_ORGANIZATIONS", read_organizations, inherited=False),
     )
     #: Authentication contexts that are asked for in every sign-in, of which the ID token must
     #: have one in ``acr``.
     #: A caller, and a view by ``login_required(acr=…)``, may ask for one of them.
     #: For Auth0's ``http://schemas.openid.net/pape/policies/2007/06/multi-factor`` an ``amr``
     #: with ``mfa`` will do.
-    acr_values: tuple[str, ...] = field(default=(), metadata=_from("ACR_VALUES", read_contexts))
+    acr_values: tuple[str, ...] = field(
+        default=(), metadata=_of_tenant("ACR_VALUES", read_contexts, inherited=False)
+    )
     #: The API for which access tokens are asked, if there is one.
-    audience: str | None = field(default=None, metadata=_from("AUDIENCE", read_text))
+    audience: str | None = field(default=None, metadata=_of_tenant("AUDIENCE", read_text))
     #: The scope that is asked for, by default ``openid profile email``.
     #: Add ``offline_access`` for refresh tokens.
     scope: tuple[str, ...] = field(
-        default=("openid", "profile", "email"), metadata=_from("SCOPE", read_openid_scopes)
+        default=("openid", "profile", "email"), metadata=_of_tenant("SCOPE", read_openid_scopes)
     )
     #: Further audiences that a caller may ask for.
     allowed_audiences: tuple[str, ...] = field(
-        default=(), metadata=_from("ALLOWED_AUDIENCES", read_listed)
+        default=(), metadata=_of_tenant("ALLOWED_AUDIENCES", read_listed)
     )
     #: Further scopes that a caller may ask for.
     allowed_scopes: tuple[str, ...] = field(
-        default=(), metadata=_from("ALLOWED_SCOPES", read_scopes)
+        default=(), metadata=_of_tenant("ALLOWED_SCOPES", read_scopes)
     )
     #: Further origins whose pages may call the routes, such as a single-page app of your own.
     #: CORS headers are not ours to send: Flask-CORS does.
@@ -148,13 +165,18 @@ class Settings:
     #: The address of the application's root as users see it, any prefix included.
     #: Needed everywhere but on a loopback host.
     public_url: str | None = field(default=None, metadata=_from("PUBLIC_URL", read_public_url))
+    #: Further addresses of that root, such as domains of your customers; each request is answered
+    #: at the one whose host it names.
+    further_public_urls: tuple[str, ...] = field(
+        default=(), metadata=_from("FURTHER_PUBLIC_URLS", read_public_urls)
+    )
     #: Redirect URIs that a caller may ask for, besides our own callback.
     redirect_uris: tuple[str, ...] = field(
-        default=(), metadata=_from("REDIRECT_URIS", read_redirect_uris)
+        default=(), metadata=_of_tenant("REDIRECT_URIS", read_redirect_uris, inherited=False)
     )
     #: How the tenant answers: ``form_post``, which keeps the code out of addresses, or ``query``.
     response_mode: str = field(
-        default="form_post", metadata=_from("RESPONSE_MODE", read_response_mode)
+        default="form_post", metadata=_of_tenant("RESPONSE_MODE", read_response_mode)
     )
     #: Where sign-ins are kept: ``sqlite:///pkce.db`` (relative to the instance folder, serves
     #: all workers of one machine), ``redis://host:6379/0`` (many machines), ``memory://`` (one
@@ -205,7 +227,7 @@ class Settings:
     )
     #: Hosts on which the tenant's endpoints may lie, besides the issuer's.
     endpoint_hosts: tuple[str, ...] = field(
-        default=(), metadata=_from("ENDPOINT_HOSTS", read_hosts)
+        default=(), metadata=_of_tenant("ENDPOINT_HOSTS", read_hosts, inherited=False)
     )
     #: Proxies for calls to the tenant; those of the environment are not used.
     proxies: Mapping[str, str] | None = field(
@@ -221,12 +243,23 @@ class Settings:
     openapi: bool = field(default=False, metadata=_from("OPENAPI", read_boolean))
     #: Algorithms with which ID tokens may be signed.
     algorithms: tuple[str, ...] = field(
-        default=("RS256",), metadata=_from("ALGORITHMS", read_algorithms)
+        default=("RS256",), metadata=_of_tenant("ALGORITHMS", read_algorithms)
     )
+
+    #: Several tenants: a mapping of a name for each to its settings, see :doc:`tenants`.
+    tenants: tuple[Registration, ...] = field(default=(), metadata=_from("TENANTS", read_tenants))
 
     @property
     def registration(self) -> Registration:
-        """Our registration at the tenant."""
+        """Our registration at the tenant; of several, at the default one."""
+        return self.registrations[0]
+
+    @property
+    def registrations(self) -> tuple[Registration, ...]:
+        """Our registration at each tenant, the default one first."""
+        return (self._registration(""), *self.tenants) if self.domain else self.tenants
+
+    def _registration(self, name: str) -> Registration:
         issuer, is_exact = parse_domain(self.domain)
         key = self.client_key
         if key is not None:
@@ -244,6 +277,13 @@ class Settings:
             acr_values=self.acr_values,
             endpoint_hosts=self.endpoint_hosts,
             algorithms=self.algorithms,
+            audience=self.audience,
+            scope=self.scope,
+            allowed_audiences=self.allowed_audiences,
+            allowed_scopes=self.allowed_scopes,
+            redirect_uris=self.redirect_uris,
+            response_mode=self.response_mode,
+            name=name,
         )
 
     @property
@@ -259,23 +299,8 @@ class Settings:
         """
         return (
             self.delivers_to_session
-            and self.client_secret is None
-            and self.client_key is None
+            and any(each.is_public for each in self.registrations)
             and not _is_loopback(self.public_url)
-        )
-
-    @property
-    def scopes_allowed(self) -> frozenset[str]:
-        """Every scope that a caller may ask for."""
-        return frozenset(self.scope + self.allowed_scopes)
-
-    @property
-    def audiences_allowed(self) -> frozenset[str]:
-        """Every audience that a caller may ask for."""
-        return frozenset(
-            self.allowed_audiences
-            if self.audience is None
-            else (self.audience, *self.allowed_audiences)
         )
 
 
@@ -290,48 +315,97 @@ def read_settings(
     prefix: str = "PKCE_",
     server_name: str | None = None,
     scheme: str = "http",
+    has_loader: bool = False,
 ) -> Settings:
     """Read the settings of a mapping such as ``app.config``.
 
     :param prefix: what the names begin with.
     :param server_name: Flask's ``SERVER_NAME``, which stands for ``PKCE_PUBLIC_URL``.
     :param scheme: Flask's ``PREFERRED_URL_SCHEME``.
+    :param has_loader: whether tenants come from a ``tenant_loader`` too.
     :raises ConfigurationError: with every fault at once, each beginning with its setting's name.
     """
-    values: dict[str, Any] = {}
     faults: list[str] = []
-    faulty: set[str] = set()
-    for setting in fields(Settings):
-        name = prefix + setting.metadata["name"]
-        value = config.get(name)
-        if value is None or value == "":
-            if setting.default is MISSING:
-                faults.append(f"{name} is missing")
-            continue
-        try:
-            values[setting.name] = setting.metadata["read"](value)
-        except Fault as exc:
-            faults.append(f"{name} {exc}")
-            faulty.add(setting.name)
-    faults.extend(check_client(values, faulty, prefix=prefix))
+
+    def label(setting: Field[Any]) -> str:
+        return f"{prefix}{setting.metadata['name']}"
+
+    every = fields(Settings)
+    given = {setting.name: config.get(label(setting)) for setting in every}
+    is_elsewhere = has_loader or bool(given["tenants"])
+    needs_domain = not is_elsewhere or any(is_given(given[s.name]) for s in every if is_own(s))
+    if needs_domain:
+        faults += missing(every, given, label)
+    values = read_fields(every, given, label, faults)
+    faults += check_client(values, given, label=lambda name: f"{prefix}{name}")
+    if not needs_domain:
+        values |= {"domain": "", "client_id": ""}
+    tenants: Mapping[str, Mapping[str, Any]] = values.pop("tenants", {})
     if server_name and "public_url" not in values:
         try:
             values["public_url"] = read_public_url(f"{scheme}://{server_name}")
         except Fault as exc:
             faults.append(f"{prefix}PUBLIC_URL is missing, and made of SERVER_NAME it {exc}")
-    if values.get("local_session") and not _is_loopback(values.get("public_url")):
+    further = values.get("further_public_urls", ())
+    if values.get("local_session") and not all(
+        map(_is_loopback, (values.get("public_url"), *further))
+    ):
         faults.append(
             f"{prefix}LOCAL_SESSION is on while {prefix}PUBLIC_URL is not a loopback address:"
             " everybody could use the one session"
         )
+    if further and "public_url" not in values:
+        faults.append(f"{prefix}FURTHER_PUBLIC_URLS is set while {prefix}PUBLIC_URL is missing")
     if values.get("redirect_uris") and values.get("token_delivery") is TokenDelivery.SESSION:
         faults.append(
             f"{prefix}REDIRECT_URIS is set while {prefix}TOKEN_DELIVERY is `session`:"
             " the code must come to this server"
         )
+    read = {
+        name: read_tenant_fields(every, raw, f"{prefix}TENANTS['{name}']", faults)
+        for name, raw in tenants.items()
+    }
+    if values.get("token_delivery") is TokenDelivery.SESSION:
+        faults += (
+            f"{prefix}TENANTS['{name}'].redirect_uris is set while {prefix}TOKEN_DELIVERY is"
+            " `session`: the code must come to this server"
+            for name, each in read.items()
+            if each.get("redirect_uris")
+        )
     if faults:
         raise ConfigurationError(faults)
-    return Settings(**values)
+    settings = Settings(**values)
+    registrations = [_build_tenant(settings, name, each) for name, each in read.items()]
+    settings = dataclasses.replace(settings, tenants=tuple(registrations))
+    faults += confusable(settings.registrations, prefix)
+    if faults:
+        raise ConfigurationError(faults)
+    return settings
+
+
+def read_tenant(settings: Settings, tenant: TenantSettings) -> Registration:
+    """Read what a ``tenant_loader`` made.
+
+    :param settings: those of all tenants.
+    :raises ConfigurationError: with every fault at once.
+    """
+    label = f"tenant_loader: {tenant.name!r}"
+    faults: list[str] = []
+    if not is_tenant_name(tenant.name):
+        raise ConfigurationError(f"{label} is no name of a tenant: {TENANT_NAME}")
+    values = read_tenant_fields(fields(Settings), tenant.settings, label, faults)
+    if values.get("redirect_uris"):
+        # Nobody could tell that no other tenant has them.
+        faults.append(f"{label}.redirect_uris stands in PKCE_TENANTS alone")
+    if faults:
+        raise ConfigurationError(faults)
+    return _build_tenant(settings, tenant.name, values)
+
+
+def _build_tenant(settings: Settings, name: str, values: Mapping[str, Any]) -> Registration:
+    """Our registration at one of several tenants, which inherits what is no tenant's own."""
+    own = {setting.name: setting.default for setting in fields(settings) if is_own(setting)}
+    return dataclasses.replace(settings, **{**own, **values})._registration(name)
 
 
 def find_misspelt(
@@ -358,34 +432,3 @@ def find_misspelt(
             # The prefix itself may be misspelt.
             found += ((name, each) for each in get_close_matches(name, known, 1, _VERY_ALIKE))
     return tuple(found)
-
-
-def read_secret_keys(
-    config: Mapping[str, Any], *, lenient: bool
-) -> tuple[tuple[bytes, ...], bool]:
-    """Read ``SECRET_KEY`` and ``SECRET_KEY_FALLBACKS``.
-
-    :param lenient: whether a weak key is let through, as in debugging and tests.
-    :return: the keys, the one that signs first, and whether it is weak.
-    :raises ConfigurationError: if there is no key, or a weak one.
-    """
-    secret_key = config.get("SECRET_KEY")
-    if not secret_key:
-        raise ConfigurationError(
-            "SECRET_KEY is missing: set it to a long random value, the same for all workers"
-        )
-    fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
-    if not isinstance(fallbacks, list | tuple):
-        # Each character of a text would be a key of its own, for everybody to guess.
-        raise ConfigurationError("SECRET_KEY_FALLBACKS is no list of keys")
-    keys = [secret_key, *fallbacks]
-    if not all(isinstance(key, str | bytes) and key for key in keys):
-        raise ConfigurationError("SECRET_KEY or SECRET_KEY_FALLBACKS is no text and no bytes")
-    encoded = tuple(key.encode() if isinstance(key, str) else key for key in keys)
-    weak = any(len(key) < MIN_SECRET_KEY_LENGTH for key in encoded)
-    if weak and not lenient:
-        raise ConfigurationError(
-            "SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is weak:"
-            f" use {MIN_SECRET_KEY_LENGTH} random characters or more"
-        )
-    return encoded, weak

@@ -12,7 +12,9 @@ from .authorization_urls import AuthorizationURL, AuthorizationURLs
 from .errors import (
     AnswerConflict,
     CookieMissing,
+    FlowConflict,
     HookFailed,
+    IssuerMismatch,
     PKCEError,
     SignedOutMeanwhile,
     TenantRefused,
@@ -33,7 +35,7 @@ from .session import LOCAL_OWNER, Session
 from .sessions import Sessions
 from .settings import Settings
 from .signing import Pointer
-from .tenants import Tenants
+from .tenants import Tenants, own_callback
 from .wire import Schema, SeededPKCE
 
 
@@ -146,18 +148,29 @@ class SignIn:
     ) -> Sent:
         """Make the authorization request of a flow, or tell of one that was made.
 
-        :param callback_url: our own callback.
+        :param callback_url: our own callback, that of all tenants.
         :param return_to: where the browser goes in the end, checked.
         :raises RequestError: if the seed asks for anything that is not configured.
         :raises FlowConflict: if the flow was sent with other parameters.
         :raises FlowFailed: if the flow failed.
         :raises PKCEError: what the tenant says to a request that is pushed; the flow is as it was.
         """
-        tenant = self._tenants.get(seed.domain)
+        begun = self._flow_of(owner, seed.state)
+        tenant = self._tenant_of(begun, seed)
+        callback_url = own_callback(callback_url, self._tenants.callback_of(tenant))
         check_seed(seed, settings=self._settings, tenant=tenant, callback_url=callback_url)
         asked = _Asked(seed, tenant, callback_url, return_to)
-        begun = self._flow_of(owner, seed.state)
         return self._start_sent(owner, asked) if begun is None else self._go_on(begun, asked)
+
+    def _tenant_of(self, begun: Begun | None, seed: SeededPKCE) -> Tenant:
+        """The tenant to which a flow was sent, or is to be sent."""
+        if begun is None or begun.flow.value.issuer is None:
+            return self._tenants.select(seed.domain, seed.client_id).get()
+        known = self._tenants.of_flow(begun.flow.value)
+        if seed.domain is not None and not known.registration.names(seed.domain):
+            self._tenants.select(seed.domain)
+            raise FlowConflict(field="$.domain")
+        return known.get()
 
     def _flow_of(self, owner: Owner, state: str | None) -> Begun | None:
         """The flow that a caller means: by its state, else the newest unsent; None for a new one.
@@ -221,19 +234,21 @@ class SignIn:
                 raise AnswerConflict()
         flow.value.check_not_failed()
         check_same(asked.seed, flow.value, tenant=tenant)
-        request = flow.value.request or self._own_request(flow, asked.callback_url)
+        request = flow.value.request or self._own_request(flow, asked)
+        if flow.value.issuer not in {None, tenant.issuer} or request.client_id != tenant.client_id:
+            # Sent to another tenant at that moment.
+            raise FlowConflict(field="$.domain")
         address = self._urls.make(tenant, request, is_answered=flow.value.is_answered)
         return Sent(begun.session, flow, begun.pointer, tenant, address)
 
-    def _own_request(self, flow: Held[Flow], callback_url: str) -> AuthorizationRequest:
+    def _own_request(self, flow: Held[Flow], asked: _Asked) -> AuthorizationRequest:
         """The request of a flow whose caller built the URL itself."""
-        tenant = self._tenants.get()
         return build_request(
             SeededPKCE(),
             flow.value,
             settings=self._settings,
-            tenant=tenant,
-            callback_url=callback_url,
+            tenant=asked.tenant,
+            callback_url=asked.callback_url,
         )
 
     def _sent(self, flow: Flow, asked: _Asked) -> tuple[Flow, AuthorizationURL]:
@@ -245,10 +260,13 @@ class SignIn:
         request = self._hooks.before_authorize(original)
         # Before anything is saved: where the tenant refuses it, it can be sent again.
         url = self._urls.make(tenant, request)
+        is_ours = request.redirect_uri == asked.callback_url
         schema = seed.schema.complete() if seed.schema is not None else None
         sent = flow.send(
             request,
             issuer=tenant.issuer,
+            tenant=tenant.name,
+            callback=self._tenants.callback_of(tenant) if is_ours else "",
             requested=changed_by_hooks(original, request),
             return_to=asked.return_to,
             schema=msgspec.to_builtins(schema) if isinstance(schema, Schema) else None,
@@ -288,9 +306,10 @@ class SignIn:
         :raises TenantRefused: if it is an error; the flow failed.
         :raises AnswerConflict: if the flow has another answer.
         """
-        tenant = self._tenants.get()
+        tenant = self._tenants.of_flow(held.value).get()
         if held.value.issuer not in {None, tenant.issuer}:
             raise TenantReplaced()
+        self._check_callback(held.value, answer, tenant)
         if held.value.status not in {Status.STARTED, Status.SENT}:
             return self._same_answer(held, answer)
         try:
@@ -300,11 +319,23 @@ class SignIn:
             if self._sessions.save(held, failed) is None:
                 return self._same_answer(self.reloaded(held), answer)
             raise
-        bound = self._sessions.save(held, held.value.bind(response, now=self._clock()))
+        flow = held.value.bind(
+            response, now=self._clock(), tenant=tenant.name, callback=answer.callback
+        )
+        bound = self._sessions.save(held, flow)
         if bound is None:
             return self._same_answer(self.reloaded(held), answer)
         self._after_authorize(bound, response)
         return bound
+
+    def _check_callback(self, flow: Flow, answer: Answer, tenant: Tenant) -> None:
+        """Check that an answer came to the redirect URI that its request named.
+
+        :rfc:`9700#section-4.4.2.2`
+        """
+        is_sent = flow.request is not None
+        if answer.callback != (flow.callback if is_sent else self._tenants.callback_of(tenant)):
+            raise IssuerMismatch("The answer came to the callback of another tenant.")
 
     def bind_passed_on(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
         """Bind an answer that a program passes on, and did not deliver as the browser does.
@@ -312,7 +343,7 @@ class SignIn:
         The published API has no member for ``iss``: one that is missing is not missed here.
         See :meth:`bind` for what is raised.
         """
-        issuer = answer.iss or self._tenants.get().issuer
+        issuer = answer.iss or self._tenants.of_flow(held.value).get().issuer
         return self.bind(held, dataclasses.replace(answer, iss=issuer))
 
     def _same_answer(self, held: Held[Flow], answer: Answer) -> Held[Flow]:

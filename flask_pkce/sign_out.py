@@ -8,11 +8,13 @@ from .errors import IDTokenInvalid, LogoutTokenInvalid, PKCEError
 from .exchange import Exchange
 from .hooks import HookRunner, signed_out
 from .marks import Marks
-from .protocol.logout import MAX_AGE, build_logout_url, verify_logout_token
+from .protocol.logout import MAX_AGE, build_logout_url, read_origin, verify_logout_token
+from .protocol.metadata import Tenant
 from .records import Held
 from .session import Grant, Session
 from .sessions import Sessions
 from .settings import Settings
+from .tenant_cache import KnownTenant
 from .tenants import Tenants
 
 
@@ -51,16 +53,24 @@ class SignOut:
         session = self._sessions.take(held)
         if session is None:
             return
-        tokens = [(grant.issuer, grant.refresh_token) for grant in session.grants]
-        revoked = all(self._revoke(issuer, token) for issuer, token in tokens if token)
+        revoked = all(self._revoke(grant) for grant in session.grants if grant.refresh_token)
         self._hooks.tell(signed_out, revoked=revoked)
 
-    def _revoke(self, issuer: str, refresh_token: str) -> bool:
+    def _revoke(self, grant: Grant) -> bool:
         """Revoke one token; the first that fails is the last that is tried: nobody waits long."""
-        tenant = self._exchange.tenant()
-        if tenant is None or tenant.issuer != issuer:
-            return False
-        return self._exchange.revoke(tenant, refresh_token)
+        tenant = self._tenant_of(grant)
+        return tenant is not None and self._exchange.revoke(tenant, grant.refresh_token)
+
+    def _tenant_of(self, grant: Grant | None) -> Tenant | None:
+        """The tenant of a sign-in, if its metadata can be had; without one, the default."""
+        try:
+            if grant is None:
+                return self._tenants.select().get()
+            known = self._tenants.of_grant(grant)
+            tenant = known.get() if known is not None else None
+        except PKCEError:
+            return None
+        return tenant if tenant is not None and tenant.issuer == grant.issuer else None
 
     def everywhere(self, issuer: str, subject: str) -> None:
         """End every sign-in of a user; the sessions are cleared when they are used again."""
@@ -75,9 +85,8 @@ class SignOut:
 
         OpenID Connect RP-Initiated Logout 2
         """
-        try:
-            tenant = self._tenants.get()
-        except PKCEError:
+        tenant = self._tenant_of(grant)
+        if tenant is None:
             return None
         return build_logout_url(
             tenant,
@@ -95,9 +104,10 @@ class SignOut:
         OpenID Connect Back-Channel Logout 2.7
         """
         now = self._clock()
-        tenant = self._tenants.get()
+        known = self._named_in(logout_token)
+        tenant = known.get()
         try:
-            token = self._tenants.with_keys(
+            token = known.with_keys(
                 lambda keys: verify_logout_token(
                     logout_token, tenant, keys=keys, leeway=self._settings.leeway, now=now
                 )
@@ -111,3 +121,12 @@ class SignOut:
             self._marks.end_session(token.issuer, token.sid)
         else:
             self._marks.end_user(token.issuer, token.subject or "")
+
+    def _named_in(self, logout_token: str) -> KnownTenant:
+        """The tenant whose keys must have signed a logout token."""
+        if not self._tenants.are_several:
+            return self._tenants.default
+        known = self._tenants.named_in(*read_origin(logout_token))
+        if known is None:
+            raise LogoutTokenInvalid("The logout token names no tenant that is configured.")
+        return known

@@ -1,176 +1,187 @@
-"""Which tenant, and what we know of it: its metadata and keys, cached, one fetch at a time."""
+"""Which tenant a sign-in goes to, and where it went."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Generic, TypeVar
 
-from .errors import ParameterForeign, PKCEError
-from .events import TENANT_REFRESH_FAILED
-from .protocol.id_token import Expectation, UnknownKey, VerificationKey, verify_id_token
-from .protocol.metadata import Registration, Tenant
+from .errors import (
+    ConfigurationError,
+    ParameterForeign,
+    TenantMisconfigured,
+    TenantReplaced,
+    TenantUnknown,
+)
+from .flow import Flow
+from .protocol.metadata import Tenant
+from .session import Grant
+from .settings import Settings, read_tenant
 from .tenant_api import TenantAPI
+from .tenant_cache import KnownTenant
+from .tenant_settings import TenantSettings
 
-#: Seconds for which metadata and keys count as fresh.
-FRESH = 600
-#: Seconds for which they still serve while the tenant cannot be reached.
-STALE = 86400
-#: Seconds between two fetches that failed, or that an unknown key asked for.
-COOLDOWN = 30
-
-T = TypeVar("T")
+#: Tenants of the host's own that one process knows; it looks the others up again.
+MAX_LOADED = 1000
 
 
-class Cached(Generic[T]):
-    """A document of the tenant: fetched by one thread at a time, and kept while fetching fails.
+def own_callback(callback_url: str, name: str) -> str:
+    """The address of a tenant's own callback.
 
-    :param fetch: gets it, or raises :class:`~flask_pkce.errors.PKCEError`.
-    :param clock: monotonic seconds.
+    :param callback_url: the common one.
+    :param name: the tenant's; empty where it has none of its own.
     """
-
-    def __init__(self, fetch: Callable[[], T], *, clock: Callable[[], float]) -> None:
-        self._fetch = fetch
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._value: T | None = None
-        self._fetched_at = 0.0
-        self._failure: PKCEError | None = None
-        self._failures = 0
-        self._failed_at = 0.0
-        self._renewed_at: float | None = None
-
-    def get(self) -> T:
-        """The document, fetched again if it is older than ten minutes.
-
-        :raises PKCEError: what fetching raises, once there is nothing that is at most a day old.
-        """
-        age = self._clock() - self._fetched_at
-        if self._value is not None and age < FRESH:
-            return self._value
-        if self._value is not None and age < STALE:
-            return self._refreshed(self._value)
-        failures = self._failures
-        with self._lock:
-            if self._value is not None and self._clock() - self._fetched_at < FRESH:
-                return self._value
-            if self._failures != failures and self._failure is not None:
-                # Fetched in vain while we waited: the next one tries again.
-                raise self._failure
-            return self._fetch_now()
-
-    def _refreshed(self, value: T) -> T:
-        """What can be fetched, else ``value``; while one thread fetches, the others go on."""
-        if self._clock() - self._failed_at < COOLDOWN and self._failures:
-            return value
-        if not self._lock.acquire(blocking=False):
-            return value
-        try:
-            return self._fetch_now()
-        except PKCEError as exc:
-            TENANT_REFRESH_FAILED.log(
-                f"{exc.code}, going on with what there is",
-                error=exc.code,
-                host=exc.host,
-                setting=exc.setting,
-            )
-            return value
-        finally:
-            self._lock.release()
-
-    def _fetch_now(self) -> T:
-        try:
-            value = self._fetch()
-        except PKCEError as exc:
-            self._failure = exc
-            self._failures += 1
-            self._failed_at = self._clock()
-            raise
-        self._value = value
-        self._fetched_at = self._clock()
-        return value
-
-    def renew(self, seen: T) -> T | None:
-        """The document, fetched again because ``seen`` does not do.
-
-        :return: None if that was tried less than half a minute ago already.
-        :raises PKCEError: what fetching raises.
-        """
-        with self._lock:
-            if self._value is not None and self._value is not seen:
-                return self._value
-            now = self._clock()
-            if self._renewed_at is not None and now - self._renewed_at < COOLDOWN:
-                return None
-            self._renewed_at = now
-            return self._fetch_now()
+    return f"{callback_url}/{name}" if name else callback_url
 
 
 class Tenants:
-    """The tenant of one blueprint in one application.
+    """The tenants of one blueprint in one application.
 
+    A sign-in goes to one of them, and from then on to no other: what a flow and a grant keep names
+    the tenant.
+
+    :param load: the host's ``tenant_loader``, if there is one.
     :param clock: monotonic seconds.
     """
 
     def __init__(
         self,
-        registration: Registration,
+        settings: Settings,
         api: TenantAPI,
         *,
+        load: Callable[[str | None], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.registration = registration
-        self._metadata = Cached(lambda: api.discover(registration), clock=clock)
-        self._keys: Cached[tuple[VerificationKey, ...]] = Cached(
-            lambda: api.fetch_keys(self._metadata.get()), clock=clock
+        self._settings = settings
+        self._api = api
+        self._load = load
+        self._clock = clock
+        self._loaded: OrderedDict[str, tuple[TenantSettings, KnownTenant]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._configured = {
+            registration.name: KnownTenant(registration, api, clock=clock)
+            for registration in settings.registrations
+        }
+        #: Whether an answer could be another tenant's.
+        self.are_several = bool(settings.tenants) or load is not None
+        #: Where answers may go besides our own callback; each address is one tenant's alone.
+        self.redirect_uris = frozenset(
+            uri for registration in settings.registrations for uri in registration.redirect_uris
         )
 
-    def get(self, domain: str | None = None) -> Tenant:
-        """The tenant, with its metadata.
+    @property
+    def default(self) -> KnownTenant:
+        """The tenant where nobody says which.
 
-        :param domain: what a caller sent; it must name the configured tenant, and nothing it
-            says makes the server contact another host.
-        :raises ParameterForeign: if it names another.
-        :raises TenantMisconfigured: if the metadata does not fit the settings.
-        :raises TenantError: if there is no metadata.
+        :raises TenantUnknown: if there is none.
         """
-        if domain is not None and not self.registration.names(domain):
+        for known in self._configured.values():
+            return known
+        raise TenantUnknown()
+
+    # -- a sign-in that starts -------------------------------------------------
+
+    def select(self, domain: str | None = None, client_id: str | None = None) -> KnownTenant:
+        """The tenant of a sign-in that starts: that which the host says, if it does.
+
+        :param domain: what a caller sent; it must name that tenant, or a configured one where the
+            host says nothing, and nothing it says makes the server contact another host.
+        :param client_id: tells registrations at one domain apart.
+        :raises ParameterForeign: if the domain names none.
+        :raises TenantUnknown: if there is no tenant.
+        """
+        chosen = self._chosen()
+        if domain is None:
+            return chosen or self.default
+        known_ones = self._configured.values() if chosen is None else [chosen]
+        named = [each for each in known_ones if each.registration.names(domain)]
+        if not named:
             raise ParameterForeign("names no configured tenant", field="$.domain")
-        return self._metadata.get()
+        for known in named:
+            if known.registration.client_id == client_id:
+                return known
+        return named[0]
 
-    def keys(self) -> tuple[VerificationKey, ...]:
-        """The keys that the tenant signs ID tokens with.
+    def callback_of(self, tenant: Tenant) -> str:
+        """Whose callback the answers of a tenant come to; empty for the common one.
 
-        :raises TenantError: if they cannot be had.
+        One that does not say in its answers whose they are has a callback of its own, so that no
+        answer can be taken for another tenant's.
+
+        :rfc:`9700#section-4.4.2.2`
         """
-        return self._keys.get()
+        return tenant.name if self.are_several and not tenant.announces_iss else ""
 
-    def verify(
-        self, id_token: str, expected: Expectation, *, access_token: str, now: float
-    ) -> dict[str, object]:
-        """Verify an ID token with the tenant's keys, fetched once more for an unknown one.
+    def _chosen(self) -> KnownTenant | None:
+        """The tenant that the host says."""
+        loaded = None if self._load is None else self._load(None)
+        if not isinstance(loaded, str):
+            return None if loaded is None else self._keep(loaded)
+        if loaded not in self._configured:
+            raise TenantUnknown()
+        return self._configured[loaded]
 
-        :raises IDTokenInvalid: if it does not verify.
-        :raises TenantError: if the keys cannot be had.
+    def _keep(self, loaded: object) -> KnownTenant:
+        """What is known of a tenant that the host made; the least used give way to others."""
+        if not isinstance(loaded, TenantSettings):
+            raise TypeError("a tenant_loader returns a name, TenantSettings or None")
+        if loaded.name in self._configured:
+            raise TenantMisconfigured(f"tenant_loader: {loaded.name!r} is in PKCE_TENANTS too")
+        with self._lock:
+            settings, known = self._loaded.get(loaded.name, (None, None))
+            if known is None or settings != loaded:
+                try:
+                    registration = read_tenant(self._settings, loaded)
+                except ConfigurationError as exc:
+                    raise TenantMisconfigured(exc.faults) from exc
+                known = KnownTenant(registration, self._api, clock=self._clock)
+                self._loaded[loaded.name] = (loaded, known)
+            self._loaded.move_to_end(loaded.name)
+            if len(self._loaded) > MAX_LOADED:
+                self._loaded.popitem(last=False)
+        return known
+
+    # -- a sign-in that goes on ------------------------------------------------
+
+    def of_flow(self, flow: Flow) -> KnownTenant:
+        """The tenant to which a flow was sent; by default where its caller built the URL itself.
+
+        :raises TenantReplaced: if it is not configured any more.
         """
-        return self.with_keys(
-            lambda keys: verify_id_token(
-                id_token, expected, keys=keys, access_token=access_token, now=now
-            )
-        )
+        if flow.issuer is None:
+            return self.select()
+        client_id = flow.request.client_id if flow.request is not None else ""
+        known = self._find(flow.tenant, flow.issuer, client_id)
+        if known is None:
+            raise TenantReplaced()
+        return known
 
-    def with_keys(self, check: Callable[[tuple[VerificationKey, ...]], T]) -> T:
-        """Check a signature with the tenant's keys, fetched once more for an unknown one.
+    def of_grant(self, grant: Grant) -> KnownTenant | None:
+        """The tenant at which somebody signed in; None if it is not configured any more."""
+        return self._find(grant.tenant, grant.issuer, grant.client_id)
 
-        :raises IDTokenInvalid: what the check raises.
-        :raises TenantError: if the keys cannot be had.
+    def named_in(self, issuer: str, client_ids: frozenset[str]) -> KnownTenant | None:
+        """The tenant that a token names as its own, among those that are known here."""
+        with self._lock:
+            loaded = [known for _, known in self._loaded.values()]
+        for known in (*self._configured.values(), *loaded):
+            if any(known.registration.is_at(issuer, each) for each in client_ids if each):
+                return known
+        return None
+
+    def _find(self, name: str, issuer: str, client_id: str) -> KnownTenant | None:
+        """A tenant by its name; if that was changed, by what it is.
+
+        :param client_id: empty where that is not known.
         """
-        keys = self.keys()
-        try:
-            return check(keys)
-        except UnknownKey:
-            renewed = self._keys.renew(keys)
-            if renewed is None:
-                raise
-            return check(renewed)
+        for known in (self._configured.get(name), *self._configured.values()):
+            if known is not None and known.registration.is_at(issuer, client_id):
+                return known
+        if self._load is None or not name:
+            return None
+        loaded = self._load(name)
+        if not isinstance(loaded, TenantSettings) or loaded.name != name:
+            return None
+        known = self._keep(loaded)
+        return known if known.registration.is_at(issuer, client_id) else None

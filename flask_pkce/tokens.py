@@ -29,6 +29,8 @@ from .records import Held
 from .session import Grant, Renewal, Session
 from .sessions import Sessions
 from .settings import Settings
+from .tenant_cache import KnownTenant
+from .tenants import Tenants
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Refresh:
         self,
         settings: Settings,
         sessions: Sessions,
+        tenants: Tenants,
         exchange: Exchange,
         marks: Marks,
         hooks: HookRunner,
@@ -62,6 +65,7 @@ class Refresh:
     ) -> None:
         self._settings = settings
         self._sessions = sessions
+        self._tenants = tenants
         self._exchange = exchange
         self._marks = marks
         self._hooks = hooks
@@ -142,8 +146,9 @@ class Refresh:
 
         :rfc:`6749#section-6`, OpenID Connect Core 12
         """
-        tenant = self._exchange.prepare()
-        if grant.issuer != tenant.issuer:
+        known = self._tenants.of_grant(grant)
+        tenant = self._exchange.prepare(known) if known is not None else None
+        if known is None or tenant is None or grant.issuer != tenant.issuer:
             raise RefreshTokenUnknown("The sign-in was at another tenant.")
         if refresh_token is not None and not grant.has_refresh_token(refresh_token):
             # Too late for the refresh that used it up, and in time for what that brought.
@@ -160,7 +165,7 @@ class Refresh:
             if renewal == grant.renewal and not is_abandoned:
                 raise RefreshUnderWay()
             grant = current
-        return self._refresh(*begun, tenant, audience, scope)
+        return self._refresh(*begun, known, tenant, audience, scope)
 
     def _begin(
         self, held: Held[Session], grant: Grant, *, is_abandoned: bool
@@ -225,6 +230,7 @@ class Refresh:
         self,
         held: Held[Session],
         grant: Grant,
+        known: KnownTenant,
         tenant: Tenant,
         audience: str | None,
         scope: tuple[str, ...] | None,
@@ -243,7 +249,7 @@ class Refresh:
         )
         try:
             response = self._exchange.obtain(
-                tenant, request, expected, scope=scope or grant.scope, claims=grant.claims
+                known, request, expected, scope=scope or grant.scope, claims=grant.claims
             )
         except BaseException as exc:
             self._give_back(held, grant, exc)

@@ -173,7 +173,7 @@ def test_push_in_vain(bench: Bench, fault: str, cls: type[PKCEError], status: in
     """A push that fails leaves the flow as it was, to be sent again; it is tried once."""
     begun = bench.engine.sign_in.start(Owner(None))
     state = begun.flow.value.state
-    bench.engine.tenants.get()
+    bench.engine.tenants.default.get()
     bench.tenant.faults = [fault]
     with told(authorization_requested) as heard, pytest.raises(cls) as caught:
         bench.send(begun.session, state=state)
@@ -268,7 +268,7 @@ def test_caller_that_built_the_address(bench: Bench) -> None:
     """A flow that its caller sent is answered, and has no address of ours."""
     begun = bench.engine.sign_in.start(Owner(None))
     flow = begun.flow.value
-    tenant = bench.engine.tenants.get()
+    tenant = bench.engine.tenants.default.get()
     bench.tenant._provider.requires_par = False
     request = AuthorizationRequest(
         client_id=CLIENT_ID,

@@ -22,7 +22,7 @@ def test_parts_share_settings_store_and_clock() -> None:
     bench = Bench(TIMEOUT=7, FLOW_LIFETIME=60, CLIENT_SECRET="x")
     engine = bench.engine
     assert engine.transport.timeout == 7
-    assert engine.tenants.registration.client_secret == "x"
+    assert engine.tenants.default.registration.client_secret == "x"
     assert engine.store is bench.store
     assert engine.clock is bench.clock
     flow = bench.send().flow.value

@@ -14,7 +14,7 @@ from redis import ConnectionError as RedisConnectionError
 from flask_pkce import PKCEBlueprint, failed
 from flask_pkce.errors import StoreError
 from flask_pkce.events import Event, catalogue
-from flask_pkce.tenants import FRESH
+from flask_pkce.tenant_cache import FRESH
 from tests.canaries import fields_of
 from tests.conftest import MakeApp
 from tests.web.prepared import Prepared
@@ -45,10 +45,10 @@ def _cookie_is_forged(make_app: MakeApp) -> None:
 
 def _keys_cannot_be_fetched_anew(make_app: MakeApp) -> None:
     host = make_app()
-    host.engine.tenants.get()
+    host.engine.tenants.default.get()
     host.clock.now += FRESH
     host.tenant.faults.add("unreachable")
-    host.engine.tenants.get()
+    host.engine.tenants.default.get()
 
 
 def _token_is_not_revoked(make_app: MakeApp) -> None:

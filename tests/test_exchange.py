@@ -23,7 +23,6 @@ def bench() -> Bench:
 def exchange(bench: Bench) -> Exchange:
     """An exchange with the tenant of the bench, and no hooks."""
     return Exchange(
-        bench.engine.tenants,
         TenantAPI(bench.engine.transport, clock=bench.clock),
         HookRunner(Hooks(), ensure_sync=lambda hook: hook, sender=None),
         clock=bench.clock,
@@ -51,18 +50,10 @@ def test_order() -> None:
 
 def test_prepare(bench: Bench, exchange: Exchange) -> None:
     """Metadata and keys are had before anything is used up."""
-    tenant = exchange.prepare()
+    known = bench.engine.tenants.default
+    assert exchange.prepare(known) == known.get()
     assert bench.tenant.count("GET", "/.well-known/jwks.json") == 1
-    assert exchange.tenant() == tenant
     assert exchange.deadline() == NOW + bench.engine.settings.timeout + 10
-
-
-def test_tenant_that_is_not_known(bench: Bench, exchange: Exchange) -> None:
-    """Where the metadata cannot be had there is no tenant, and no error."""
-    bench.tenant.faults.add("metadata-issuer-mismatch")
-    assert exchange.tenant() is None
-    bench.tenant.faults = ["unreachable"]
-    assert exchange.tenant() is None
 
 
 def test_revoke_nothing(exchange: Exchange) -> None:

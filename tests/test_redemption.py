@@ -400,7 +400,7 @@ def test_another_was_first(
 ) -> None:
     """Where somebody else took the flow at that moment, the tenant is not asked again."""
     session, flow = bench.bound()
-    bench.engine.tenants.keys()
+    bench.engine.tenants.default.keys()
     bench.store.before_replace = lambda: meanwhile(bench, session, flow)
     with pytest.raises(ends):
         bench.redeem(session, flow)
@@ -415,7 +415,7 @@ def fail(
 ) -> tuple[Held[Session], Held[Flow], PKCEError]:
     """Redeem while the tenant has a fault."""
     session, flow = bench.bound()
-    bench.engine.tenants.keys()
+    bench.engine.tenants.default.keys()
     bench.tenant.faults.add(fault)
     with pytest.raises(error) as caught:
         bench.redeem(session, flow)
@@ -441,7 +441,7 @@ def test_put_back(bench: Bench, fault: str, error: type[PKCEError]) -> None:
 def test_put_back_after_the_session_was_cleared(bench: Bench, hooks: Hooks) -> None:
     """A flow that was cleared meanwhile is not put back."""
     session, flow = bench.bound()
-    bench.engine.tenants.keys()
+    bench.engine.tenants.default.keys()
     hooks.before_token.append(lambda request: bench.sessions.take(session) and None)
     bench.tenant.faults.add("unreachable")
     with pytest.raises(TenantUnreachable):
@@ -537,7 +537,7 @@ def test_limit_of_the_tenant(bench: Bench) -> None:
 def test_key_of_the_token_is_new(bench: Bench) -> None:
     """A key that the tenant begins to use at that moment is fetched (N74)."""
     session, flow = bench.bound()
-    bench.engine.tenants.keys()
+    bench.engine.tenants.default.keys()
     bench.tenant.rotate_keys()
     assert bench.redeem(session, flow).response.claims
 
@@ -545,7 +545,7 @@ def test_key_of_the_token_is_new(bench: Bench) -> None:
 def test_keys_that_cannot_be_had_afterwards(bench: Bench) -> None:
     """Once the tokens are issued the code is used: keys that cannot be had fail the flow."""
     session, flow = bench.bound()
-    bench.engine.tenants.keys()
+    bench.engine.tenants.default.keys()
     bench.tenant.rotate_keys()
     bench.refuse_keys()
     with pytest.raises(TenantError, match="could not be checked") as caught:
@@ -582,22 +582,36 @@ def test_tenant_that_changed(bench: Bench) -> None:
     assert bench.token_requests == 0
 
 
+def test_tenant_that_spells_its_issuer_otherwise() -> None:
+    """An issuer is compared to the byte, also where the settings leave its slash open."""
+    bench = Bench(DOMAIN=ISSUER.rstrip("/"))
+    session, flow = bench.bound()
+    other = dataclasses.replace(flow.value, issuer=ISSUER.rstrip("/"))
+    old = bench.sessions.save(flow, other)
+    assert old is not None
+    with pytest.raises(FlowGone, match="another tenant"):
+        bench.redeem(session, old)
+    with pytest.raises(FlowGone, match="another tenant"):
+        bench.engine.sign_in.bind(old, Answer(state=flow.value.state, code="the-code"))
+    assert bench.token_requests == 0
+
+
 @pytest.mark.requirement("ID-6")
 @pytest.mark.parametrize("name", ["redeem", "refresh"])
 def test_algorithm_that_the_tenant_does_not_announce(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """An algorithm that the settings allow and the metadata does not name signs no ID token."""
-    tenant = dataclasses.replace(bench.engine.tenants.get(), algorithms=("ES256",))
+    tenant = dataclasses.replace(bench.engine.tenants.default.get(), algorithms=("ES256",))
     session, flow = bench.bound()
     if name == "redeem":
-        monkeypatch.setattr(bench.engine.tenants, "get", lambda: tenant)
+        monkeypatch.setattr(bench.engine.tenants.default, "get", lambda: tenant)
         with pytest.raises(IDTokenInvalid, match="algorithm that is not allowed"):
             bench.redeem(session, flow)
     else:
         held = bench.redeem(session, flow).session
         grant = held.value.grants[0]
-        monkeypatch.setattr(bench.engine.tenants, "get", lambda: tenant)
+        monkeypatch.setattr(bench.engine.tenants.default, "get", lambda: tenant)
         with pytest.raises(IDTokenInvalid, match="algorithm that is not allowed"):
             bench.engine.refresh.refresh(held, grant)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flask_pkce.errors import ConfigurationError
-from flask_pkce.settings import read_secret_keys
+from flask_pkce.secret_keys import read_secret_keys
 
 KEY = "a key of sixteen characters or more"
 OLD_KEY = "the key that was there before"

@@ -37,14 +37,16 @@ def seed(additional: dict[str, str | int] | None = None, **members: Any) -> Seed
 
 
 def check(asked: SeededPKCE, **changes: Any) -> None:
-    check_seed(asked, settings=settings(**changes), tenant=TENANT, callback_url=CALLBACK)
+    read = settings(**changes)
+    tenant = make_tenant(read.registration)
+    check_seed(asked, settings=read, tenant=tenant, callback_url=CALLBACK)
 
 
 def build(asked: SeededPKCE, **changes: Any) -> AuthorizationRequest:
     check(asked, **changes)
-    return build_request(
-        asked, FLOW, settings=settings(**changes), tenant=TENANT, callback_url=CALLBACK
-    )
+    read = settings(**changes)
+    tenant = make_tenant(read.registration)
+    return build_request(asked, FLOW, settings=read, tenant=tenant, callback_url=CALLBACK)
 
 
 def tenant_of(**changes: Any) -> Tenant:

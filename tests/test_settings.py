@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from dataclasses import MISSING, fields
 from typing import Any
@@ -12,9 +13,11 @@ from flask import Config
 
 from flask_pkce import settings as settings_module
 from flask_pkce.errors import ConfigurationError
+from flask_pkce.secret_keys import read_secret_keys
 from flask_pkce.setting_values import TokenDelivery
-from flask_pkce.settings import Settings, find_misspelt, read_secret_keys, read_settings
+from flask_pkce.settings import Settings, find_misspelt, read_settings, read_tenant
 from flask_pkce.stores import MemoryStore
+from flask_pkce.tenant_settings import TenantSettings
 from tests import test_client_settings
 from tests.support import CLIENT_ID
 
@@ -111,6 +114,8 @@ def test_defaults() -> None:
         ("LEEWAY", 0, 0),
         ("ALGORITHMS", "RS256,ES256", ("RS256", "ES256")),
         ("ALGORITHMS", ["EdDSA"], ("EdDSA",)),
+        ("TENANTS", {}, ()),
+        ("FURTHER_PUBLIC_URLS", [], ()),
     ],
 )
 def test_good_value(name: str, given: Any, value: Any) -> None:
@@ -231,6 +236,15 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("ALGORITHMS", "HS256", "not one of RS256"),
         ("ALGORITHMS", ["RS256", "rs256"], "not one of RS256"),
         ("ALGORITHMS", [], "not one of RS256"),
+        ("FURTHER_PUBLIC_URLS", "shop.acme.example", "must begin with https://"),
+        ("FURTHER_PUBLIC_URLS", "https://a.example,https://A.example/x", "two addresses of one"),
+        ("FURTHER_PUBLIC_URLS", 5, "neither a list"),
+        ("TENANTS", "acme", "no mapping of names"),
+        ("TENANTS", {"acme": "acme.example"}, "no mapping of names"),
+        ("TENANTS", {"a/b": {}}, "has a name that is none"),
+        ("TENANTS", {"": {}}, "has a name that is none"),
+        ("TENANTS", {1: {}}, "has a name that is none"),
+        ("TENANTS", {"a" * 65: {}}, "has a name that is none"),
     ],
 )
 def test_bad_value(name: str, given: Any, fault: str) -> None:
@@ -382,6 +396,199 @@ def test_redirect_uris_with_delivery_to_the_session() -> None:
     assert read(REDIRECT_URIS=uris, TOKEN_DELIVERY="caller").redirect_uris == (uris,)
 
 
+def test_further_public_urls() -> None:
+    """There may be several addresses, one of which is the first of all."""
+    further = ["https://Shop.acme.example/", "https://globex.example/shop"]
+    settings = read(PUBLIC_URL="https://app.example", FURTHER_PUBLIC_URLS=further)
+    assert settings.further_public_urls == (
+        "https://shop.acme.example",
+        "https://globex.example/shop",
+    )
+    with pytest.raises(ConfigurationError, match="set while PKCE_PUBLIC_URL is missing"):
+        read(FURTHER_PUBLIC_URLS=further)
+    with pytest.raises(ConfigurationError, match="LOCAL_SESSION is on"):
+        read(PUBLIC_URL="http://localhost", LOCAL_SESSION=True, FURTHER_PUBLIC_URLS=further)
+
+
+# -- several tenants ---------------------------------------------------------------
+
+ACME = {"domain": "acme.example", "client_id": "a"}
+GLOBEX = {"domain": "https://globex.example/x", "client_id": "g", "client_secret": "top-secret"}
+
+
+def test_tenants() -> None:
+    """Beside that of PKCE_DOMAIN, which is the default, there are others, by their names."""
+    settings = read(TENANTS={"acme": ACME, "globex": GLOBEX})
+    assert [each.name for each in settings.registrations] == ["", "acme", "globex"]
+    assert settings.registration.issuer == "https://tenant.example/"
+    acme, globex = settings.tenants
+    assert (acme.issuer, acme.client_id, acme.client_secret) == (
+        "https://acme.example/",
+        "a",
+        None,
+    )
+    assert (globex.issuer, globex.client_secret) == ("https://globex.example/x", "top-secret")
+    assert "top-secret" not in repr(settings)
+
+
+def test_tenants_in_place_of_one() -> None:
+    """Without PKCE_DOMAIN the first of them is the default."""
+    settings = read(DOMAIN=None, CLIENT_ID="", TENANTS={"acme": ACME, "globex": GLOBEX})
+    assert settings.registrations == settings.tenants
+    assert settings.registration.name == "acme"
+
+
+def test_tenants_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come as JSON, or one setting after the other; their names in any case."""
+    monkeypatch.setenv("FLASK_PKCE_TENANTS", json.dumps({"acme": {**ACME, "SCOPE": "openid"}}))
+    monkeypatch.setenv("FLASK_PKCE_TENANTS__globex__DOMAIN", "globex.example")
+    monkeypatch.setenv("FLASK_PKCE_TENANTS__globex__client_id", "12345")
+    config = Config(".")
+    config.from_prefixed_env()
+    acme, globex = read_settings(config).tenants
+    assert (acme.client_id, acme.scope) == ("a", ("openid",))
+    assert (globex.issuer, globex.client_id) == ("https://globex.example/", "12345")
+
+
+def test_what_tenants_inherit() -> None:
+    """What is the same everywhere is set once; what belongs to one tenant goes to no other."""
+    shared = {
+        "AUDIENCE": "api",
+        "SCOPE": "openid email",
+        "ALLOWED_AUDIENCES": "more",
+        "ALLOWED_SCOPES": "read",
+        "ALGORITHMS": "ES256",
+        "RESPONSE_MODE": "query",
+    }
+    own = {
+        "CLIENT_SECRET": "top-secret",
+        "ENDPOINT_HOSTS": "keys.example",
+        "REDIRECT_URIS": "https://other.example/done",
+    }
+    for name in shared:
+        other = {"acme": ACME, "globex": {**GLOBEX, name.lower(): "openid"}}
+        if name in {"ALGORITHMS", "RESPONSE_MODE"}:
+            other["globex"][name.lower()] = {"ALGORITHMS": "RS256", "RESPONSE_MODE": "form_post"}[
+                name
+            ]
+        default, acme, globex = read(**shared, TENANTS=other).registrations
+        assert getattr(acme, name.lower()) == getattr(default, name.lower())
+        assert getattr(globex, name.lower()) != getattr(default, name.lower())
+    default, acme = read(**own, TENANTS={"acme": ACME}).registrations
+    for name in own:
+        assert getattr(default, name.lower())
+        assert not getattr(acme, name.lower())
+
+
+@pytest.mark.parametrize(
+    ("tenants", "faults"),
+    [
+        pytest.param(
+            {"acme": {"domain": "http://acme.example", "scope": "email", "colour": "red"}},
+            [
+                "PKCE_TENANTS['acme'].colour is no setting of a tenant",
+                "PKCE_TENANTS['acme'].client_id is missing",
+                "PKCE_TENANTS['acme'].domain must begin with https://",
+                "PKCE_TENANTS['acme'].scope does not contain `openid`",
+            ],
+            id="each by its key",
+        ),
+        pytest.param(
+            {"acme": {**ACME, "flow_lifetime": 60}},
+            ["PKCE_TENANTS['acme'].flow_lifetime is no setting of a tenant"],
+            id="a setting of all",
+        ),
+        pytest.param(
+            {"acme": ACME, "other": {**ACME, "domain": "https://acme.example"}},
+            ["PKCE_TENANTS['other'] has domain and client_id of another tenant"],
+            id="the same twice",
+        ),
+        pytest.param(
+            {"other": {"domain": "tenant.example", "client_id": CLIENT_ID}},
+            ["PKCE_TENANTS['other'] has domain and client_id of another tenant"],
+            id="that of PKCE_DOMAIN",
+        ),
+        pytest.param(
+            {
+                "acme": {**ACME, "redirect_uris": "https://other.example/done"},
+                "globex": {**GLOBEX, "redirect_uris": "https://other.example/done"},
+            },
+            ["PKCE_TENANTS['globex'].redirect_uris has an address of another tenant"],
+            id="the same address",
+        ),
+    ],
+)
+def test_bad_tenants(tenants: dict[str, Any], faults: list[str]) -> None:
+    """Every fault of a tenant is named with its key, all at once."""
+    with pytest.raises(ConfigurationError) as caught:
+        read(TENANTS=tenants)
+    assert len(caught.value.faults) == len(faults)
+    for fault, told in zip(caught.value.faults, faults, strict=True):
+        assert fault.startswith(told)
+
+
+def test_redirect_uris_of_a_tenant_with_delivery_to_the_session() -> None:
+    """Where the server keeps the tokens, the codes of every tenant must come to it."""
+    tenants = {"acme": {**ACME, "redirect_uris": "https://other.example/done"}, "globex": GLOBEX}
+    with pytest.raises(ConfigurationError, match=r"^PKCE_TENANTS\['acme'\].redirect_uris is set"):
+        read(TENANTS=tenants, TOKEN_DELIVERY="session")
+    assert read(TENANTS=tenants).tenants[0].redirect_uris == ("https://other.example/done",)
+
+
+@pytest.mark.parametrize("name", ["CLIENT_ID", "CLIENT_SECRET", "ENDPOINT_HOSTS", "REDIRECT_URIS"])
+def test_settings_of_one_tenant_without_its_domain(name: str) -> None:
+    """What belongs to the tenant of PKCE_DOMAIN is not set without it."""
+    value = "https://other.example/done" if name == "REDIRECT_URIS" else "x"
+    config = {"PKCE_TENANTS": {"acme": ACME}, f"PKCE_{name}": value}
+    with pytest.raises(ConfigurationError, match="PKCE_DOMAIN is missing"):
+        read_settings(config)
+
+
+def test_tenants_of_a_loader_alone() -> None:
+    """Where a function tells the tenant, none needs to be set."""
+    assert read_settings({}, has_loader=True).registrations == ()
+    assert len(read_settings(NEEDED, has_loader=True).registrations) == 1
+    with pytest.raises(ConfigurationError, match="PKCE_DOMAIN is missing"):
+        read_settings({})
+
+
+def test_tenant_of_a_loader() -> None:
+    """What a function makes is read as an entry of PKCE_TENANTS is."""
+    made = TenantSettings("acme", **ACME, client_secret="top-secret", endpoint_hosts=["k.example"])
+    registration = read_tenant(read(SCOPE="openid"), made)
+    assert (registration.name, registration.issuer) == ("acme", "https://acme.example/")
+    assert (registration.scope, registration.client_secret) == (("openid",), "top-secret")
+    assert registration.endpoint_hosts == ("k.example",)
+    assert "top-secret" not in f"{made!r} {registration!r}"
+
+
+@pytest.mark.parametrize(
+    ("made", "fault"),
+    [
+        (TenantSettings("acme", domain="acme.example"), "'acme'.client_id is missing"),
+        (TenantSettings("acme", **ACME, color="red"), "'acme'.color is no setting of a tenant"),
+        (TenantSettings("a/b", **ACME), "'a/b' is no name of a tenant: 1 to 64"),
+        (TenantSettings("", **ACME), "'' is no name of a tenant"),
+        (
+            TenantSettings("acme", **ACME, redirect_uris="https://other.example/"),
+            "'acme'.redirect_uris stands in PKCE_TENANTS alone",
+        ),
+    ],
+)
+def test_bad_tenant_of_a_loader(made: TenantSettings, fault: str) -> None:
+    """Its faults are told the same way."""
+    with pytest.raises(ConfigurationError, match=f"^tenant_loader: {fault}"):
+        read_tenant(read(), made)
+
+
+def test_tenants_without_a_client_secret() -> None:
+    """One tenant without a secret is enough for the warning."""
+    kept = {"TOKEN_DELIVERY": "session", "PUBLIC_URL": "https://app.example"}
+    config = {"CLIENT_SECRET": "x", **kept}
+    assert read(**config, TENANTS={"acme": ACME}).lacks_client_secret
+    assert not read(**config, TENANTS={"globex": GLOBEX}).lacks_client_secret
+
+
 # -- what is made of them --------------------------------------------------------
 
 
@@ -399,10 +606,11 @@ def test_registration() -> None:
 def test_what_callers_may_ask_for() -> None:
     """What is asked for by default is allowed, and what is named besides."""
     settings = read(ALLOWED_SCOPES="read:users", ALLOWED_AUDIENCES="b")
-    assert settings.scopes_allowed == {"openid", "profile", "email", "read:users"}
-    assert settings.audiences_allowed == {"b"}
-    assert read(AUDIENCE="a", ALLOWED_AUDIENCES="b").audiences_allowed == {"a", "b"}
-    assert read().audiences_allowed == frozenset()
+    assert settings.registration.scopes_allowed == {"openid", "profile", "email", "read:users"}
+    assert settings.registration.audiences_allowed == {"b"}
+    both = read(AUDIENCE="a", ALLOWED_AUDIENCES="b").registration
+    assert both.audiences_allowed == {"a", "b"}
+    assert read().registration.audiences_allowed == frozenset()
 
 
 def test_delivery_to_the_session() -> None:

@@ -445,7 +445,7 @@ def test_ended_by_another_at_that_moment(
 ) -> None:
     """A flow that is answered, fails or is cleared while it is sent is not sent."""
     begun = bench.engine.sign_in.start(Owner(None))
-    bench.engine.tenants.get()
+    bench.engine.tenants.default.get()
     bench.store.before_replace = lambda: meanwhile(bench, begun)
     with pytest.raises(ends):
         bench.send(begun.session, state=begun.flow.value.state)

@@ -1,375 +1,253 @@
-"""What we know of the tenant: cached, one fetch at a time, and kept while fetching fails."""
+"""Which tenant a sign-in goes to, and where it went."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from threading import Barrier, Event, Lock
+import dataclasses
 from typing import Any
 
 import pytest
 import requests_mock
 
-from flask_pkce.errors import (
-    IDTokenInvalid,
-    ParameterForeign,
-    PKCEError,
-    TenantError,
-    TenantLimit,
-    TenantMisconfigured,
-    TenantUnreachable,
-)
-from flask_pkce.protocol.id_token import Expectation, UnknownKey
+from flask_pkce.errors import ParameterForeign, TenantMisconfigured, TenantReplaced, TenantUnknown
+from flask_pkce.flow import start_flow
+from flask_pkce.protocol.authorization import AuthorizationResponse
+from flask_pkce.session import Grant
+from flask_pkce.settings import read_settings
 from flask_pkce.tenant_api import TenantAPI
-from flask_pkce.tenants import COOLDOWN, FRESH, STALE, Cached, Tenants
+from flask_pkce.tenant_settings import TenantSettings
+from flask_pkce.tenants import MAX_LOADED, Tenants, own_callback
 from flask_pkce.transport import Transport
-from tests.support import (
-    CLIENT_ID,
-    ISSUER,
-    NOW,
-    REGISTRATION,
-    Clock,
-    at_once,
-    id_claims,
-    jwk,
-    make_tenant,
-    metadata,
-    rsa_key,
-    sign,
-)
+from tests.support import CALLBACK, CLIENT_ID, ISSUER, NOW, make_tenant, metadata
 
+ACME = {"domain": "acme.example", "client_id": "a"}
+GRANT = Grant(id="1", issuer=ISSUER, claims={"sub": "alice"}, scope=("openid",))
 
-class Source:
-    """A document that is fetched: each time another one, unless fetching fails."""
 
-    def __init__(self) -> None:
-        self.clock = Clock(1000)
-        self.fetches = 0
-        self.error: PKCEError | None = None
-        self.cached: Cached[str] = Cached(self.fetch, clock=self.clock)
-        self.meanwhile: Callable[[], object] = lambda: None
+def tenants(load: Any = None, **settings: Any) -> Tenants:
+    """Tenants with those settings, by their names without the prefix."""
+    config = {"DOMAIN": "tenant.example", "CLIENT_ID": CLIENT_ID, **settings}
+    read = read_settings(
+        {f"PKCE_{name}": value for name, value in config.items()}, has_loader=load is not None
+    )
+    return Tenants(read, TenantAPI(Transport(timeout=5)), load=load)
 
-    def fetch(self) -> str:
-        self.fetches += 1
-        number = self.fetches
-        self.meanwhile()
-        if self.error is not None:
-            raise self.error
-        return f"document {number}"
 
+# -- a sign-in that starts -------------------------------------------------------------
 
-@pytest.fixture
-def source() -> Source:
-    return Source()
 
-
-class Arrivals:
-    """Stands before the lock of a cache, and counts who came to it."""
-
-    def __init__(self, cached: Cached[str], count: int) -> None:
-        self._lock: Any = cached._lock
-        self._counting = Lock()
-        self._left = count
-        self._all = Event()
-        cached._lock = self  # type: ignore[assignment]
-
-    def __enter__(self) -> None:
-        with self._counting:
-            self._left -= 1
-            if self._left == 0:
-                self._all.set()
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def wait_for_all(self) -> None:
-        """Wait until everybody has the lock or waits for it."""
-        assert self._all.wait(10)
-
-
-# -- one document ------------------------------------------------------------------
-
-
-@pytest.mark.requirement("MD-5")
-def test_fresh(source: Source) -> None:
-    """A document is fetched once, and is fresh for ten minutes."""
-    assert source.cached.get() == "document 1"
-    source.clock.now += FRESH - 0.1
-    assert source.cached.get() == "document 1"
-    assert source.fetches == 1
-
-
-@pytest.mark.requirement("MD-5")
-def test_refreshed(source: Source) -> None:
-    """After ten minutes it is fetched again, and fresh again."""
-    source.cached.get()
-    source.clock.now += FRESH
-    assert source.cached.get() == "document 2"
-    source.clock.now += FRESH - 0.1
-    assert source.cached.get() == "document 2"
-
-
-@pytest.mark.requirement("MD-5", "N77")
-@pytest.mark.parametrize(
-    "error", [TenantUnreachable(), TenantError(), TenantLimit(), TenantMisconfigured("x")]
-)
-def test_stale_while_fetching_fails(
-    source: Source, error: PKCEError, caplog: pytest.LogCaptureFixture
-) -> None:
-    """While it cannot be fetched, what there is serves for a day (N77)."""
-    source.cached.get()
-    source.error = error
-    source.clock.now += FRESH
-    with caplog.at_level(logging.WARNING, "flask_pkce.tenants"):
-        assert source.cached.get() == "document 1"
-    assert [record.message for record in caplog.records] == [
-        f"tenant-refresh-failed: {error.code}, going on with what there is"
-    ]
-    source.clock.now = 1000 + STALE - 0.1
-    assert source.cached.get() == "document 1"
-    source.clock.now = 1000 + STALE
-    with pytest.raises(type(error)):
-        source.cached.get()
-
-
-@pytest.mark.requirement("MD-5", "T23")
-def test_cooldown_after_a_failure(source: Source) -> None:
-    """A tenant that fails is asked every half minute, not by every caller."""
-    source.cached.get()
-    source.error = TenantUnreachable()
-    source.clock.now += FRESH
-    for _ in range(10):
-        source.cached.get()
-    assert source.fetches == 2
-    source.clock.now += COOLDOWN - 0.1
-    source.cached.get()
-    assert source.fetches == 2
-    source.clock.now += 0.1
-    source.error = None
-    assert source.cached.get() == "document 3"
-
-
-def test_no_cooldown_without_a_document(source: Source) -> None:
-    """While there is nothing to serve, each caller tries."""
-    source.error = TenantUnreachable()
-    for _ in range(3):
-        with pytest.raises(TenantUnreachable):
-            source.cached.get()
-    assert source.fetches == 3
-    source.error = None
-    assert source.cached.get() == "document 4"
-
-
-def test_clock_that_began_at_zero() -> None:
-    """A machine that was just started has an empty cache too."""
-    source = Source()
-    source.clock.now = 0.0
-    assert source.cached.get() == "document 1"
-    assert source.cached.get() == "document 1"
-
-
-# -- many at once ------------------------------------------------------------------
-
-
-@pytest.mark.requirement("MD-5")
-def test_one_fetch_for_many(source: Source) -> None:
-    """However many ask at first, one fetches, and all who waited get it."""
-    count = 6
-    source.meanwhile = Arrivals(source.cached, count).wait_for_all
-    assert at_once(lambda _: source.cached.get(), count) == ["document 1"] * count
-    assert source.fetches == 1
-
-
-def test_one_failure_for_those_who_wait(source: Source) -> None:
-    """Who waited for a fetch that failed hears of it, and does not try in turn."""
-    count = 6
-    source.error = TenantUnreachable()
-    source.meanwhile = Arrivals(source.cached, count).wait_for_all
-    assert at_once(lambda _: source.cached.get(), count) == [source.error] * count
-    assert source.fetches == 1
-
-
-def test_stale_while_somebody_fetches(source: Source) -> None:
-    """While one thread fetches anew, the others go on with what there is."""
-    source.cached.get()
-    source.clock.now += FRESH
-    fetching, served = Barrier(2), Event()
-
-    def meanwhile() -> None:
-        fetching.wait(10)
-        assert served.wait(10)
-
-    source.meanwhile = meanwhile
-
-    def ask(number: int) -> str:
-        if number == 0:
-            return source.cached.get()
-        fetching.wait(10)
-        try:
-            return source.cached.get()
-        finally:
-            served.set()
-
-    assert at_once(ask, 2) == ["document 2", "document 1"]
-
-
-# -- fetched again because it does not do ------------------------------------------
-
-
-def test_renew(source: Source) -> None:
-    """A document that does not do is fetched again, once in half a minute."""
-    second = source.cached.renew(source.cached.get())
-    assert second == "document 2"
-    assert source.cached.renew(second) is None
-    source.clock.now += COOLDOWN - 0.1
-    assert source.cached.renew(second) is None
-    source.clock.now += 0.1
-    assert source.cached.renew(second) == "document 3"
-
-
-def test_renew_what_somebody_renewed(source: Source) -> None:
-    """Who saw the old document gets the new one, without another fetch."""
-    first = source.cached.get()
-    source.cached.renew(first)
-    assert source.cached.renew(first) == "document 2"
-    assert source.fetches == 2
-
-
-@pytest.mark.requirement("N73", "T23")
-def test_renew_at_once(source: Source) -> None:
-    """However many find a document wanting, one fetches, and all get it (N73)."""
-    first = source.cached.get()
-    assert at_once(lambda _: source.cached.renew(first), 8) == ["document 2"] * 8
-    assert source.fetches == 2
-
-
-def test_renew_in_vain(source: Source) -> None:
-    """A fetch that failed counts as tried."""
-    first = source.cached.get()
-    source.error = TenantUnreachable()
-    with pytest.raises(TenantUnreachable):
-        source.cached.renew(first)
-    assert source.cached.renew(first) is None
-    assert source.fetches == 2
-    assert source.cached.get() == "document 1"
-
-
-def test_renew_before_anything_was_fetched(source: Source) -> None:
-    """Where there is nothing, it is fetched."""
-    assert source.cached.renew("something else") == "document 1"
-
-
-# -- the tenant --------------------------------------------------------------------
-
-JSON = {"Content-Type": "application/json"}
-EXPECTED = Expectation(
-    issuer=ISSUER, client_id=CLIENT_ID, algorithms=("RS256",), leeway=60, nonce="the-nonce"
-)
-FIRST = jwk(rsa_key(), kid="first")
-SECOND = jwk(rsa_key("second"), kid="second")
-
-
-class World:
-    """A tenant that answers by requests-mock."""
-
-    def __init__(self, mocker: requests_mock.Mocker, transport: Transport) -> None:
-        self.clock = Clock(1000)
-        self.mocker = mocker
-        self.tenants = Tenants(REGISTRATION, TenantAPI(transport), clock=self.clock)
-        mocker.get(REGISTRATION.discovery_url, json=metadata(), headers=JSON)
-        self.publish(FIRST)
-
-    def publish(self, *keys: dict[str, Any]) -> None:
-        """Let the tenant publish these keys."""
-        self.keys = self.mocker.get(
-            make_tenant().jwks_uri, json={"keys": list(keys)}, headers=JSON
-        )
-
-    def verify(self, token: str) -> dict[str, object]:
-        """Verify an ID token with the tenant's keys."""
-        return self.tenants.verify(token, EXPECTED, access_token="x", now=NOW)
-
-
-@pytest.fixture
-def world() -> Any:
-    transport = Transport(timeout=5)
-    with requests_mock.Mocker(session=transport.session) as mocker:
-        yield World(mocker, transport)
-
-
-def test_tenant(world: World) -> None:
-    """The tenant is known after one fetch of its metadata, and of its keys."""
-    for _ in range(3):
-        assert world.tenants.get() == make_tenant()
-        (key,) = world.tenants.keys()
-        assert key.kid == "first"
-    assert world.mocker.call_count == 2
-
-
-@pytest.mark.parametrize("domain", ["tenant.example", "https://tenant.example/authorize"])
-def test_tenant_that_a_caller_names(world: World, domain: str) -> None:
+@pytest.mark.parametrize("domain", [None, "tenant.example", "https://tenant.example/authorize"])
+def test_tenant_that_a_caller_names(domain: str | None) -> None:
     """A caller may name the configured tenant."""
-    assert world.tenants.get(domain) == make_tenant()
+    one = tenants()
+    assert one.select(domain) is one.default
 
 
 @pytest.mark.requirement("UP-9", "N80c", "T12")
 @pytest.mark.parametrize("domain", ["evil.example", "http://169.254.169.254/", ""])
-def test_tenant_that_is_not_configured(world: World, domain: str) -> None:
+def test_tenant_that_is_not_configured(domain: str) -> None:
     """Nothing that a caller names makes the server contact another host (T12)."""
-    with pytest.raises(ParameterForeign) as caught:
-        world.tenants.get(domain)
-    assert caught.value.field == "$.domain"
-    assert world.mocker.call_count == 0
+    for these in (tenants(), tenants(TENANTS={"acme": ACME})):
+        with requests_mock.Mocker() as mocker, pytest.raises(ParameterForeign) as caught:
+            these.select(domain)
+        assert caught.value.field == "$.domain"
+        assert mocker.call_count == 0
 
 
-def test_verify(world: World) -> None:
-    """An ID token is verified with the keys that are known."""
-    assert world.verify(sign(id_claims()))["sub"] == "auth0|alice"
-    world.verify(sign(id_claims()))
-    assert world.keys.call_count == 1
+def test_client_id_tells_apart() -> None:
+    """Of two registrations at one domain it is the first, unless the client id says another."""
+    these = tenants(TENANTS={"acme": ACME, "staff": {**ACME, "client_id": "s"}})
+    for client_id, name in ((None, "acme"), ("a", "acme"), ("s", "staff"), ("x", "acme")):
+        assert these.select("acme.example", client_id).registration.name == name
+    # Without a domain it is the default, which the client id then has to fit.
+    assert these.select(None, "s") is these.default
 
 
-@pytest.mark.requirement("MD-8", "N74")
-def test_key_that_is_new(world: World) -> None:
-    """A token of a key that is new is verified after one more fetch (N74)."""
-    world.verify(sign(id_claims()))
-    world.publish(FIRST, SECOND)
-    token = sign(id_claims(), rsa_key("second"), kid="second")
-    assert world.verify(token)["sub"] == "auth0|alice"
-    world.verify(token)
-    assert world.keys.call_count == 1
+def test_no_tenant_at_all() -> None:
+    """Where the host says none, and none is configured, there is none."""
+    none = tenants(lambda name: None, DOMAIN=None, CLIENT_ID=None)
+    with pytest.raises(TenantUnknown):
+        none.select()
+    with pytest.raises(TenantUnknown):
+        _ = none.default
 
 
-@pytest.mark.requirement("MD-8", "N73", "T23")
-def test_storm_of_unknown_keys(world: World) -> None:
-    """Tokens with made-up keys make us ask once in half a minute (N73)."""
-    world.verify(sign(id_claims()))
-    before = world.keys.call_count
-    for number in range(50):
-        with pytest.raises(UnknownKey):
-            world.verify(sign(id_claims(), kid=f"made up {number}"))
-    assert world.keys.call_count == before + 1
-    world.clock.now += COOLDOWN
-    with pytest.raises(UnknownKey):
-        world.verify(sign(id_claims(), kid="made up"))
-    assert world.keys.call_count == before + 2
+# -- callbacks -------------------------------------------------------------------------
 
 
-def test_token_that_does_not_verify(world: World) -> None:
-    """A token of a known key that does not verify asks for nothing."""
-    with pytest.raises(IDTokenInvalid):
-        world.verify(sign(id_claims(), rsa_key("second")))
-    assert world.keys.call_count == 1
+@pytest.mark.requirement("BC-4", "T4")
+def test_callbacks() -> None:
+    """Where there are several, a tenant that has a name and announces no iss has its own."""
+    named = dataclasses.replace(tenants(TENANTS={"acme": ACME}).default.registration, name="acme")
+    announces = {"authorization_response_iss_parameter_supported": True}
+    one, several = tenants(), tenants(TENANTS={"acme": ACME})
+    assert one.callback_of(make_tenant(named)) == ""
+    assert several.callback_of(make_tenant()) == ""
+    assert several.callback_of(make_tenant(named)) == "acme"
+    assert several.callback_of(make_tenant(named, **announces)) == ""
+    assert tenants(lambda name: None).callback_of(make_tenant(named)) == "acme"
+    assert own_callback(CALLBACK, "acme") == f"{CALLBACK}/acme"
+    assert own_callback(CALLBACK, "") == CALLBACK
 
 
-@pytest.mark.requirement("N77", "T23")
-def test_keys_that_cannot_be_had(world: World) -> None:
-    """Known keys serve while the tenant's are down; without any, that is the error (N77)."""
-    world.verify(sign(id_claims()))
-    world.mocker.get(make_tenant().jwks_uri, status_code=500)
-    world.clock.now += FRESH
-    assert world.verify(sign(id_claims()))
-    world.clock.now += STALE
-    with pytest.raises(TenantError, match="answered 500"):
-        world.verify(sign(id_claims()))
+# -- a sign-in that goes on --------------------------------------------------------------
+
+
+def test_of_a_flow() -> None:
+    """A flow that was not sent is at the default tenant, any other at its own, or nowhere."""
+    these = tenants(TENANTS={"acme": ACME})
+    flow = start_flow(state="s", nonce="n", randomness=bytes(32), now=NOW, lifetime=600)
+    assert these.of_flow(flow) is these.default
+    answer = AuthorizationResponse(code="c", state="s", issuer="https://acme.example/")
+    bound = flow.bind(answer, now=NOW, tenant="acme")
+    assert these.of_flow(bound).registration.name == "acme"
+    # One that an older release has kept has no name.
+    assert these.of_flow(flow.bind(answer, now=NOW)).registration.name == "acme"
+    with pytest.raises(TenantReplaced):
+        tenants().of_flow(bound)
+
+
+@pytest.mark.requirement("T26")
+def test_of_a_grant() -> None:
+    """A grant is at the tenant of its name, if issuer and client are those; or of these alone."""
+    staff = {"domain": "tenant.example", "client_id": "s"}
+    these = tenants(TENANTS={"acme": ACME, "staff": staff})
+    acme = dataclasses.replace(GRANT, issuer="https://acme.example/")
+    for grant, name in (
+        (GRANT, ""),
+        (dataclasses.replace(GRANT, client_id="s"), "staff"),
+        (dataclasses.replace(GRANT, client_id="s", tenant="staff"), "staff"),
+        (dataclasses.replace(GRANT, client_id=CLIENT_ID, tenant="staff"), ""),
+        (dataclasses.replace(acme, client_id="a", tenant="acme"), "acme"),
+        (dataclasses.replace(acme, client_id="a", tenant="its old name"), "acme"),
+    ):
+        known = these.of_grant(grant)
+        assert known is not None
+        assert known.registration.name == name
+    for gone in (
+        dataclasses.replace(acme, client_id="x", tenant="acme"),
+        dataclasses.replace(GRANT, issuer="https://other.example/"),
+        dataclasses.replace(GRANT, issuer="https://tenant.example"),
+    ):
+        assert these.of_grant(gone) is None
+
+
+# -- tenants of the host's own -------------------------------------------------------------
+
+
+class Shelf:
+    """Makes any tenant that it is asked for."""
+
+    def __init__(self) -> None:
+        self.next = "first"
+        self.secret = "top-secret"
+        self.answer: Any = None
+
+    def __call__(self, name: str | None) -> Any:
+        if self.answer is not None:
+            return self.answer
+        name = name or self.next
+        return TenantSettings(
+            name, domain=f"{name}.example", client_id="c", client_secret=self.secret
+        )
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+def test_loaded_tenants_are_kept(shelf: Shelf) -> None:
+    """What is known of a tenant stays known, as long as its settings are the same."""
+    these = tenants(shelf)
+    known = these.select()
+    assert these.select() is known
+    grant = dataclasses.replace(
+        GRANT, issuer="https://first.example/", tenant="first", client_id="c"
+    )
+    assert these.of_grant(grant) is known
+    shelf.secret = "another-secret"
+    changed = these.of_grant(grant)
+    assert changed is not None
+    assert changed is not known
+    assert changed.registration.client_secret == "another-secret"
+
+
+def test_loaded_tenants_that_give_way(shelf: Shelf) -> None:
+    """A thousand are known at once; the one that was used least lately gives way."""
+    these = tenants(shelf)
+    first = these.select()
+    for number in range(MAX_LOADED - 1):
+        shelf.next = f"t{number}"
+        these.select()
+    shelf.next = "first"
+    assert these.select() is first
+    shelf.next = "one-more"
+    these.select()
+    assert len(these._loaded) == MAX_LOADED
+    assert "t0" not in these._loaded
+    assert these._loaded["first"][1] is first
+
+
+def test_loaded_metadata_is_fetched_once(shelf: Shelf) -> None:
+    """Each tenant has metadata of its own, fetched once."""
+    these = tenants(shelf)
+    with requests_mock.Mocker() as mocker:
+        for name in ("first", "second"):
+            issuer = f"https://{name}.example/"
+            endpoints = {
+                member: value.replace(ISSUER, issuer) for member, value in metadata().items()
+            }
+            mocker.get(
+                f"{issuer}.well-known/openid-configuration",
+                json=endpoints,
+                headers={"Content-Type": "application/json"},
+            )
+            shelf.next = name
+            for _ in range(3):
+                assert these.select().get().issuer == issuer
+        assert mocker.call_count == 2
+
+
+@pytest.mark.parametrize("answer", [5, {"domain": "acme.example"}, b"acme"])
+def test_loader_that_returns_something_else(shelf: Shelf, answer: Any) -> None:
+    """Anything else is a fault of the host's code."""
+    shelf.answer = answer
+    with pytest.raises(TypeError, match="a name, TenantSettings or None"):
+        tenants(shelf).select()
+
+
+def test_loader_that_makes_what_is_configured(shelf: Shelf) -> None:
+    """A name means one tenant: of the settings, or of the host."""
+    shelf.next = "acme"
+    with pytest.raises(TenantMisconfigured, match="'acme' is in PKCE_TENANTS too"):
+        tenants(shelf, TENANTS={"acme": ACME}).select()
+
+
+def test_loader_that_makes_another(shelf: Shelf) -> None:
+    """A sign-in goes on at its own tenant, and not at that which the host makes in its place."""
+    these = tenants(shelf)
+    grant = dataclasses.replace(
+        GRANT, issuer="https://gone.example/", tenant="gone", client_id="c"
+    )
+    assert these.of_grant(grant) is not None
+    for answer in (TenantSettings("other", domain="gone.example", client_id="c"), "gone"):
+        shelf.answer = answer
+        assert these.of_grant(grant) is None
+    shelf.answer = TenantSettings("gone", domain="other.example", client_id="c")
+    assert these.of_grant(grant) is None
+
+
+# -- tokens that name a tenant ---------------------------------------------------------------
+
+
+def test_tenant_that_a_token_names(shelf: Shelf) -> None:
+    """A token is by the tenant whose issuer and client it names, if that is known here."""
+    these = tenants(shelf, TENANTS={"acme": ACME})
+    shelf.next = "loaded"
+    loaded = these.select()
+    acme = these.named_in("https://acme.example/", frozenset({"x", "a"}))
+    assert acme is not None
+    assert acme.registration.name == "acme"
+    assert these.named_in("https://loaded.example/", frozenset({"c"})) is loaded
+    assert these.named_in("https://acme.example/", frozenset({CLIENT_ID, ""})) is None
+    assert these.named_in("https://other.example/", frozenset({"a"})) is None

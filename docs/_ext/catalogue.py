@@ -37,6 +37,7 @@ _KINDS = {
     "int | None": "seconds",
     "bool": "true or false",
     "tuple[str, ...]": "list, or comma-separated text",
+    "tuple[Registration, ...]": "mapping of names to settings",
     "TokenDelivery": "``caller`` or ``session``",
     "ClientAuth | None": "the name of a method",
     "ClientKey | None": "PEM, JWK, or the path of a file with one",

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
 from ..protocol.addresses import is_loopback_host
-from ..settings import find_misspelt, read_secret_keys
+from ..secret_keys import read_secret_keys
+from ..settings import find_misspelt
 from .findings import Finding, Patient, doubtful, right, wrong
 
 #: Different bytes that a random key of 16 characters has at least, but for one in many millions.

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..settings import Settings
 from ..web.problems import DOCUMENTATION
+from ..web.site import CALLBACK_PATH
 from ..web.views import ROUTES, further_routes
 from .operations import Operations
 from .schemas import build_schemas, names_in
@@ -33,6 +34,8 @@ def build_document(settings: Settings, *, address: str, cookie_name: str) -> dic
         route.path: {method.lower(): operations.of(route, method) for method in route.methods}
         for route in routes
     }
+    if settings.tenants:
+        paths[f"{CALLBACK_PATH}/{{tenant}}"] = _of_tenant(paths[CALLBACK_PATH])
     return {
         "openapi": "3.1.0",
         "info": {
@@ -56,6 +59,22 @@ def build_document(settings: Settings, *, address: str, cookie_name: str) -> dic
             },
         },
     }
+
+
+def _of_tenant(callback: dict[str, Any]) -> dict[str, Any]:
+    """The callback of one tenant's own, from the common one."""
+    name = {
+        "name": "tenant",
+        "in": "path",
+        "required": True,
+        "description": "The tenant, by its name in the settings.",
+        "schema": {"type": "string"},
+    }
+    operations = {
+        method: {**operation, "operationId": f"{operation['operationId']}_of_tenant"}
+        for method, operation in callback.items()
+    }
+    return {"parameters": [name], **operations}
 
 
 def _used(schemas: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Operations:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._to_session = settings.delivers_to_session
-        self._is_public = settings.registration.is_public
+        self._may_push = any(not each.is_public for each in settings.registrations)
         self._pkce = ref("PKCE")
 
     def of(self, route: Route, method: str) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Operations:
 
     def _post_code(self) -> dict[str, Any]:
         members = ["auth0", *([] if self._to_session else ["seed"])]
-        if self._is_public:
+        if not self._may_push:
             # One that was pushed is left out once it is of no use any more.
             members.append("authorization_url")
         applied = {

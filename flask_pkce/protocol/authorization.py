@@ -163,6 +163,8 @@ class Answer:
     error: str | None = None
     error_description: str | None = None
     iss: str | None = None
+    #: The tenant to whose own callback it came; empty for the common one.
+    callback: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import IDTokenInvalid, LogoutTokenInvalid
+from ..strict_json import loads_object
 from .addresses import origin_of, parse_address
 from .authorization import MAX_URL_LENGTH
 from .id_token import UnknownKey, VerificationKey, open_jwt
 from .metadata import Tenant
+from .pkce import decode_base64url
 from .text import is_visible_ascii
 
 _EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -95,6 +97,21 @@ def verify_logout_token(
     return LogoutToken(
         issuer=tenant.issuer, subject=subject, sid=sid, jti=jti, expires_at=expires_at
     )
+
+
+def read_origin(token: str) -> tuple[str, frozenset[str]]:
+    """Whom a logout token claims to be of, and for: nothing is verified yet.
+
+    :return: the issuer, and the client ids.
+    :raises LogoutTokenInvalid: if it cannot be read.
+    """
+    try:
+        claims = loads_object(decode_base64url(token.split(".")[1]), max_depth=32)
+    except (IndexError, ValueError):
+        raise LogoutTokenInvalid("The logout token is not signed as it must be.") from None
+    audience = claims.get("aud")
+    audiences = audience if isinstance(audience, list) else [audience]
+    return str(claims.get("iss")), frozenset(each for each in audiences if isinstance(each, str))
 
 
 def _wrong(claim: str) -> LogoutTokenInvalid:

@@ -70,6 +70,37 @@ class Registration:
     endpoint_hosts: tuple[str, ...] = ()
     #: The algorithms with which ID tokens may be signed.
     algorithms: tuple[str, ...] = ("RS256",)
+    #: The API for which access tokens are asked, if there is one.
+    audience: str | None = None
+    #: The scope that is asked for.
+    scope: tuple[str, ...] = ("openid", "profile", "email")
+    #: Further audiences and scopes that a caller may ask for.
+    allowed_audiences: tuple[str, ...] = ()
+    allowed_scopes: tuple[str, ...] = ()
+    #: Redirect URIs that a caller may ask for, besides our own callback.
+    redirect_uris: tuple[str, ...] = ()
+    #: How the tenant answers.
+    response_mode: str = "form_post"
+    #: What tells it from others, where there are several; empty for that of ``PKCE_DOMAIN``.
+    name: str = ""
+
+    @property
+    def issuers(self) -> frozenset[str]:
+        """The issuers that its metadata may name."""
+        if self.issuer_is_exact:
+            return frozenset({self.issuer})
+        return frozenset({self.issuer, f"{self.issuer}/"})
+
+    @property
+    def scopes_allowed(self) -> frozenset[str]:
+        """Every scope that a caller may ask for."""
+        return frozenset(self.scope + self.allowed_scopes)
+
+    @property
+    def audiences_allowed(self) -> frozenset[str]:
+        """Every audience that a caller may ask for."""
+        own = () if self.audience is None else (self.audience,)
+        return frozenset((*own, *self.allowed_audiences))
 
     @property
     def discovery_url(self) -> str:
@@ -92,6 +123,13 @@ class Registration:
     def domain(self) -> str:
         """The tenant's host, with its port if it has one."""
         return urlsplit(self.issuer).netloc
+
+    def is_at(self, issuer: str, client_id: str) -> bool:
+        """Whether this is the registration of a client at an issuer.
+
+        :param client_id: empty where it is not known.
+        """
+        return issuer in self.issuers and client_id in {"", self.client_id}
 
     def names(self, domain: str) -> bool:
         """Whether a caller's ``domain`` means this tenant.
@@ -154,6 +192,11 @@ class Tenant:
     par_endpoint: str | None
 
     @property
+    def name(self) -> str:
+        """What tells it from others, where there are several."""
+        return self.registration.name
+
+    @property
     def client_id(self) -> str:
         """Our ``client_id`` at this tenant."""
         return self.registration.client_id
@@ -169,8 +212,7 @@ def parse_metadata(document: Mapping[str, Any], registration: Registration) -> T
     """
     issuer = document.get("issuer")
     expected = registration.issuer
-    accepted = {expected} if registration.issuer_is_exact else {expected, f"{expected}/"}
-    if not isinstance(issuer, str) or issuer not in accepted:
+    if not isinstance(issuer, str) or issuer not in registration.issuers:
         raise TenantMisconfigured("the tenant's metadata names another issuer than PKCE_DOMAIN")
     hosts = {host_of(urlsplit(expected)), *registration.endpoint_hosts}
     plain_http = expected.startswith("http://")

@@ -71,7 +71,9 @@ def login_as(
     made = TokenResponse(
         access_token=access_token or secrets.token_urlsafe(32),
         expires_in=expires_in,
-        scope=tuple(scope.split()) if scope is not None else engine.settings.scope,
+        scope=tuple(scope.split())
+        if scope is not None
+        else engine.tenants.default.registration.scope,
         claims=_claims(engine, sub, org, claims),
     )
     done: list[TokenResponse] = []
@@ -107,7 +109,7 @@ def _claims(
     engine: Engine, sub: str, org: str | None, further: Mapping[str, Any]
 ) -> dict[str, Any]:
     now = int(engine.clock())
-    registration = engine.tenants.registration
+    registration = engine.tenants.default.registration
     return {
         "iss": registration.issuer,
         "sub": sub,
@@ -124,7 +126,7 @@ def _claims(
 def _sign_session_in(call: Call, response: TokenResponse, audience: str | None) -> Pointer | None:
     """Put a sign-in into the caller's session, or into a new one, under a new pointer."""
     engine = call.engine
-    usual = engine.settings.audience
+    usual = engine.tenants.default.registration.audience
     audience = audience or usual
     grant = Grant(
         id=secrets.token_urlsafe(16),

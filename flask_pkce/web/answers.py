@@ -157,7 +157,7 @@ class Answers:
         response: TokenResponse | None = None,
     ) -> Auth0:
         settings = self._settings
-        audience = request.audience if request is not None else settings.audience
+        audience = request.audience if request is not None else tenant.registration.audience
         return Auth0(
             domain=tenant.registration.domain,
             client=tenant.client_id,

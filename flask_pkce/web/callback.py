@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from urllib.parse import urlencode
 
 from flask import Response
@@ -16,6 +17,7 @@ from ..errors import (
     RedemptionUnderWay,
     SessionMismatch,
     SessionRenewed,
+    TenantUnknown,
     TicketSpent,
 )
 from ..flow import Flow, Status
@@ -23,6 +25,7 @@ from ..protocol.authorization import Answer, parse_answer
 from ..records import Held
 from ..session import Session
 from ..sessions import ANSWER_LIFETIME
+from ..setting_values import is_tenant_name
 from ..sign_in import Owner
 from ..wire import read_schema
 from .body import read_form, read_query
@@ -30,11 +33,12 @@ from .callers import Caller, local_owner
 from .calls import Call
 from .missing import explain_loss
 from .responses import json_response, page, see_other
-from .site import CALLBACK_PATH
 
 
 def response_code(call: Call) -> Response:
     """``/pkce/response/code``: the redirect URI."""
+    if call.callback_name and not is_tenant_name(call.callback_name):
+        raise TenantUnknown()
     try:
         if call.request.method == "GET":
             return _callback_get(call)
@@ -49,7 +53,7 @@ def _callback_post(call: Call) -> Response:
         if name in query:
             raise ParameterInvalid("must be in the form, not in the address", field=name)
     form = read_form(call.request)
-    answer = parse_answer(form)
+    answer = dataclasses.replace(parse_answer(form), callback=call.callback_name)
     if call.html:
         return _keep(call, answer)
     # Not a navigation, so no other site may have made it.
@@ -73,7 +77,7 @@ def _keep(call: Call, answer: Answer) -> Response:
     """
     call.mounted.answer_limit.count()
     ticket = call.engine.sessions.keep(answer)
-    location = f"{call.site.route(CALLBACK_PATH, call.request)}?ticket={ticket}"
+    location = f"{call.callback_route}?ticket={ticket}"
     if call.has_strict_cookies:
         # Strict cookies come along only where a page of ours begins the navigation.
         return page("continue.html", refresh=f"0; url={location}", location=location)
@@ -86,7 +90,7 @@ def _callback_get(call: Call) -> Response:
         return _fetch(call, query["ticket"], is_second_try="again" in query)
     if not query.keys() & {"code", "error", "state"}:
         raise AnswerMissing()
-    answer = parse_answer(query)
+    answer = dataclasses.replace(parse_answer(query), callback=call.callback_name)
     caller = call.caller()
     if call.has_strict_cookies or caller.is_outrun:
         return _keep(call, answer)
@@ -150,12 +154,11 @@ def _renew(call: Call, session: Held[Session], flow: Held[Flow]) -> Held[Session
 
 
 def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
-    # Whatever the tenant's metadata is needed for: had before the ticket is spent.
-    call.engine.tenants.get()
     caller = call.caller()
+    _prepare(call, caller, ticket)
     if caller.is_outrun and not is_second_try:
         # The browser has the new cookie by now, or in a moment.
-        path = call.site.route(CALLBACK_PATH, call.request)
+        path = call.callback_route
         return page(
             "redeeming.html", refresh=f"1; url={path}?{urlencode({'ticket': ticket})}&again"
         )
@@ -173,6 +176,24 @@ def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
     except PKCEError as exc:
         exc.return_to = flow.value.return_to
         raise
+
+
+def _prepare(call: Call, caller: Caller, ticket: str) -> None:
+    """Whatever the tenant's metadata is needed for: had before the ticket is spent."""
+    tenants = call.engine.tenants
+    if not tenants.are_several:
+        tenants.default.get()
+        return
+    answer = call.engine.sessions.peek_answer(ticket)
+    if answer is None:
+        return
+    try:
+        _, flow = _find(call, caller, answer.state)
+        known = tenants.of_flow(flow.value)
+    except PKCEError:
+        # Told once the ticket is spent.
+        return
+    known.get()
 
 
 def _spent(call: Call, caller: Caller) -> Response:

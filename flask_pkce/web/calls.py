@@ -11,13 +11,14 @@ from flask import Blueprint, Request, Response, current_app
 from ..engine import Engine
 from ..flow import Flow
 from ..signing import Pointer
+from ..tenants import own_callback
 from .answers import Answers
 from .callers import Caller, identify
 from .cookies import delete_cookie, set_cookie
 from .csrf import CSRFExemption
 from .guard import check_origin, wants_html
 from .responses import page, see_other
-from .site import Site
+from .site import CALLBACK_PATH, Site
 from .tickets import AnswerLimit
 from .waiting import Waiters
 
@@ -73,6 +74,16 @@ class Call:
         """Whether the host's own cookies are ``SameSite=Strict``."""
         # Looked up each time: an extension that came after us may have set it.
         return has_strict_cookies(current_app.config)
+
+    @property
+    def callback_name(self) -> str:
+        """The tenant to whose own callback this request came; empty for any other route."""
+        return str((self.request.view_args or {}).get("tenant", ""))
+
+    @property
+    def callback_route(self) -> str:
+        """The path to which the answer came, for a page of ours."""
+        return own_callback(self.site.route(CALLBACK_PATH, self.request), self.callback_name)
 
     @property
     def callback_url(self) -> str:

@@ -7,6 +7,7 @@ An address is never taken from a forwarded header, only from ``PKCE_PUBLIC_URL``
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from urllib.parse import urlsplit
@@ -30,11 +31,13 @@ class Site:
     :param name: the blueprint's full name.
     :param public_url: the application's root as users see it; None on a loopback host.
     :param prefix: where the blueprint is mounted, below that root.
+    :param further_public_urls: the root by the names of other hosts.
     """
 
     name: str
     public_url: str | None
     prefix: str
+    further_public_urls: tuple[str, ...] = ()
 
     def check_host(self, request: Request) -> None:
         """Check that the request was meant for us, before anything of it is read.
@@ -59,13 +62,22 @@ class Site:
     def _hosts(self) -> frozenset[str]:
         if self.public_url is None:
             return _LOOPBACK_HOSTS
-        return frozenset({host_of(urlsplit(self.public_url))})
+        return frozenset(self._roots)
+
+    @cached_property
+    def _roots(self) -> Mapping[str, str]:
+        """The addresses of the root, by their hosts."""
+        urls = (*self.further_public_urls, self.public_url or "")
+        return {host_of(urlsplit(url)): url for url in urls}
 
     def root(self, request: Request) -> str:
         """The address of the application's root, without a slash at its end."""
-        if self.public_url is not None:
+        if self.public_url is None:
+            return request.root_url.rstrip("/")
+        if not self.further_public_urls:
             return self.public_url
-        return request.root_url.rstrip("/")
+        match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
+        return self._roots.get(match[1].lower() if match else "", self.public_url)
 
     def origin(self, request: Request) -> str:
         """Our origin."""
@@ -77,7 +89,8 @@ class Site:
 
     def route(self, path: str, request: Request) -> str:
         """Where a route of ours lies, for a page of ours."""
-        return (self.public_url or request.script_root) + self.prefix + path
+        root = request.script_root if self.public_url is None else self.root(request)
+        return root + self.prefix + path
 
     def destination(self, path: str, request: Request) -> str:
         """Where a browser is sent; a path of this application may begin with its prefix or not."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Response
 
 from ..errors import (
@@ -18,6 +20,8 @@ from ..protocol.token import REFRESH_TOKEN
 from ..records import Held
 from ..session import Session
 from ..settings import Settings
+from ..tenant_cache import KnownTenant
+from ..tenants import own_callback
 from ..wire import SeededPKCE, TokenizedPKCE, read_seed, read_token_body, user_of
 from .body import is_form, read_form, read_json
 from .callback import response_code
@@ -76,7 +80,8 @@ def _may_know_the_code(call: Call, session: Held[Session], flow: Flow) -> bool:
 
     :raises SignedOutMeanwhile: if the session was cleared since, perhaps by the old cookie.
     """
-    if flow.request is not None and flow.request.redirect_uri != call.callback_url:
+    ours = own_callback(call.callback_url, flow.callback)
+    if flow.request is not None and flow.request.redirect_uri != ours:
         return False
     return not call.engine.sessions.was_renewed(session)
 
@@ -88,7 +93,6 @@ def token(call: Call) -> Response:
     if caller.owner.is_local and caller.owner.session is None:
         raise _without_local_session(asked)
     session = caller.known_session
-    _check_asked(call, asked)
     if call.settings.delivers_to_session:
         return _signed_in_user(call, session, asked)
     if asked.grant_type == REFRESH_TOKEN:
@@ -99,6 +103,7 @@ def token(call: Call) -> Response:
         code_verifier=asked.code_verifier,
         redirect_uri=asked.redirect_uri,
         callback_url=call.callback_url,
+        check=partial(_check_asked, call, asked),
     )
     redeemed = call.engine.redemption.redeem(
         session, flow, callback_url=call.callback_url, code_verifier=asked.code_verifier
@@ -118,18 +123,24 @@ def _without_local_session(asked: TokenizedPKCE) -> PKCEError:
     return AuthorizationPending()
 
 
-def _check_asked(call: Call, asked: TokenizedPKCE) -> None:
-    settings = call.settings
-    if asked.client_id not in {None, settings.client_id}:
+def _check_asked(call: Call, asked: TokenizedPKCE, known: KnownTenant) -> None:
+    """Check what is said of the client, the API and the redirect URI.
+
+    :param known: the tenant that is going to be asked.
+    """
+    registration = known.registration
+    if asked.client_id not in {None, registration.client_id}:
         raise ParameterForeign("is not the client of this tenant", field="$.client_id")
-    if asked.audience is not None and asked.audience not in settings.audiences_allowed:
-        tenant = call.engine.tenants.get()
-        if asked.audience != tenant.userinfo_endpoint:
-            raise ParameterForeign("is not an allowed audience", field="$.audience")
+    is_known = asked.audience is None or asked.audience in registration.audiences_allowed
+    if not is_known and asked.audience != known.get().userinfo_endpoint:
+        raise ParameterForeign("is not an allowed audience", field="$.audience")
+    ours = {call.callback_url}
+    if call.engine.tenants.are_several:
+        ours.add(own_callback(call.callback_url, known.registration.name))
     if asked.grant_type != REFRESH_TOKEN and asked.redirect_uri not in {
         None,
-        call.callback_url,
-        *settings.redirect_uris,
+        *ours,
+        *registration.redirect_uris,
     }:
         raise ParameterForeign("is not an allowed redirect URI", field="$.redirect_uri")
 
@@ -138,7 +149,11 @@ def _refresh(call: Call, session: Held[Session], asked: TokenizedPKCE) -> Respon
     grant = call.engine.refresh.grant(
         session.value, refresh_token=asked.refresh_token, code=asked.code
     )
-    is_api = asked.audience in call.settings.audiences_allowed
+    known = call.engine.tenants.of_grant(grant)
+    if known is None:
+        raise RefreshTokenUnknown("The sign-in was at another tenant.")
+    _check_asked(call, asked, known)
+    is_api = asked.audience in known.registration.audiences_allowed
     refreshed = call.engine.refresh.refresh(
         session,
         grant,
@@ -150,12 +165,14 @@ def _refresh(call: Call, session: Held[Session], asked: TokenizedPKCE) -> Respon
 
 def _signed_in_user(call: Call, session: Held[Session], asked: TokenizedPKCE) -> Response:
     """With delivery ``session`` nothing is exchanged here: the callback does that."""
+    grant = call.engine.presence.grant(session)
+    known = call.engine.tenants.of_grant(grant) if grant is not None else None
+    _check_asked(call, asked, known or call.engine.tenants.select())
     for name in ("code", "code_verifier", "refresh_token"):
         if getattr(asked, name) is not None:
             raise DeliveryRefused(field=f"$.{name}")
-    grant = call.engine.presence.grant(session)
-    if grant is not None:
-        return json_response(call.answers.user(call.engine.tenants.get(), dict(grant.claims)))
+    if grant is not None and known is not None:
+        return json_response(call.answers.user(known.get(), dict(grant.claims)))
     newest = next(call.engine.sessions.flows(session), None)
     if newest is not None and newest.value.status is not Status.BOUND:
         newest.value.check_redeemable()
@@ -204,6 +221,14 @@ ROUTES = (
     Route(CALLBACK_PATH, "response_code", ("GET", "POST"), response_code, is_callback=True),
     Route("/pkce/token", "token", ("POST",), token),
     Route("/pkce/clear", "clear", ("POST",), clear, has_content=False),
+)
+#: Of a tenant that does not say in its answers whose they are, where there are several.
+TENANT_CALLBACK_ROUTE = Route(
+    f"{CALLBACK_PATH}/<tenant>",
+    "tenant_response_code",
+    ("GET", "POST"),
+    response_code,
+    is_callback=True,
 )
 _SESSION_ROUTES = (
     Route("/pkce/user", "user", ("GET",), user),

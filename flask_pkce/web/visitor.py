@@ -16,6 +16,7 @@ from ..protocol.addresses import is_local_path
 from ..protocol.claims import has_context
 from ..records import Held
 from ..session import Grant, Session
+from ..tenant_cache import KnownTenant
 from ..user import User
 from .calls import Call, Mounted
 from .further import end_session, user_claims
@@ -58,6 +59,13 @@ class Visitor:
         return present
 
     @property
+    def _known(self) -> KnownTenant:
+        """The tenant at which the visitor signed in; by default where one would."""
+        tenants, present = self._engine.tenants, self.present
+        known = tenants.of_grant(present.grant) if present is not None else None
+        return known or tenants.select()
+
+    @property
     def user(self) -> User | None:
         """Who is signed in."""
         present = self.present
@@ -75,9 +83,10 @@ class Visitor:
             raise RuntimeError(
                 "The tokens were handed to the caller: set PKCE_TOKEN_DELIVERY to `session`."
             )
-        if audience == settings.audience:
+        registration = self._known.registration
+        if audience == registration.audience:
             audience = None
-        if audience is not None and audience not in settings.audiences_allowed:
+        if audience is not None and audience not in registration.audiences_allowed:
             raise ValueError("the audience is neither PKCE_AUDIENCE nor in PKCE_ALLOWED_AUDIENCES")
         with self._answered():
             present = self.present

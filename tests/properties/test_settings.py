@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_pkce.errors import ConfigurationError
-from flask_pkce.settings import Settings, read_secret_keys, read_settings
+from flask_pkce.secret_keys import read_secret_keys
+from flask_pkce.settings import Settings, read_settings
 from tests.properties.documents import ANY_TEXT, INTEGERS, JSON, attempt
 
 NAMES = tuple(f"PKCE_{setting.metadata['name']}" for setting in fields(Settings))
@@ -54,7 +55,7 @@ def test_any_value(values: dict[str, Any]) -> None:
         return
     assert settings.registration.issuer.startswith(("https://", "http://"))
     assert settings.registration.discovery_url
-    assert "openid" in settings.scopes_allowed
+    assert "openid" in settings.registration.scopes_allowed
     assert isinstance(settings.flow_lifetime, int)
 
 

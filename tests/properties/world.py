@@ -88,8 +88,8 @@ class World:
         engine = pkce.engine(app)
         self.tenant.mount(engine.transport.session)
         # Had before anything goes wrong.
-        engine.tenants.get()
-        engine.tenants.keys()
+        engine.tenants.default.get()
+        engine.tenants.default.keys()
         return Host(app, pkce, self.tenant, self.clock, self.store)
 
     def restart(self, *, rotates: bool) -> None:

@@ -721,7 +721,7 @@ def test_hundred_at_once(keeping: Host) -> None:
     browser = keeping.browser()
     url = browser.submit("/pkce/code").headers["Location"]
     answer = keeping.tenant.sign_in(url)
-    keeping.engine.tenants.keys()
+    keeping.engine.tenants.default.keys()
     cookie = browser.cookie
     copies = [keeping.browser() for _ in range(100)]
     for copy in copies:
@@ -804,13 +804,13 @@ def test_callback_while_redeeming(when: str, keeping: Host) -> None:
         keeping.engine.sign_in.bind(held, parse_answer(answer.params))
         keeping.begin_redeeming(browser, state)
     else:
-        prepare = keeping.engine.tenants.keys
+        prepare = keeping.engine.tenants.default.keys
 
         def overtaken() -> Any:
             keeping.begin_redeeming(browser, state)
             return prepare()
 
-        keeping.engine.tenants.keys = overtaken  # type: ignore[method-assign]
+        keeping.engine.tenants.default.keys = overtaken  # type: ignore[method-assign]
     response = browser.follow(kept)
     assert response.headers["Refresh"] == "1"
     assert keeping.token_requests == 0

@@ -53,7 +53,7 @@ def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
     )
     owner: Caller = host.program() if flow_of == "local" else host.browser()
     known = Prepared(host, owner, own_state=False).put("bound")
-    host.engine.tenants.keys()
+    host.engine.tenants.default.keys()
     host.tenant.faults.add(told.fault)
 
     members = check_problem(owner.token(), told.code)
@@ -77,7 +77,7 @@ def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
 def test_bound_again_keeps_its_expiry(host: Host, browser: Browser) -> None:
     """A flow that is bound again ends when it would have ended."""
     known = Prepared(host, browser, own_state=False).put("bound")
-    host.engine.tenants.keys()
+    host.engine.tenants.default.keys()
     host.clock.advance(590)
     host.tenant.faults.add("unreachable")
     check_problem(browser.token(), "tenant-unreachable")

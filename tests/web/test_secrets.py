@@ -210,7 +210,7 @@ def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
     """Neither do the faults of the tenant, down to the causes of their exceptions."""
     browser = secretive.browser()
     known = Prepared(secretive, browser, own_state=False).put("bound")
-    secretive.engine.tenants.keys()
+    secretive.engine.tenants.default.keys()
     secretive.tenant.faults.add(fault)
     text = browser.token().text
     for secret in (known.state, known.verifier, known.code, CLIENT_SECRET, browser.cookie):
@@ -252,7 +252,7 @@ def test_reprs(secretive: Host) -> None:
     pointer = secretive.engine.signing.read_pointer(browser.cookie)
     values += [session, session.value, session.value.grants[0], pointer]
     values += [parse_answer({"state": known.state, "code": known.code})]
-    values += [secretive.engine.settings, secretive.engine, secretive.engine.tenants.get()]
+    values += [secretive.engine.settings, secretive.engine, secretive.engine.tenants.default.get()]
     secrets = [known.state, known.verifier, known.code, refresh_token, CLIENT_SECRET, SECRET_KEY]
     for value in values:
         for secret in [*secrets, repr(pointer.secret)]:

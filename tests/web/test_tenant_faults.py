@@ -23,7 +23,7 @@ CLIENT_SECRET = "the-client-secret-of-the-application"
 def known(host: Host, browser: Browser) -> Any:
     """A flow that is bound, of which the keys to verify its ID token are had."""
     known = Prepared(host, browser, own_state=False).put("bound")
-    host.engine.tenants.keys()
+    host.engine.tenants.default.keys()
     return known
 
 

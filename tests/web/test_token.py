@@ -194,7 +194,7 @@ def test_overtaken(change: str, host: Host, browser: Browser) -> None:
     state, _, _ = bound(host, browser)
     other = host.browser()
     other.client.set_cookie("pkce-80", browser.cookie)
-    keys = host.engine.tenants.keys
+    keys = host.engine.tenants.default.keys
 
     def overtaken() -> Any:
         if change == "redeeming":
@@ -203,7 +203,7 @@ def test_overtaken(change: str, host: Host, browser: Browser) -> None:
             other.clear()
         return keys()
 
-    host.engine.tenants.keys = overtaken  # type: ignore[method-assign]
+    host.engine.tenants.default.keys = overtaken  # type: ignore[method-assign]
     code = {"redeeming": "flow-redeeming", "cleared": "signed-out-meanwhile"}[change]
     check_problem(browser.token(), code)
     assert host.token_requests == 0
@@ -275,7 +275,7 @@ def test_code_that_came_elsewhere_is_not_told(elsewhere: Host) -> None:
     """Where the code does not come to our callback, nobody else is told it."""
     browser = elsewhere.browser()
     state, verifier, code = go_elsewhere(elsewhere, browser)
-    elsewhere.engine.tenants.keys()
+    elsewhere.engine.tenants.default.keys()
     elsewhere.tenant.faults.add("unreachable")
     browser.token(code=code, code_verifier=verifier, redirect_uri=ELSEWHERE)
     assert elsewhere.status_of(browser, state) == "bound"

@@ -1,0 +1,42 @@
+"""The keys that sign and seal: Flask's own ``SECRET_KEY`` and its fallbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import ConfigurationError
+
+#: Bytes of a ``SECRET_KEY``, below which it counts as weak.
+MIN_SECRET_KEY_LENGTH = 16
+
+
+def read_secret_keys(
+    config: Mapping[str, Any], *, lenient: bool
+) -> tuple[tuple[bytes, ...], bool]:
+    """Read ``SECRET_KEY`` and ``SECRET_KEY_FALLBACKS``.
+
+    :param lenient: whether a weak key is let through, as in debugging and tests.
+    :return: the keys, the one that signs first, and whether it is weak.
+    :raises ConfigurationError: if there is no key, or a weak one.
+    """
+    secret_key = config.get("SECRET_KEY")
+    if not secret_key:
+        raise ConfigurationError(
+            "SECRET_KEY is missing: set it to a long random value, the same for all workers"
+        )
+    fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
+    if not isinstance(fallbacks, list | tuple):
+        # Each character of a text would be a key of its own, for everybody to guess.
+        raise ConfigurationError("SECRET_KEY_FALLBACKS is no list of keys")
+    keys = [secret_key, *fallbacks]
+    if not all(isinstance(key, str | bytes) and key for key in keys):
+        raise ConfigurationError("SECRET_KEY or SECRET_KEY_FALLBACKS is no text and no bytes")
+    encoded = tuple(key.encode() if isinstance(key, str) else key for key in keys)
+    weak = any(len(key) < MIN_SECRET_KEY_LENGTH for key in encoded)
+    if weak and not lenient:
+        raise ConfigurationError(
+            "SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is weak:"
+            f" use {MIN_SECRET_KEY_LENGTH} random characters or more"
+        )
+    return encoded, weak
