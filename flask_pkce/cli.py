@@ -66,7 +66,7 @@ def doctor(
 
 @pkce.command("forget")
 @click.option("--sub", "subject", required=True, metavar="SUB", help="The user: `sub`.")
-@click.option("--issuer", metavar="ISS", help="The tenant; by default the one of the settings.")
+@click.option("--issuer", metavar="ISS", help="The tenant; by default every one of the settings.")
 @with_appcontext
 def forget(subject: str, issuer: str | None) -> None:
     """Sign a user out of every browser.
@@ -82,11 +82,18 @@ def forget(subject: str, issuer: str | None) -> None:
                 "PKCE_STORE_URL is memory://, of which each process has its own:"
                 " restart the application, and everybody is signed out."
             )
-    for engine in engines:
-        try:
-            engine.sign_out.everywhere(issuer or engine.tenants.default.get().issuer, subject)
-        except PKCEError as exc:
-            raise click.ClickException(f"{exc}  {exc.hint}") from exc
+    try:
+        # All of them before anything is done, for one may not be known now.
+        issuers = [(issuer,) if issuer else engine.tenants.issuers() for engine in engines]
+        if not all(issuers):
+            raise click.ClickException(
+                "No tenant is configured, for a tenant_loader makes them: name one with --issuer."
+            )
+        for engine, named in zip(engines, issuers, strict=True):
+            for each in named:
+                engine.sign_out.everywhere(each, subject)
+    except PKCEError as exc:
+        raise click.ClickException(f"{exc}  {exc.hint}") from exc
     click.echo("Done: at the next request every browser of that user is signed out.")
 
 

@@ -126,6 +126,15 @@ class KnownTenant:
             lambda: api.fetch_keys(self._metadata.get()), clock=clock
         )
 
+    @property
+    def issuer(self) -> str:
+        """Its issuer; of one that was configured without its last slash, as the metadata has it.
+
+        :raises PKCEError: if there is no metadata, and it is needed for that.
+        """
+        registration = self.registration
+        return registration.issuer if registration.issuer_is_exact else self.get().issuer
+
     def get(self) -> Tenant:
         """The tenant, with its metadata.
 

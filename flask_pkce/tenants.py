@@ -80,6 +80,13 @@ class Tenants:
             return known
         raise TenantUnknown()
 
+    def issuers(self) -> tuple[str, ...]:
+        """The issuers of the tenants that are configured, each once.
+
+        :raises PKCEError: if the metadata of one is needed for that, and cannot be had.
+        """
+        return tuple(dict.fromkeys(known.issuer for known in self._configured.values()))
+
     # -- a sign-in that starts -------------------------------------------------
 
     def select(self, domain: str | None = None, client_id: str | None = None) -> KnownTenant:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
+from flask_pkce import PKCEBlueprint
 from flask_pkce.cli import pkce
 from flask_pkce.errors import StoreError
 from flask_pkce.marks import Marks
+from flask_pkce.testing import LocalTenant
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host, ObservedStore, check_problem
 
@@ -43,6 +45,45 @@ def test_forget(names_issuer: bool, keeping: Host) -> None:
     check_problem(alice.send("GET", "/pkce/user"), "not-signed-in")
     assert bob.send("GET", "/pkce/user").status_code == 200
     assert keeping.revocations == 1
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The users that are forgotten, with their issuers; every store counts as shared."""
+    monkeypatch.setattr(ObservedStore, "shared_by_processes", True)
+    users: list[tuple[str, ...]] = []
+    monkeypatch.setattr(Marks, "end_user", lambda _, *user: users.append(user))
+    return users
+
+
+def test_several_tenants(make_app: MakeApp, ended: list[tuple[str, ...]]) -> None:
+    """The user is forgotten at every tenant of the settings, or at none while one is in doubt."""
+    acme = LocalTenant(issuer="https://acme.example/")
+    tenants = {
+        # Its metadata tells whether its issuer ends with a slash.
+        "acme": {"domain": "https://acme.example", "client_id": "a"},
+        "staff": {"domain": "tenant.example", "client_id": "s"},
+    }
+    host = make_app(PKCE_TENANTS=tenants)
+    acme.mount(host.engine.transport.session)
+    acme.faults = ["unreachable"]
+    assert run(host.app, "--sub", "alice")[0] == 1
+    assert ended == []
+    acme.faults = []
+    assert run(host.app, "--sub", "alice")[0] == 0
+    assert ended == [("https://tenant.example/", "alice"), ("https://acme.example/", "alice")]
+
+
+def test_tenants_of_a_loader(make_app: MakeApp, ended: list[tuple[str, ...]]) -> None:
+    """Of tenants that the host makes, each is named."""
+    blueprint = PKCEBlueprint()
+    blueprint.tenant_loader(lambda name: None)
+    host = make_app(blueprint=blueprint, PKCE_DOMAIN=None, PKCE_CLIENT_ID=None)
+    status, said = run(host.app, "--sub", "alice")
+    assert (status, ended) == (1, [])
+    assert "name one with --issuer" in said
+    assert run(host.app, "--sub", "alice", "--issuer", "https://acme.example/")[0] == 0
+    assert ended == [("https://acme.example/", "alice")]
 
 
 def test_memory(make_app: MakeApp) -> None:
