@@ -19,7 +19,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from flask_pkce import blueprint
+from flask_pkce import mounting
 from flask_pkce.engine import build_engine
 from flask_pkce.stores import SQLiteStore, Store, open_store
 
@@ -92,7 +92,7 @@ def create_app() -> Flask:
     def clock() -> float:
         return time.time() + float((folder / "clock").read_text())
 
-    blueprint.__dict__["build_engine"] = partial(build_engine, clock=clock)
+    mounting.__dict__["build_engine"] = partial(build_engine, clock=clock)
     url = os.environ.get("FLASK_PKCE_STORE_URL", "")
     store = (
         open_store(url)
