@@ -56,7 +56,7 @@ class _Bearer(requests.auth.AuthBase):
         self._session = session
 
     def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        if origin_of(urlsplit(prepared.url or "")) == self._origin:
+        if _origin(prepared.url or "") == self._origin:
             token = self._token(None)
             prepared.headers["Authorization"] = f"Bearer {token}"
             prepared.register_hook(  # type: ignore[no-untyped-call]
@@ -74,6 +74,15 @@ class _Bearer(requests.auth.AuthBase):
         again.hooks = {**again.hooks, "response": []}
         response.content  # noqa: B018 (read, so that the connection is free)
         response.close()
-        answer = self._session.send(again, **options)
+        # Whoever asked for that follows redirects from here on.
+        answer = self._session.send(again, allow_redirects=False, **options)
         answer.history.append(response)
         return answer
+
+
+def _origin(url: str) -> str | None:
+    """The origin of an address, spelled in one way; None for what is no address of an API."""
+    try:
+        return origin_of(parse_address(url))
+    except ValueError:
+        return None

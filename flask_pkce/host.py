@@ -88,11 +88,12 @@ class HostViews(ABC):
     def _guard(self, view: V, *, max_age: int | None, acr: str | None) -> V:
         @functools.wraps(view)
         def guarded(*args: Any, **values: Any) -> Any:
-            # A browser asks without cookies whether another origin may call.
-            if request.method != "OPTIONS":
-                refused = self._visitor("login_required").admit(max_age=max_age, acr=acr)
-                if refused is not None:
-                    return refused
+            if request.method == "OPTIONS":
+                # A browser asks without cookies whether another origin may call.
+                return current_app.make_default_options_response()
+            refused = self._visitor("login_required").admit(max_age=max_age, acr=acr)
+            if refused is not None:
+                return refused
             return current_app.ensure_sync(view)(*args, **values)
 
         return cast("V", guarded)

@@ -23,6 +23,7 @@ MAX_BODY = 1024 * 1024
 _MAX_LINE = 64 * 1024
 _MAX_HEADERS = 100
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n]*)?\r?\n")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n\0]*?)[ \t]*\r?\n")
 
 
@@ -100,6 +101,16 @@ class Answer(http.client.HTTPResponse):
             name, value = match.groups()
             fields[name] = f"{fields[name]}, {value}" if name in fields else value
         raise TenantError("The tenant's answer has too many headers.")
+
+    def _read_next_chunk_size(self) -> int:
+        """How large the next chunk is; Python's own reads ``-1`` and ``0x2``, too.
+
+        :rfc:`9112#section-7.1`
+        """
+        match = _CHUNK.fullmatch(self.fp.readline(_MAX_LINE))
+        if match is None:
+            raise TenantError("The tenant's answer has a malformed chunk.")
+        return int(match[1], 16)
 
     def _read_framing(self) -> None:
         """Where the body ends, and whether the connection does.

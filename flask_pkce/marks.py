@@ -57,13 +57,17 @@ class Marks:
             self._records.get(self._key("sid", grant.issuer, grant.sid), Mark) is not None
         )
 
-    def is_first(self, issuer: str, token_id: str, *, expires_at: float) -> bool:
-        """Whether a token with that ``jti`` comes for the first time, told to one caller only.
+    def has_seen(self, issuer: str, token_id: str) -> bool:
+        """Whether a token with that ``jti`` was noted."""
+        return self._records.get(self._key("jti", issuer, token_id), Mark) is not None
+
+    def note(self, issuer: str, token_id: str, *, expires_at: float) -> None:
+        """Note a token by its ``jti``.
 
         :param expires_at: Unix seconds after which nobody takes it any more.
         """
         key = self._key("jti", issuer, token_id)
-        return self._records.add(key, Mark(self._clock()), expires_at=expires_at) is not None
+        self._records.add(key, Mark(self._clock()), expires_at=expires_at)
 
     def _set(self, kind: str, issuer: str, name: str) -> None:
         key = self._key(kind, issuer, name)

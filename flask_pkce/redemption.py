@@ -253,6 +253,7 @@ class Redemption:
 
     def _grant(self, flow: Flow, tenant: Tenant, response: TokenResponse) -> Grant:
         """The sign-in that a flow ended in."""
+        asked = flow.request.parameters() if flow.request is not None else {}
         return Grant(
             id=flow.code_hash or "",
             issuer=tenant.issuer,
@@ -263,8 +264,10 @@ class Redemption:
             audience=flow.request.audience if flow.request else tenant.registration.audience,
             refresh_token=response.refresh_token,
             nonce=flow.nonce,
-            signed_in_at=self._clock(),
-            asked_acr=flow.request.parameters().get("acr_values") if flow.request else None,
+            # Whoever is signed out everywhere while the code is exchanged is signed out, too.
+            signed_in_at=flow.bound_at or self._clock(),
+            asked_acr=asked.get("acr_values"),
+            asked_max_age=int(asked["max_age"]) if "max_age" in asked else None,
         )
 
     def sign_session_in(
@@ -287,7 +290,13 @@ class Redemption:
         until, idle = now + self._settings.session_lifetime, self._settings.session_idle_lifetime
         idle_until = None if idle is None else now + idle
         return self._sessions.renew(
-            session, lambda s: s.signed_in(grant, until=until, idle_until=idle_until)
+            session,
+            lambda s: s.signed_in(
+                grant,
+                until=until,
+                idle_until=idle_until,
+                alone=self._settings.delivers_to_session,
+            ),
         )
 
 

@@ -21,6 +21,9 @@ MAX_ACCESS_TOKENS = 8
 #: Seconds before its end in which an access token is not used any more: it is on its way then.
 EXPIRY_MARGIN = 30
 
+#: Claims of the sign-in, and not of the user.
+_OF_THE_SIGN_IN = ("auth_time", "acr", "amr", "sid", "session_expiry", "org_id", "org_name")
+
 #: What stands for the owner in the states of the local session, whose record comes and goes.
 LOCAL_OWNER = "local"
 
@@ -96,6 +99,8 @@ class Grant:
     signed_in_at: float = 0.0
     #: The ``acr_values`` that the tenant was asked for.
     asked_acr: str | None = None
+    #: The ``max_age`` that the tenant was asked for, and kept to.
+    asked_max_age: int | None = None
     #: With delivery ``session`` alone: the newest ID token, and an access token for each API.
     id_token: str | None = field(default=None, repr=False)
     access_tokens: tuple[AccessToken, ...] = field(default=(), repr=False)
@@ -135,6 +140,21 @@ class Grant:
         """The organization that the user signed in to."""
         organization = self.claims.get("org_id")
         return organization if isinstance(organization, str) else None
+
+    def refreshed_claims(self, claims: Mapping[str, Any]) -> dict[str, Any]:
+        """The claims after a refresh: the user's are new, those of the sign-in stay.
+
+        What a refreshed ID token says of them, or leaves out, makes no sign-in fresher, stronger,
+        longer or another's (OpenID Connect Core 12.2).
+        """
+        kept = {name: self.claims[name] for name in _OF_THE_SIGN_IN if name in self.claims}
+        changed = {name: value for name, value in claims.items() if name not in _OF_THE_SIGN_IN}
+        ends = [
+            end
+            for end in (self.claims.get("session_expiry"), claims.get("session_expiry"))
+            if isinstance(end, int | float) and not isinstance(end, bool)
+        ]
+        return {**changed, **kept, **({"session_expiry": min(ends)} if ends else {})}
 
     def has_refresh_token(self, token: str) -> bool:
         """Whether this is its refresh token."""
@@ -234,11 +254,17 @@ class Session:
         """A copy that only a new pointer opens."""
         return dataclasses.replace(self, secret_hash=secret_hash, renewed_at=now)
 
-    def signed_in(self, grant: Grant, *, until: float, idle_until: float | None = None) -> Session:
-        """A copy with one more sign-in."""
+    def signed_in(
+        self, grant: Grant, *, until: float, idle_until: float | None = None, alone: bool = False
+    ) -> Session:
+        """A copy with one more sign-in.
+
+        :param alone: whether it takes the place of all others: who signed in before must not come
+            back when this one is over.
+        """
         return dataclasses.replace(
             self,
-            grants=(*self.grants, grant)[-MAX_GRANTS:],
+            grants=(*(() if alone else self.grants), grant)[-MAX_GRANTS:],
             signed_in_until=until,
             idle_until=idle_until,
         )

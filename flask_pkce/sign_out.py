@@ -115,12 +115,14 @@ class SignOut:
         except IDTokenInvalid:
             raise LogoutTokenInvalid("No key of the tenant has signed the logout token.") from None
         remembered_until = now + MAX_AGE + 2 * self._settings.leeway
-        if not self._marks.is_first(token.issuer, token.jti, expires_at=remembered_until):
+        if self._marks.has_seen(token.issuer, token.jti):
             raise LogoutTokenInvalid("The logout token came before.")
+        # Noted after that: if the store fails here, the tenant may try again.
         if token.sid is not None:
             self._marks.end_session(token.issuer, token.sid)
         else:
             self._marks.end_user(token.issuer, token.subject or "")
+        self._marks.note(token.issuer, token.jti, expires_at=remembered_until)
 
     def _named_in(self, logout_token: str) -> KnownTenant:
         """The tenant whose keys must have signed a logout token."""

@@ -259,7 +259,7 @@ class Refresh:
         now = self._clock()
         renewed = dataclasses.replace(
             grant,
-            claims=response.claims,
+            claims=grant.refreshed_claims(response.claims),
             refresh_token=response.refresh_token or grant.refresh_token,
             refreshing_until=None,
             is_uncertain=False,

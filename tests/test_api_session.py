@@ -117,6 +117,33 @@ def test_refused_again(
     assert tokens.refused == ["token-0"]
 
 
+def test_redirect_after_a_renewal(api: APISession, requests_mock: requests_mock.Mocker) -> None:
+    """Whoever follows no redirects does not after a 401, either; everybody else does."""
+    moved = {"status_code": 302, "headers": {"Location": "/v1/b"}}
+    requests_mock.get(f"{API}a", [{"status_code": 401}, moved, {"status_code": 401}, moved])
+    requests_mock.get(f"{API}b", json={"b": 1})
+    assert api.get("a", allow_redirects=False).status_code == 302
+    assert api.get("a").json() == {"b": 1}
+
+
+@pytest.mark.parametrize(
+    "base", ["https://api.example.com:443/v1/", "https://API.example.com/v1/"]
+)
+def test_one_origin_however_it_is_spelled(
+    base: str, tokens: Tokens, requests_mock: requests_mock.Mocker
+) -> None:
+    """The default port and the case of a host make no other origin."""
+    requests_mock.get(f"{base}a", json={})
+    APISession(base, tokens).get("a")
+    assert carried(requests_mock) == ["Bearer token-0"]
+
+
+def test_no_address(api: APISession) -> None:
+    """What is no address gets no token."""
+    with pytest.raises(requests.exceptions.InvalidSchema):
+        api.get("mailto:a@example.com")
+
+
 def test_streams_are_not_repeated(
     api: APISession, tokens: Tokens, requests_mock: requests_mock.Mocker
 ) -> None:

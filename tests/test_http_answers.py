@@ -52,6 +52,16 @@ def test_odd_header(header: str) -> None:
         Transport(timeout=5).get(server.address)
 
 
+@pytest.mark.requirement("UP-4")
+@pytest.mark.parametrize("size", ["-1", "-2", "+2", "0x2", "0_2", "", "2 2", "100000002"])
+def test_odd_chunk(size: str) -> None:
+    """The size of a chunk is hexadecimal digits and nothing else: ``-1`` has no end."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = head + size.encode() + b"\r\n{}\r\n0\r\n\r\n"
+    with RawServer(answering(answer)) as server, pytest.raises(TenantError, match="chunk"):
+        Transport(timeout=5).get(server.address)
+
+
 @pytest.mark.parametrize(
     ("answer", "body", "connections"),
     [

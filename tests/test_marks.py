@@ -75,11 +75,12 @@ def test_as_long_as_sessions_live(marks: Marks, clock: Clock, store: MeddledStor
     assert [key for key in store._entries if store.get(key)] == []
 
 
-def test_first(marks: Marks, clock: Clock) -> None:
-    """A token is new once, for each issuer."""
-    assert marks.is_first(ISSUER, "j", expires_at=clock() + 5)
-    assert not marks.is_first(ISSUER, "j", expires_at=clock() + 5)
-    assert marks.is_first("https://other.example/", "j", expires_at=clock() + 5)
+def test_tokens(marks: Marks, clock: Clock) -> None:
+    """A token is known once it was noted, for its issuer alone."""
+    assert not marks.has_seen(ISSUER, "j")
+    marks.note(ISSUER, "j", expires_at=clock() + 5)
+    assert marks.has_seen(ISSUER, "j")
+    assert not marks.has_seen("https://other.example/", "j")
 
 
 def test_a_mark_that_expires_at_this_moment(

@@ -172,3 +172,13 @@ def test_session_hides_its_secrets() -> None:
     session = EMPTY.signed_in(ALICE, until=NOW).renewed(secret_hash="the-hash", now=NOW)
     assert not any(word in repr(session) for word in ("alice", "the-hash"))
     assert "alice" not in repr(ALICE)
+
+
+def test_refreshed_claims() -> None:
+    """A refresh tells news of the user, and makes the sign-in no fresher, stronger or longer."""
+    before = {"sub": "a", "name": "A", "sid": "s", "auth_time": 1, "session_expiry": 50}
+    told = {"sub": "a", "name": "B", "auth_time": 9, "amr": ["mfa"], "session_expiry": 90}
+    signed_in = grant("a", claims=before)
+    assert signed_in.refreshed_claims(told) == {**before, "name": "B"}
+    assert signed_in.refreshed_claims({**before, "session_expiry": 40})["session_expiry"] == 40
+    assert grant("a").refreshed_claims({"sub": "a", "org_id": "org_1"}) == {"sub": "a"}

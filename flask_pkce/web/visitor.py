@@ -173,6 +173,9 @@ class Visitor:
     def _is_recent(self, grant: Grant, max_age: int | None) -> bool:
         if max_age is None:
             return True
+        asked = grant.asked_max_age
+        if asked is not None and asked <= max_age and self._is_new(grant):
+            return True
         auth_time = grant.claims.get("auth_time")
         if isinstance(auth_time, bool) or not isinstance(auth_time, int):
             return False

@@ -157,6 +157,18 @@ def test_a_path_that_cannot_be_returned_to(app: Flask, pkce: PKCEBlueprint, keep
         assert response.headers["Location"] == "/pkce/login"
 
 
+def test_no_loop(app: Flask, pkce: PKCEBlueprint, make_app: MakeApp) -> None:
+    """A page that takes no old sign-in at all is seen by whoever signed in for it just now."""
+    app.get("/now")(pkce.login_required(max_age=0)(lambda: "now"))
+    host = make_app(app=app, blueprint=pkce, PKCE_TOKEN_DELIVERY="session", PKCE_LEEWAY=0)
+    browser = host.browser()
+    sign_in(browser, go(browser, "/now").headers["Location"])
+    host.clock.advance(5)
+    assert go(browser, "/now").text == "now"
+    host.clock.advance(60)
+    assert "max_age=0" in go(browser, "/now").headers["Location"]
+
+
 def test_json(browser: Browser) -> None:
     """Whoever asks for JSON gets 401 and is not redirected."""
     response = browser.client.get("/account", headers=FETCH)
@@ -166,8 +178,10 @@ def test_json(browser: Browser) -> None:
 
 
 def test_preflight(browser: Browser) -> None:
-    """A browser asks without cookies whether another origin may call: that is let through."""
-    assert browser.client.options("/account").status_code == 200
+    """A browser asks without cookies whether another origin may call: the view does not run."""
+    answer = browser.client.options("/account")
+    assert (answer.status_code, answer.text) == (200, "")
+    assert "POST" in answer.headers["Allow"]
 
 
 def test_it_is_still_the_view(app: Flask) -> None:
@@ -408,6 +422,23 @@ def test_withdrawn(keeping: Host, browser: Browser) -> None:
     grant = keeping.session_of(browser).value.grants[-1]
     assert grant.refresh_token is not None
     fields = {"token": grant.refresh_token, "client_id": keeping.tenant.client.client_id}
+    session = keeping.engine.transport.session
+    session.post(f"{keeping.tenant.issuer}oauth/revoke", fields, timeout=5)
+    keeping.clock.advance(86400 - 10)
+    check_problem(browser.client.get("/token", headers=FETCH), "access-token-missing")
+    assert go(browser, "/").text == "nobody"
+
+
+def test_who_signed_in_before(keeping: Host, browser: Browser) -> None:
+    """Where the sign-in is over nobody is signed in, whoever was before."""
+    sign_in(browser)
+    sign_in(browser, user="bob")
+    grants = keeping.session_of(browser).value.grants
+    assert [grant.subject for grant in grants] == ["auth0|bob"]
+    fields = {
+        "token": grants[0].refresh_token,
+        "client_id": keeping.tenant.client.client_id,
+    }
     session = keeping.engine.transport.session
     session.post(f"{keeping.tenant.issuer}oauth/revoke", fields, timeout=5)
     keeping.clock.advance(86400 - 10)

@@ -11,6 +11,8 @@ from requests import ConnectionError
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
+from flask_pkce.errors import StoreError
+from flask_pkce.marks import Marks
 from tests.conftest import MakeApp
 from tests.support import Failing, sign_parts
 from tests.web.host import Browser, Host, check_page, check_problem
@@ -219,6 +221,36 @@ def test_refused(changes: dict[str, Any], keeping: Host) -> None:
     browser = sign_in(keeping)
     check_problem(post(keeping, logout_token(keeping, **changes)), "logout-token-invalid")
     assert is_signed_in(browser)
+
+
+def test_store_fails(keeping: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that could not be heeded counts when the tenant tries again."""
+    browser, token = sign_in(keeping), logout_token(keeping)
+    end_user = Marks.end_user
+
+    def fail(*_: object) -> None:
+        monkeypatch.setattr(Marks, "end_user", end_user)
+        raise StoreError("The store is down.")
+
+    monkeypatch.setattr(Marks, "end_user", fail)
+    assert post(keeping, token).status_code == 503
+    assert post(keeping, token).status_code == 204
+    assert not is_signed_in(browser)
+
+
+def test_while_a_code_is_exchanged(keeping: Host) -> None:
+    """Whoever is signed out while a code is exchanged is signed out, too."""
+    browser = keeping.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+
+    def end() -> None:
+        keeping.clock.advance(1)
+        keeping.engine.sign_out.everywhere(keeping.tenant.issuer, "auth0|alice")
+        keeping.clock.advance(1)
+
+    keeping.while_tokens_are_made(end)
+    browser.arrive(keeping.tenant.sign_in(url))
+    assert not is_signed_in(browser)
 
 
 def test_several_audiences(keeping: Host) -> None:
