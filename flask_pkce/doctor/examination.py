@@ -110,7 +110,11 @@ def _prefix(mounted: Mounted) -> str:
 def _look_at(patient: Patient) -> Iterator[Finding]:
     for check in _OF_BLUEPRINT:
         yield from check(patient)
-    of_tenant: list[Finding] = []
-    tenant = read_tenant(patient, of_tenant)
-    yield from of_tenant
-    yield callback(patient, tenant)
+    registrations = patient.settings.registrations
+    for registration in registrations:
+        found: list[Finding] = []
+        tenant = read_tenant(patient, registration, found)
+        found.append(callback(patient, tenant))
+        # Of several tenants each row says which.
+        label = f"{registration.name or registration.domain}: " if len(registrations) > 1 else ""
+        yield from (replace(each, text=label + each.text) for each in found)

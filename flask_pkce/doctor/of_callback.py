@@ -16,6 +16,7 @@ from ..protocol.authorization import AuthorizationRequest, build_authorization_u
 from ..protocol.metadata import Tenant
 from ..protocol.pkce import code_challenge
 from ..protocol.text import one_line
+from ..tenants import own_callback
 from ..transport import HTTPAnswer
 from .findings import Finding, Patient, doubtful, right, skipped, wrong
 
@@ -34,9 +35,12 @@ def callback(patient: Patient, tenant: Tenant | None) -> Finding:
     """Ask the tenant, as a browser that has never been there."""
     if tenant is None:
         return skipped("callback", "There is no metadata that can be used.")
-    callback_url = patient.mounted.site.callback_url(patient.request)
+    callback_url = own_callback(
+        patient.mounted.site.callback_url(patient.request),
+        patient.engine.tenants.callback_of(tenant),
+    )
     try:
-        url = build_authorization_url(tenant, _request(patient, callback_url))
+        url = build_authorization_url(tenant, _request(tenant, callback_url))
         answer = patient.engine.transport.visit(url)
     except PKCEError as exc:
         return skipped("callback", f"The tenant did not say: {exc}")
@@ -50,13 +54,12 @@ def callback(patient: Patient, tenant: Tenant | None) -> Finding:
     return _of_another_place(patient, location, callback_url)
 
 
-def _request(patient: Patient, callback_url: str) -> AuthorizationRequest:
-    settings = patient.settings
+def _request(tenant: Tenant, callback_url: str) -> AuthorizationRequest:
     return AuthorizationRequest(
-        client_id=settings.client_id,
+        client_id=tenant.client_id,
         redirect_uri=callback_url,
-        scope=settings.scope,
-        audience=settings.audience,
+        scope=tenant.registration.scope,
+        audience=tenant.registration.audience,
         state=secrets.token_urlsafe(16),
         nonce=secrets.token_urlsafe(16),
         code_challenge=code_challenge(secrets.token_urlsafe(32)),

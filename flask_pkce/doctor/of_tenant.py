@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import PKCEError, TenantMisconfigured
 from ..protocol.id_token import parse_key_set
-from ..protocol.metadata import Tenant, parse_metadata
+from ..protocol.metadata import Registration, Tenant, parse_metadata
 from ..protocol.pkce import CODE_CHALLENGE_METHOD
 from ..transport import HTTPAnswer
 from .findings import Finding, Patient, doubtful, right, skipped, wrong
@@ -19,14 +19,16 @@ _ALGORITHMS = "id_token_signing_alg_values_supported"
 _OF_METADATA = ("issuer", "jwks", "algorithms", "s256", "response-mode", "clock")
 
 
-def read_tenant(patient: Patient, findings: list[Finding]) -> Tenant | None:
+def read_tenant(
+    patient: Patient, registration: Registration, findings: list[Finding]
+) -> Tenant | None:
     """Look at a tenant.
 
+    :param registration: the application's there.
     :param findings: takes what is found.
     :return: the tenant, if its metadata can be used.
     """
-    registration = patient.settings.registration
-    domain = patient.key("DOMAIN")
+    domain = patient.key("DOMAIN" if not registration.name else f"TENANTS['{registration.name}']")
     try:
         answer = patient.engine.transport.get(registration.discovery_url)
         if answer.status != 200:

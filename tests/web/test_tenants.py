@@ -10,6 +10,7 @@ import pytest
 from flask import Flask, request
 
 from flask_pkce import PKCEBlueprint, TenantSettings
+from flask_pkce.doctor import Verdict, examine
 from flask_pkce.testing import LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.conftest import MakeApp
@@ -356,6 +357,39 @@ def test_two_tenants_in_two_tabs(world: World, first: str) -> None:
     # The newest flow first.
     assert domains == ["globex.example", "acme.example"]
     assert world.asked() == [0, 1, 1]
+
+
+def test_two_tenants_at_one_moment(make_app: MakeApp, make_tenant: MakeTenant) -> None:
+    """A flow that another request sends to another tenant at this moment stays there."""
+    pkce = PKCEBlueprint()
+    host = make_app(blueprint=pkce, PKCE_TENANTS=settings_of("acme", "globex"))
+    connect(host, make_tenant(ACME), make_tenant(GLOBEX, sends_iss=True))
+    browser = host.browser()
+    state = browser.challenge()["state"]
+    others = [lambda: browser.code(state=state, domain="globex.example")]
+
+    def meanwhile(_: object) -> None:
+        if others:
+            assert others.pop()().status_code == 200
+
+    pkce._hooks.before_authorize.append(meanwhile)
+    answer = browser.code(state=state, domain="acme.example")
+    check_problem(answer, "flow-parameters-differ", field="$.domain")
+
+
+def test_doctor(world: World) -> None:
+    """The doctor looks at each tenant, and asks each for the callback that is its own."""
+    rows = [
+        finding
+        for finding in examine(world.host.app, address="http://localhost")
+        if finding.check == "callback"
+    ]
+    assert [(row.verdict, row.text.partition(":")[0]) for row in rows] == [
+        (Verdict.RIGHT, world.default.domain),
+        (Verdict.RIGHT, "acme"),
+        (Verdict.RIGHT, "globex"),
+    ], rows
+    assert "/pkce/response/code/acme" in rows[1].text
 
 
 @pytest.mark.requirement("BC-5", "T26")
