@@ -84,7 +84,7 @@ def build_engine(
     tenants = Tenants(
         settings,
         api,
-        load=hooks.load_tenant if hooks.has_tenant_loader else None,
+        load=hooks.load_tenant,
         clock=monotonic,
     )
     exchange = Exchange(api, hooks, clock=clock)

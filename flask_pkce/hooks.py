@@ -141,18 +141,10 @@ class HookRunner:
         return document
 
     @property
-    def has_tenant_loader(self) -> bool:
-        """Whether the host tells which tenant is used."""
-        return self._hooks.tenant_loader is not None
-
-    def load_tenant(self, name: str | None) -> object:
-        """What the host says of a tenant.
-
-        :param name: None for a sign-in that starts.
-        """
-        if self._hooks.tenant_loader is None:
-            return None
-        return self._ensure_sync(self._hooks.tenant_loader)(name)
+    def load_tenant(self) -> Callable[[str | None], object] | None:
+        """The host's `tenant_loader`, if it has one; it takes None for a sign-in that starts."""
+        loader = self._hooks.tenant_loader
+        return None if loader is None else self._ensure_sync(loader)
 
     def tell_of_call(
         self, endpoint: str, issuer: str, seconds: float, status: int | None, error: str | None
