@@ -72,7 +72,8 @@ def sample_flow(provider: Provider) -> Sample:
     store = _Recording()
     app = our_app(provider, store=store, delivery="session")
     Browser(in_process(app, [])).post("/pkce/code")
-    flow_key, session_key = sorted(store.kept)
+    kinds = {key.split(":")[1]: key for key in store.kept}
+    flow_key, session_key = kinds["f"], kinds["s"]
     return Sample(flow_key, store.kept[flow_key], session_key, store.kept[session_key])
 
 
