@@ -84,7 +84,7 @@ def build_engine(
     tenants = Tenants(
         settings,
         api,
-        load=hooks.load_tenant,
+        load=hooks.tenant_loader,
         clock=monotonic,
     )
     exchange = Exchange(api, hooks, clock=clock)

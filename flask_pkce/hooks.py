@@ -141,7 +141,7 @@ class HookRunner:
         return document
 
     @property
-    def load_tenant(self) -> Callable[[str | None], object] | None:
+    def tenant_loader(self) -> Callable[[str | None], object] | None:
         """The host's `tenant_loader`, if it has one; it takes None for a sign-in that starts."""
         loader = self._hooks.tenant_loader
         return None if loader is None else self._ensure_sync(loader)
