@@ -444,7 +444,9 @@ def ticket_kept_by_another_release(make_app: MakeApp) -> TestResponse:
 
 @way("record-unreadable")
 def ticket_changed_in_the_store(make_app: MakeApp) -> TestResponse:
-    response: TestResponse = _spoiled(*sent(make_app()), lambda value: value[:-1] + b"?")
+    response: TestResponse = _spoiled(
+        *sent(make_app()), lambda value: value[:-1] + bytes([value[-1] ^ 1])
+    )
     return response
 
 
