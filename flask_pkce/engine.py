@@ -87,7 +87,7 @@ def build_engine(
         load=hooks.tenant_loader,
         clock=monotonic,
     )
-    exchange = Exchange(api, hooks, clock=clock)
+    exchange = Exchange(api, tenants, hooks, clock=clock)
     urls = AuthorizationURLs(api, hooks, clock=clock)
     sign_in = SignIn(settings, sessions, tenants, urls, hooks, clock=clock)
     sign_out = SignOut(settings, sessions, tenants, exchange, marks, hooks, clock=clock)

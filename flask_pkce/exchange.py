@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .errors import IDTokenInvalid, TenantError, TenantLimit, TenantUnreachable
@@ -15,6 +15,7 @@ from .protocol.token import TokenRequest, TokenResponse, Tokens, parse_token_res
 from .session import AccessToken, Grant
 from .tenant_api import TenantAPI
 from .tenant_cache import KnownTenant
+from .tenants import Tenants
 
 #: Seconds that a worker may need besides the call to the tenant, before it counts as dead.
 _MARGIN = 10
@@ -47,11 +48,13 @@ class Exchange:
     def __init__(
         self,
         api: TenantAPI,
+        tenants: Tenants,
         hooks: HookRunner,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._api = api
+        self._tenants = tenants
         self._hooks = hooks
         self._clock = clock
 
@@ -123,6 +126,19 @@ class Exchange:
         return known.verify(
             tokens.id_token, expected, access_token=tokens.access_token, now=self._clock()
         )
+
+    def revoke_all(self, grants: Iterable[Grant]) -> bool:
+        """Take back the refresh tokens of sign-ins that are over, as far as that goes.
+
+        The first that fails is the last that is tried: nobody waits long.
+
+        :return: whether the tenants said that all of it is done.
+        """
+        return all(self._revoke_grant(grant) for grant in grants if grant.refresh_token)
+
+    def _revoke_grant(self, grant: Grant) -> bool:
+        tenant = self._tenants.met_at(grant)
+        return tenant is not None and self.revoke(tenant, grant.refresh_token)
 
     def revoke(self, tenant: Tenant, refresh_token: str | None) -> bool:
         """Take a refresh token back at the tenant, as far as that goes.

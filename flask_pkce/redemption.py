@@ -216,6 +216,7 @@ class Redemption:
         except BaseException:
             self._exchange.revoke(tenant, response.refresh_token)
             raise
+        self._exchange.revoke_all(saved.value.ousted_from(session.value))
         self._hooks.tell(signed_in, response=response)
         return Redeemed(
             flow=flow,

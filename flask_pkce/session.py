@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +109,11 @@ class Grant:
     def subject(self) -> str:
         """The user, unique together with the issuer."""
         return str(self.claims["sub"])
+
+    @property
+    def user(self) -> tuple[str, str, str]:
+        """Who signed in, and to which application of the tenant."""
+        return (self.issuer, self.client_id, self.subject)
 
     @property
     def sid(self) -> str | None:
@@ -268,6 +273,15 @@ class Session:
             signed_in_until=until,
             idle_until=idle_until,
         )
+
+    def ousted_from(self, before: Session) -> Iterator[Grant]:
+        """The sign-ins of other users that were there before, and are not any more.
+
+        Those of the same user are left out: a tenant may revoke with one refresh token all that
+        it issued to that user for that application, the newest too.
+        """
+        users = {grant.user for grant in self.grants}
+        return (grant for grant in before.grants if grant.user not in users)
 
     def used(self, *, idle_until: float) -> Session:
         """A copy that somebody used, and that may idle anew."""

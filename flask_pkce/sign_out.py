@@ -53,24 +53,16 @@ class SignOut:
         session = self._sessions.take(held)
         if session is None:
             return
-        revoked = all(self._revoke(grant) for grant in session.grants if grant.refresh_token)
-        self._hooks.tell(signed_out, revoked=revoked)
-
-    def _revoke(self, grant: Grant) -> bool:
-        """Revoke one token; the first that fails is the last that is tried: nobody waits long."""
-        tenant = self._tenant_of(grant)
-        return tenant is not None and self._exchange.revoke(tenant, grant.refresh_token)
+        self._hooks.tell(signed_out, revoked=self._exchange.revoke_all(session.grants))
 
     def _tenant_of(self, grant: Grant | None) -> Tenant | None:
         """The tenant of a sign-in, if its metadata can be had; without one, the default."""
+        if grant is not None:
+            return self._tenants.met_at(grant)
         try:
-            if grant is None:
-                return self._tenants.select().get()
-            known = self._tenants.of_grant(grant)
-            tenant = known.get() if known is not None else None
+            return self._tenants.select().get()
         except PKCEError:
             return None
-        return tenant if tenant is not None and tenant.issuer == grant.issuer else None
 
     def everywhere(self, issuer: str, subject: str) -> None:
         """End every sign-in of a user; the sessions are cleared when they are used again."""

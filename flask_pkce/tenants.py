@@ -10,6 +10,7 @@ from collections.abc import Callable
 from .errors import (
     ConfigurationError,
     ParameterForeign,
+    PKCEError,
     TenantMisconfigured,
     TenantReplaced,
     TenantUnknown,
@@ -110,6 +111,16 @@ class Tenants:
                 return known
         return named[0]
 
+    def named(self, name: str) -> KnownTenant:
+        """The tenant of a name, that the settings or the ``tenant_loader`` gave it.
+
+        :raises TenantUnknown: if there is none.
+        """
+        known = self._configured.get(name) or self._load_named(name)
+        if known is None:
+            raise TenantUnknown()
+        return known
+
     def callback_of(self, tenant: Tenant) -> str:
         """Whose callback the answers of a tenant come to; empty for the common one.
 
@@ -168,6 +179,15 @@ class Tenants:
         """The tenant at which somebody signed in; None if it is not configured any more."""
         return self._find(grant.tenant, grant.issuer, grant.client_id)
 
+    def met_at(self, grant: Grant) -> Tenant | None:
+        """The tenant of a sign-in, if it is the same as ever and its metadata can be had."""
+        try:
+            known = self.of_grant(grant)
+            tenant = None if known is None else known.get()
+        except PKCEError:
+            return None
+        return tenant if tenant is not None and tenant.issuer == grant.issuer else None
+
     def named_in(self, issuer: str, client_ids: frozenset[str]) -> KnownTenant | None:
         """The tenant that a token names as its own, among those that are known here."""
         with self._lock:
@@ -185,10 +205,14 @@ class Tenants:
         for known in (self._configured.get(name), *self._configured.values()):
             if known is not None and known.registration.is_at(issuer, client_id):
                 return known
+        known = self._load_named(name)
+        return known if known is not None and known.registration.is_at(issuer, client_id) else None
+
+    def _load_named(self, name: str) -> KnownTenant | None:
+        """A tenant that the host makes anew."""
         if self._load is None or not name:
             return None
         loaded = self._load(name)
         if not isinstance(loaded, TenantSettings) or loaded.name != name:
             return None
-        known = self._keep(loaded)
-        return known if known.registration.is_at(issuer, client_id) else None
+        return self._keep(loaded)

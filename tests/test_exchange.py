@@ -24,6 +24,7 @@ def exchange(bench: Bench) -> Exchange:
     """An exchange with the tenant of the bench, and no hooks."""
     return Exchange(
         TenantAPI(bench.engine.transport, clock=bench.clock),
+        bench.engine.tenants,
         HookRunner(Hooks(), ensure_sync=lambda hook: hook, sender=None),
         clock=bench.clock,
     )

@@ -34,7 +34,7 @@ from flask_pkce.errors import (
 )
 from flask_pkce.flow import Flow, FlowFailed, Status
 from flask_pkce.hooks import Hooks, signed_in
-from flask_pkce.protocol.authorization import Answer
+from flask_pkce.protocol.authorization import Answer, parse_answer
 from flask_pkce.protocol.token import TokenRequest, TokenResponse
 from flask_pkce.records import Held
 from flask_pkce.redemption import Redeemed
@@ -855,6 +855,19 @@ def test_session_that_changed_meanwhile(
     assert (bench.token_requests, bench.revocations, heard) == (1, 1, [])
     current = bench.sessions.reload(session)
     assert current is None or current.value.grants == ()
+
+
+@pytest.mark.parametrize(("user", "revocations"), [("bob", 1), ("alice", 0)])
+def test_refresh_token_of_who_signed_in_before(user: str, revocations: int) -> None:
+    """It is taken back from another user; one of the same may be of the new token's grant."""
+    bench = Bench(SCOPE="openid offline_access", TOKEN_DELIVERY="session", REDIRECT_URIS=None)
+    first = bench.sign_in()
+    assert first.response.refresh_token
+    sent = bench.send(first.session)
+    answer = parse_answer(bench.tenant.sign_in(sent.authorization_url, user).params)
+    second = bench.redeem(sent.session, bench.engine.sign_in.bind(sent.flow, answer))
+    assert [grant.subject for grant in second.session.value.grants] == [f"auth0|{user}"]
+    assert bench.revocations == revocations
 
 
 def test_store_that_fails_at_the_end(bench: Bench, hooks: Hooks) -> None:

@@ -40,6 +40,12 @@ def sign_in(host: Host, user: str = "alice") -> Browser:
     return browser
 
 
+def put_out_of_reach(host: Host) -> None:
+    """Let no connection to the tenant come about."""
+    refused = NewConnectionError(HTTPConnection("tenant.example"), "refused")
+    host.engine.transport.session.mount(host.tenant.issuer, Failing(ConnectionError(refused)))
+
+
 def is_signed_in(browser: Browser) -> bool:
     """Whether the browser is signed in."""
     response = browser.send("GET", "/pkce/user")
@@ -111,13 +117,18 @@ def test_nobody(keeping: Host) -> None:
 def test_tenant_out_of_reach(keeping: Host) -> None:
     """What ends here ends, even if the tenant cannot be had."""
     browser = sign_in(keeping)
-    refused = NewConnectionError(HTTPConnection("tenant.example"), "refused")
-    session = keeping.engine.transport.session
-    session.mount(keeping.tenant.issuer, Failing(ConnectionError(refused)))
+    put_out_of_reach(keeping)
     keeping.clock.advance(86400)
     response = browser.submit("/pkce/logout")
     assert response.headers["Location"] == "/"
     assert not is_signed_in(browser)
+
+
+@pytest.mark.requirement("RV-4")
+def test_nobody_while_out_of_reach(keeping: Host) -> None:
+    """Who is not signed in here stays here, if the tenant cannot be had."""
+    put_out_of_reach(keeping)
+    assert keeping.browser().submit("/pkce/logout").headers["Location"] == "/"
 
 
 @pytest.mark.requirement("N57")
