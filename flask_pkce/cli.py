@@ -24,6 +24,7 @@ def pkce() -> None:
 
 @pkce.command("doctor")
 @click.option("--blueprint", metavar="NAME", help="Look at this blueprint alone.")
+@click.option("--tenant", "tenants", metavar="NAME", multiple=True, help="Look at this one alone.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything is doubtful, too.")
 @click.option(
@@ -33,7 +34,12 @@ def pkce() -> None:
 )
 @click.pass_context
 def doctor(
-    context: click.Context, blueprint: str | None, is_json: bool, strict: bool, url: str | None
+    context: click.Context,
+    blueprint: str | None,
+    tenants: tuple[str, ...],
+    is_json: bool,
+    strict: bool,
+    url: str | None,
 ) -> None:
     """Say what is right, doubtful and wrong, and what to do about it.
 
@@ -54,7 +60,11 @@ def doctor(
     else:
         try:
             findings = examiner.examine(
-                app, blueprint=blueprint, address=address.rstrip("/"), environ=os.environ
+                app,
+                blueprint=blueprint,
+                tenants=tenants,
+                address=address.rstrip("/"),
+                environ=os.environ,
             )
         except examiner.UnknownBlueprint as exc:
             raise click.BadParameter(str(exc), param_hint="--blueprint") from None

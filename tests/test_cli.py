@@ -119,6 +119,13 @@ def test_blueprint(make_app: MakeApp) -> None:
     assert (result.exit_code, "there are pkce, staff" in unwrapped(result)) == (2, True)
 
 
+def test_tenant(sound: Host) -> None:
+    """``--tenant`` looks at those that are named, and tells which of them there is not."""
+    assert status_of(sound, "--tenant", "") == 0
+    result = run(sound.app, "doctor", "--tenant", "crew")
+    assert (result.exit_code, "crew: " in unwrapped(result)) == (1, True)
+
+
 # -- an application that does not start --------------------------------------------
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from flask import Flask
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, PKCEError
+from ..protocol.metadata import Registration
 from ..web.calls import Mounted
-from .findings import Check, Finding, Patient, wrong
+from .findings import Check, Finding, Patient, skipped, wrong
 from .of_callback import callback
 from .of_host import cookies, csrf, local_session, proxy
 from .of_settings import client_secret, of_faults, public_url, secret_key, settings
@@ -66,12 +67,14 @@ def examine(
     app: Flask,
     *,
     blueprint: str | None = None,
+    tenants: Iterable[str] = (),
     address: str = "http://localhost:5000",
     environ: Mapping[str, str] = {},
 ) -> tuple[Finding, ...]:
     """Look at an application: its settings, its tenants, its stores.
 
     :param blueprint: the full name of the only blueprint to look at.
+    :param tenants: the names of the only tenants to look at; by default all of the settings.
     :param address: where users reach the application, if no setting says so.
     :param environ: the environment of the process.
     :raises UnknownBlueprint: if there is none of that name.
@@ -99,7 +102,8 @@ def examine(
     with app.app_context():
         findings = list(secret_key(patients[0]))
         for patient in patients:
-            findings += (replace(each, blueprint=patient.name) for each in _look_at(patient))
+            found = _look_at(patient, tuple(tenants))
+            findings += (replace(each, blueprint=patient.name) for each in found)
     return tuple(findings)
 
 
@@ -107,10 +111,16 @@ def _prefix(mounted: Mounted) -> str:
     return str(getattr(mounted.blueprint, "config_prefix", "PKCE_"))
 
 
-def _look_at(patient: Patient) -> Iterator[Finding]:
+def _look_at(patient: Patient, tenants: tuple[str, ...]) -> Iterator[Finding]:
     for check in _OF_BLUEPRINT:
         yield from check(patient)
-    registrations = patient.settings.registrations
+    registrations = list(patient.settings.registrations)
+    if tenants:
+        refused: list[Finding] = []
+        registrations = list(_named(patient, tenants, refused))
+        yield from refused
+    elif patient.engine.hooks.tenant_loader is not None:
+        yield skipped("discovery", "Tenants of the tenant_loader: name each with --tenant.")
     for registration in registrations:
         found: list[Finding] = []
         tenant = read_tenant(patient, registration, found)
@@ -118,3 +128,17 @@ def _look_at(patient: Patient) -> Iterator[Finding]:
         # Of several tenants each row says which.
         label = f"{registration.name or registration.domain}: " if len(registrations) > 1 else ""
         yield from (replace(each, text=label + each.text) for each in found)
+
+
+def _named(
+    patient: Patient, tenants: tuple[str, ...], findings: list[Finding]
+) -> Iterator[Registration]:
+    """Our registrations at the tenants of those names.
+
+    :param findings: takes what is wrong with the others.
+    """
+    for name in tenants:
+        try:
+            yield patient.engine.tenants.named(name).registration
+        except PKCEError as exc:
+            findings.append(wrong("discovery", f"{name}: {exc}", exc.hint))

@@ -42,7 +42,7 @@ MAX_KEY_ID_LENGTH = 128
 _MALFORMED = "is no private key, or one of a kind that cannot be used"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClientKey:
     """A private key, parsed once."""
 

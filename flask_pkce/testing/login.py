@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Response, request
 from flask.testing import FlaskClient
 
-from ..engine import Engine
 from ..hooks import signed_in
+from ..protocol.metadata import Registration
 from ..protocol.token import TokenResponse
 from ..session import Grant
 from ..signing import Pointer
@@ -38,6 +38,7 @@ def login_as(
     audience: str | None = None,
     expires_in: int = 86400,
     runs_hooks: bool = True,
+    tenant: str | None = None,
     blueprint: str | None = None,
     base_url: str | None = None,
     **claims: Any,
@@ -56,26 +57,21 @@ def login_as(
     :param audience: the API of the access token; by default ``PKCE_AUDIENCE``.
     :param expires_in: seconds that the access token is good for.
     :param runs_hooks: whether functions of ``after_token`` run.
+    :param tenant: the name of one of several tenants; by default the one to which a sign-in goes
+        that starts in such a request.
     :param blueprint: the blueprint's full name, where the application has several.
     :param base_url: the address of the application's root in the requests of the test; by default
         ``PKCE_PUBLIC_URL`` and what the client asks for by itself.
     :param claims: further claims of the ID token, such as ``email``; they may replace others.
     :return: the tokens, with the claims, as the hooks left them.
     :raises LookupError: if it is not clear which blueprint is meant.
+    :raises flask_pkce.errors.TenantUnknown: if there is no such tenant.
     :raises RuntimeError: if the delivery is another, or the application answers in its place.
     """
     visit = Visit.of(client, blueprint, base_url)
     engine = visit.mounted.engine
     if not engine.settings.delivers_to_session:
         raise RuntimeError("login_as needs PKCE_TOKEN_DELIVERY `session`")
-    made = TokenResponse(
-        access_token=access_token or secrets.token_urlsafe(32),
-        expires_in=expires_in,
-        scope=tuple(scope.split())
-        if scope is not None
-        else engine.tenants.default.registration.scope,
-        claims=_claims(engine, sub, org, claims),
-    )
     done: list[TokenResponse] = []
 
     def view() -> Response:
@@ -83,8 +79,15 @@ def login_as(
             cast("LocalProxy[Request]", request)._get_current_object(),
             visit.mounted,
         )
+        known = engine.tenants.select() if tenant is None else engine.tenants.named(tenant)
+        made = TokenResponse(
+            access_token=access_token or secrets.token_urlsafe(32),
+            expires_in=expires_in,
+            scope=known.registration.scope if scope is None else tuple(scope.split()),
+            claims=_claims(known.registration, int(engine.clock()), sub, org, claims),
+        )
         response = engine.hooks.after_token(made) if runs_hooks else made
-        call.pointer = _sign_session_in(call, response, audience)
+        call.pointer = _sign_session_in(call, known.registration, response, audience)
         engine.hooks.tell(signed_in, response=response)
         done.append(response)
         return call.finish(no_content())
@@ -106,10 +109,8 @@ def logout(
 
 
 def _claims(
-    engine: Engine, sub: str, org: str | None, further: Mapping[str, Any]
+    registration: Registration, now: int, sub: str, org: str | None, further: Mapping[str, Any]
 ) -> dict[str, Any]:
-    now = int(engine.clock())
-    registration = engine.tenants.default.registration
     return {
         "iss": registration.issuer,
         "sub": sub,
@@ -123,14 +124,18 @@ def _claims(
     }
 
 
-def _sign_session_in(call: Call, response: TokenResponse, audience: str | None) -> Pointer | None:
+def _sign_session_in(
+    call: Call, registration: Registration, response: TokenResponse, audience: str | None
+) -> Pointer | None:
     """Put a sign-in into the caller's session, or into a new one, under a new pointer."""
     engine = call.engine
-    usual = engine.tenants.default.registration.audience
+    usual = registration.audience
     audience = audience or usual
     grant = Grant(
         id=secrets.token_urlsafe(16),
         issuer=response.claims["iss"],
+        tenant=registration.name,
+        client_id=registration.client_id,
         claims=response.claims,
         scope=response.scope,
         audience=usual,

@@ -14,7 +14,8 @@ import pytest
 from flask import Blueprint, Flask, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from flask_pkce import AccessDenied, PKCEBlueprint, TokenResponse, signed_in
+from flask_pkce import AccessDenied, PKCEBlueprint, TenantSettings, TokenResponse, signed_in
+from flask_pkce.errors import TenantUnknown
 from flask_pkce.testing import LocalTenant, SignInRefused, TenantClient, login_as, logout
 from flask_pkce.testing.visits import Visit
 from tests.support import told
@@ -189,6 +190,41 @@ def test_another_user(build: Build) -> None:
     assert client.get("/pkce/user").get_json()["sub"] == "auth0|bob"
     other = client.application.test_client()
     assert other.get("/pkce/user").status_code == 401
+
+
+TENANTS = {"acme": {"domain": "https://acme.example/", "client_id": "shop", "scope": "openid"}}
+
+
+def test_one_of_several_tenants(pkce: PKCEBlueprint, build: Build) -> None:
+    """The test names a tenant; else it is that to which a sign-in of such a request goes."""
+    app = build(PKCE_TENANTS=TENANTS)
+    client = app.test_client()
+    assert login_as(client).claims["iss"] == NOWHERE
+    made = login_as(client, tenant="acme")
+    assert made.scope == ("openid",)
+    assert (made.claims["iss"], made.claims["aud"]) == ("https://acme.example/", "shop")
+    assert client.get("/pkce/user").get_json() == made.claims
+    with pytest.raises(TenantUnknown):
+        login_as(client, tenant="Acme")
+
+
+def test_tenants_of_the_host_alone(pkce: PKCEBlueprint, build: Build) -> None:
+    """Where no tenant is configured, the loader says which it is, by name and by request."""
+
+    @pkce.tenant_loader
+    def load(name: str | None) -> TenantSettings | None:
+        name = name or request.host.partition(".")[0]
+        return TenantSettings(name, **TENANTS["acme"]) if name in {"acme", "other"} else None
+
+    app = build(PKCE_DOMAIN=None, PKCE_CLIENT_ID=None)
+    client = app.test_client()
+    assert login_as(client, tenant="acme").claims["iss"] == "https://acme.example/"
+    assert client.get("/pkce/user").status_code == 200
+    made = login_as(app.test_client(), base_url="http://acme.localhost/")
+    assert made.claims["aud"] == "shop"
+    for options in ({"tenant": "nobody"}, {}):
+        with pytest.raises(TenantUnknown):
+            login_as(app.test_client(), **options)  # type: ignore[arg-type]
 
 
 def test_public_url(build: Build) -> None:

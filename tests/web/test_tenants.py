@@ -10,11 +10,11 @@ import pytest
 from flask import Flask, request
 
 from flask_pkce import PKCEBlueprint, TenantSettings
-from flask_pkce.doctor import Verdict, examine
+from flask_pkce.doctor import Finding, Verdict, examine
 from flask_pkce.testing import LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.conftest import MakeApp
-from tests.support import sign
+from tests.support import ec_key, sign
 from tests.web.host import CALLBACK, Browser, Clock, Host, check_page, check_problem
 
 #: Two tenants that are not the one of the other tests, which is the default.
@@ -531,6 +531,38 @@ def test_renamed(world: World, make_world: MakeWorld) -> None:
     assert answer.get_json()["auth0"]["domain"] == "acme.example"
 
 
+# -- how each authenticates ----------------------------------------------------------
+
+
+def test_each_has_its_own_authentication(make_world: MakeWorld) -> None:
+    """One pushes, with a secret; one signs, with a key; the default is public: none inherits."""
+    key, secret = ec_key(), "a secret of acme's"
+    tenants: dict[str, dict[str, Any]] = {**settings_of("acme", "globex")}
+    tenants["acme"] |= {"client_secret": secret, "par": "always"}
+    tenants["globex"] |= {"client_key": {**key.as_dict(private=True), "kid": "ours"}}
+    world = make_world(PKCE_TENANTS=tenants)
+    world.acme.register(client_secret=secret)
+    world.acme._provider.requires_par = True
+    public_key = {**key.as_dict(private=False), "kid": "ours"}
+    world.globex.register(jwks=[public_key], auth_method="private_key_jwt")
+    for tenant in (world.default, world.acme, world.globex):
+        sign_in(world, world.host.browser(), tenant)
+    sent = [
+        {field for each in tenant.requests for field in each.fields if field.startswith("client_")}
+        for tenant in (world.default, world.acme, world.globex)
+    ]
+    assert sent == [
+        {"client_id"},
+        {"client_id", "client_secret"},
+        {"client_id", "client_assertion", "client_assertion_type"},
+    ]
+    assert [t.count("POST", "/oauth/par") for t in (world.default, world.acme, world.globex)] == [
+        0,
+        1,
+        0,
+    ]
+
+
 # -- tenants of the host's own -------------------------------------------------------
 
 
@@ -592,6 +624,28 @@ def test_loaded_by_a_button(loaded: World) -> None:
     """A login button needs nothing but the address that it posts to."""
     sent = loaded.host.browser().submit("/pkce/code?tenant=globex")
     assert sent.headers["Location"].startswith(f"{GLOBEX}authorize?")
+
+
+def test_doctor_and_the_loader(loaded: World, directory: Directory) -> None:
+    """Tenants of the host's own are looked at by name; those that cannot be made are told."""
+
+    def look(*tenants: str) -> list[Finding]:
+        findings = examine(loaded.host.app, tenants=tenants, address="http://localhost")
+        return [each for each in findings if each.check in {"discovery", "callback"}]
+
+    unnamed = look()
+    assert [(row.check, row.verdict) for row in unnamed] == [("discovery", Verdict.SKIPPED)]
+    assert "--tenant" in unnamed[0].text
+    assert [row.verdict for row in look("acme")] == [Verdict.RIGHT, Verdict.RIGHT]
+    directory.rows["globex"].pop("client_id")
+    rows = look("globex", "nobody", "acme")
+    assert [(row.verdict, row.text.partition(":")[0]) for row in rows] == [
+        (Verdict.WRONG, "globex"),
+        (Verdict.WRONG, "nobody"),
+        (Verdict.RIGHT, f"The metadata is at {loaded.acme.issuer.partition(':')[0]}"),
+        (Verdict.RIGHT, rows[-1].text.partition(":")[0]),
+    ], rows
+    assert "client_id is missing" in rows[0].text
 
 
 def test_domain_where_the_host_says_the_tenant(loaded: World) -> None:

@@ -301,7 +301,8 @@ class LocalTenant:
         """
         visit = Visit.of(client, blueprint, base_url)
         engine = visit.mounted.engine
-        self._admit(engine.tenants.default.registration.client_id, visit.callback_url)
+        for registration in engine.settings.registrations:
+            self._admit(registration.client_id, visit.callback_url)
         if self._server is None:
             self.mount(engine.transport.session)
         return visit.sign_in(lambda url: self.sign_in(url, user, cancel), return_to)
