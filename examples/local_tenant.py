@@ -15,17 +15,18 @@ from flask import Flask
 from flask_pkce.testing import LocalTenant, TenantClient
 
 #: A native client may run on any port, so none is registered (RFC 8252 7.3).
+HERE = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 CLIENT = TenantClient(
     "demo",
-    redirect_uris=tuple(
-        f"http://{host}/pkce/response/code" for host in ("localhost", "127.0.0.1", "[::1]")
-    ),
+    redirect_uris=tuple(f"{here}/pkce/response/code" for here in HERE),
+    post_logout_redirect_uris=tuple(f"{here}/" for here in HERE),
     is_native=True,
 )
 #: Another application at the same tenant, with a callback of its own.
 STAFF = TenantClient(
     "staff",
     redirect_uris=tuple(f"{uri}/staff" for uri in CLIENT.redirect_uris),
+    post_logout_redirect_uris=CLIENT.post_logout_redirect_uris,
     is_native=True,
 )
 

@@ -408,6 +408,32 @@ def test_sign_out_with_an_address(party: RelyingParty) -> None:
     assert posted.headers["Location"] == BYE
 
 
+@pytest.mark.parametrize(
+    ("is_native", "target", "status"),
+    [
+        pytest.param(True, "http://localhost:49152/", 302, id="any port"),
+        pytest.param(True, "http://localhost:49152/other", 400, id="another path"),
+        pytest.param(True, "http://127.0.0.1:49152/", 400, id="another host"),
+        pytest.param(False, "http://localhost:49152/", 400, id="not native"),
+    ],
+)
+def test_sign_out_to_loopback(
+    tenant_keys: Path, is_native: bool, target: str, status: int
+) -> None:
+    """A native client may be anywhere on loopback; who may not is told what is registered."""
+    client = TenantClient(
+        "program", is_native=is_native, post_logout_redirect_uris=("http://localhost/",)
+    )
+    tenant = LocalTenant(clients=[client], keys_folder=tenant_keys)
+    query = urlencode({"client_id": "program", "post_logout_redirect_uri": target})
+    answer = tenant.browser().get(f"{tenant.issuer}oidc/logout?{query}")
+    assert answer.status_code == status
+    if status == 400:
+        shown = parse_text(answer.text)
+        assert target in shown
+        assert "http://localhost/" in shown
+
+
 def test_sign_out_refused(party: RelyingParty) -> None:
     """An address that is not registered, or a foreign ID token, ends nothing."""
     tenant = party.tenant

@@ -20,8 +20,8 @@ class TenantClient:
     :param client_secret: its secret; without one it is a public client.
     :param redirect_uris: where the browser may be sent with an answer, compared byte for byte.
     :param post_logout_redirect_uris: where the browser may be sent after signing out.
-    :param is_native: whether redirect URIs on a loopback host that are registered without a port
-        are good with every port (RFC 8252 7.3).
+    :param is_native: whether addresses on a loopback host that are registered without a port are
+        good with every port (RFC 8252 7.3).
     :param auth_method: the one method by which it authenticates, as OpenID Connect calls it; by
         default ``private_key_jwt`` where it has keys, and where it has a secret that in the form
         or in a header.
@@ -47,10 +47,17 @@ class TenantClient:
 
     def may_redirect_to(self, redirect_uri: str) -> bool:
         """Whether an answer may be sent there."""
-        if redirect_uri in self.redirect_uris:
+        return self._is_among(redirect_uri, self.redirect_uris)
+
+    def may_leave_to(self, uri: str) -> bool:
+        """Whether somebody who signed out may be sent there."""
+        return self._is_among(uri, self.post_logout_redirect_uris)
+
+    def _is_among(self, uri: str, registered: tuple[str, ...]) -> bool:
+        if uri in registered:
             return True
-        loopback = _LOOPBACK.fullmatch(redirect_uri) if self.is_native else None
-        return loopback is not None and "".join(loopback.groups()) in self.redirect_uris
+        loopback = _LOOPBACK.fullmatch(uri) if self.is_native else None
+        return loopback is not None and "".join(loopback.groups()) in registered
 
 
 @dataclass(frozen=True)

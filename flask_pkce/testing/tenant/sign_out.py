@@ -9,7 +9,6 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from .models import TenantClient
 from .pages import error_page
 from .provider import Provider
 from .tenant_session import end_session
@@ -44,20 +43,20 @@ class SignOutPages:
     def _leave(self, client_id: str | None, target: str | None, state: str | None) -> Response:
         if target is None:
             return end_session(self._provider, make_response(render_template("signed_out.html")))
-        if not self._may_go(self._provider.clients.get(client_id or ""), target):
+        client = self._provider.clients.get(client_id or "")
+        # Without a client, Auth0 asks the list of the tenant, which here is everybody's.
+        clients = [client] if client else list(self._provider.clients.values())
+        if not any(each.may_leave_to(target) for each in clients):
             return error_page(
                 400,
                 "Logout URL mismatch",
-                "The address is not among those registered for this application.",
+                "The address is not among the post_logout_redirect_uris of this application.",
+                asked=target,
+                registered=[uri for each in clients for uri in each.post_logout_redirect_uris],
             )
         if state is not None:
             target += ("&" if "?" in target else "?") + urlencode({"state": state})
         return end_session(self._provider, make_response(redirect(target)))
-
-    def _may_go(self, client: TenantClient | None, target: str) -> bool:
-        # Without a client, Auth0 asks the list of the tenant, which here is everybody's.
-        clients = [client] if client else self._provider.clients.values()
-        return any(target in each.post_logout_redirect_uris for each in clients)
 
     def _audience(self, id_token: str) -> str | None:
         """Whom one of our ID tokens was for; it may have expired."""
