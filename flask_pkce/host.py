@@ -72,7 +72,8 @@ class HostViews(ABC):
 
         :param max_age: seconds, 0 or more, within which the user must have entered the password,
             or whatever else the tenant asks for; :confval:`PKCE_LEEWAY` is added.  Older sign-ins
-            are sent to the tenant again.
+            are sent to the tenant again.  A sign-in that was asked for with that age, or less,
+            counts for a minute, so that a slow way back does not ask again and again.
         :param acr: how the user must have authenticated: what the ID token has in ``acr``, or
             :data:`~flask_pkce.MULTI_FACTOR`.  Others are sent to the tenant with it as
             ``acr_values``; where that does not help, the answer is 403.

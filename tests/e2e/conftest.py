@@ -207,7 +207,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
 
     ``serve("host:create_app()", PKCE_TOKEN_DELIVERY="session")`` runs it under gunicorn;
     ``command`` in place of the first argument runs something else; ``options`` are further ones
-    of gunicorn; ``python_path`` is a folder with modules that it imports.
+    of gunicorn; ``python_path`` is a folder with modules that it imports; ``port`` is its port,
+    where that must not be any.
     Keyword arguments are settings, laid over those for the provider's public client.
     """
     running: list[Server] = []
@@ -220,6 +221,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
         workers: int = 1,
         options: Sequence[str] = (),
         python_path: Path | None = None,
+        port: int = 0,
         **settings: str,
     ) -> Server:
         folder = tmp_path_factory.mktemp(f"application{next(numbers)}")
@@ -246,7 +248,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
         environment["INSTANCE_PATH"] = str(folder / "instance")
         if python_path:
             environment["PYTHONPATH"] = str(python_path)
-        server = Server(command or gunicorn, environment, folder / "log")
+        server = Server(command or gunicorn, environment, folder / "log", port=port)
         running.append(server)
         return server
 

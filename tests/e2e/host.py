@@ -18,14 +18,18 @@ FRONT = """<!DOCTYPE html>
 </form>
 """
 
+INSIDE = """<!DOCTYPE html>
+<html lang="en"><title>Inside</title>
+<form method="post" action="/pkce/logout"><button>Sign out</button></form>
+"""
 
-def create_app(**settings: object) -> Flask:
+
+def create_app(pkce: PKCEBlueprint | None = None, **settings: object) -> Flask:
     """Create the application, with the settings of the environment, and these laid over them."""
     app = Flask(__name__, instance_path=os.environ["INSTANCE_PATH"])
     app.config.from_prefixed_env()
     app.config.update(settings)
-    pkce = PKCEBlueprint()
-    pkce.init_app(app)
+    (pkce or PKCEBlueprint()).init_app(app)
 
     @app.get("/")
     def front() -> str:
@@ -51,6 +55,24 @@ def create_counting_app() -> Flask:
     def count() -> None:
         session.permanent = True
         session["seen"] = session.get("seen", 0) + 1
+
+    return app
+
+
+def create_guarded_app() -> Flask:
+    """Create one with pages for who is signed in, who did so lately, and a button to sign out."""
+    pkce = PKCEBlueprint()
+    app = create_app(pkce)
+
+    @app.get("/inside")
+    @pkce.login_required
+    def inside() -> str:
+        return INSIDE
+
+    @app.get("/payments")
+    @pkce.login_required(max_age=2)
+    def payments() -> str:
+        return "<!DOCTYPE html><title>Payments</title>"
 
     return app
 

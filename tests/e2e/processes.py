@@ -221,11 +221,14 @@ class Server:
         socket, which gunicorn takes over so that nobody else can get the port in between.
     :param environment: its settings.
     :param log: the file that takes everything it says.
+    :param port: another port, where somebody has to know it before.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], log: Path, *, port: int = 0
+    ) -> None:
         self._log = log
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server(("127.0.0.1", port)) as listener:
             self.port: int = listener.getsockname()[1]
             names = {"port": self.port, "fd": listener.fileno()}
             handed_over = any("{fd}" in part for part in command)

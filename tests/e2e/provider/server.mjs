@@ -88,11 +88,21 @@ const provider = new Provider(issuer, {
   },
   conformIdTokenClaims: false, // as Auth0: the ID token says who it is
   extraParams: ['organization'],
+  // By itself it calls no address of this machine.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   scopes: ['openid', 'profile', 'email', 'offline_access'],
   rotateRefreshToken: true,
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   features: {
+    backchannelLogout: { enabled: true },
     devInteractions: { enabled: false },
+    rpInitiatedLogout: {
+      logoutSource: (ctx, fields) => {
+        ctx.body = `<!DOCTYPE html><html lang="en"><title>Sign out</title>${fields}
+          <button form="op.logoutForm" name="logout" value="yes">Sign out</button>`;
+      },
+      postLogoutSuccessSource: (ctx) => { ctx.body = '<!DOCTYPE html><title>Signed out</title>'; },
+    },
     revocation: { enabled: true, allowedPolicy: (ctx, client, token) => token.clientId === client.clientId },
   },
   routes: {
@@ -130,6 +140,8 @@ provider.on('grant.error', (ctx, error) => tell({
 }));
 provider.on('revocation.error', (ctx, error) => tell({ event: 'revocation_refused', error: error.message }));
 provider.on('grant.revoked', () => tell({ event: 'revoked' }));
+provider.on('backchannel.success', () => tell({ event: 'told_to_sign_out' }));
+provider.on('backchannel.error', (ctx, error) => tell({ event: 'sign_out_refused', error: error.message }));
 provider.on('server_error', (ctx, error) => console.error(error));
 
 const page = (uid, fault = '') => `<!DOCTYPE html>
