@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from urllib.parse import urlencode
 
 from flask import Response
@@ -96,14 +97,19 @@ def _callback_get(call: Call) -> Response:
         return _keep(call, answer)
     session, flow = _find(call, caller, answer.state)
     try:
-        _bind(call, session, flow, answer)
+        session, flow = _bind(call, session, flow, answer)
     except SessionRenewed:
         return _keep(call, answer)
     except PKCEError as exc:
         if call.engine.sign_in.reloaded(flow).value.failure is None:
             exc.return_to = flow.value.return_to
             raise
-        # Told at the clean address, from the flow that failed.
+    else:
+        # A page, and what goes wrong from here on, is shown at the clean address.
+        with suppress(PKCEError):
+            onwards = _go_on(call, session, flow)
+            if "Location" in onwards.headers:
+                return onwards
     return _keep(call, Answer(state=answer.state))
 
 

@@ -98,10 +98,16 @@ def test_pages_tell_no_secret(response_mode: str, delivery: str, make_app: MakeA
     url = browser.submit("/pkce/code").headers["Location"]
     answer = host.tenant.sign_in(url)
     (flow,) = [held.value for held in host.engine.sessions.flows(host.session_of(browser))]
-    pages = [kept := browser.deliver(answer), browser.follow(kept), browser.follow(kept)]
+    pages = [kept := browser.deliver(answer)]
+
+    def come_again() -> TestResponse:
+        has_ticket = "ticket=" in kept.headers["Location"]
+        return browser.follow(kept) if has_ticket else browser.deliver(answer)
+
+    pages += [come_again(), come_again()]
     if delivery == "caller":
         pages.append(browser.open("/pkce/token", method="POST", site="same-origin"))
-    pages.append(browser.follow(kept))
+    pages.append(come_again())
     secrets = [answer.params["code"], flow.state, flow.nonce, flow.code_verifier or ""]
     secrets += [grant.refresh_token or "" for grant in host.session_of(browser).value.grants]
     assert all(secrets)
@@ -362,6 +368,53 @@ def test_query_ends_at_a_clean_url(make_app: MakeApp) -> None:
     assert host.status_of(browser, state) == "bound"
     assert list(dict(parse_qsl(urlsplit(response.headers["Location"]).query))) == ["ticket"]
     assert "Signed in" in browser.follow(response).text
+
+
+@pytest.mark.parametrize(
+    ("settings", "end"),
+    [
+        pytest.param({"PKCE_TOKEN_DELIVERY": "session"}, "/", id="session"),
+        pytest.param({"PKCE_AUTHENTICATED_URL": "/welcome"}, "/welcome", id="caller"),
+    ],
+)
+def test_query_goes_on_at_once(settings: dict[str, str], end: str, make_app: MakeApp) -> None:
+    """Where no page of ours is to be shown, that address is the end of the sign-in already."""
+    host = make_app(PKCE_RESPONSE_MODE="query", **settings)
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    answer = host.tenant.sign_in(url)
+    assert [browser.deliver(answer).headers["Location"] for _ in range(2)] == [end, end]
+    assert host.token_requests == (end == "/")
+
+
+def test_query_shows_no_page_beside_the_code(make_app: MakeApp) -> None:
+    """A tenant that cannot be reached is told at the clean address; reloading that tries again."""
+    host = make_app(PKCE_RESPONSE_MODE="query", PKCE_TOKEN_DELIVERY="session")
+    browser = host.browser()
+    url = browser.submit("/pkce/code", {"return_to": "/account"}).headers["Location"]
+    answer = host.tenant.sign_in(url)
+    host.tenant.faults.add("unreachable")
+    kept = browser.deliver(answer)
+    assert list(dict(parse_qsl(urlsplit(kept.headers["Location"]).query))) == ["ticket"]
+    check_page(browser.follow(kept), "tenant-unreachable")
+    host.tenant.faults.clear()
+    assert browser.follow(kept).headers["Location"] == "/account"
+    assert host.token_requests == 1
+
+
+def test_query_while_redeeming(make_app: MakeApp) -> None:
+    """The page that waits for another request refreshes itself at the clean address."""
+    host = make_app(PKCE_RESPONSE_MODE="query", PKCE_TOKEN_DELIVERY="session")
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    answer = host.tenant.sign_in(url)
+    held = host.flow_of(browser, answer.params["state"])
+    host.engine.sign_in.bind(held, parse_answer(answer.params))
+    host.begin_redeeming(browser, answer.params["state"])
+    kept = browser.deliver(answer)
+    assert list(dict(parse_qsl(urlsplit(kept.headers["Location"]).query))) == ["ticket"]
+    assert browser.follow(kept).headers["Refresh"] == "1"
+    assert host.token_requests == 0
 
 
 def test_tenant_that_ignores_form_post(host: Host, browser: Browser) -> None:

@@ -59,9 +59,7 @@ def test_login_button(make_app: MakeApp, mode: str) -> None:
     urls = [browser.submit("/pkce/code").headers["Location"] for _ in range(2)]
     assert (len(set(urls)), pushes(host)) == (2, 2)
     answer = host.tenant.sign_in(urls[1])
-    response = browser.deliver(answer)
-    assert response.status_code == 303
-    browser.follow(response)
+    assert browser.arrive(answer).status_code == 303
     user = browser.send("GET", "/pkce/user")
     assert user.get_json()["sub"] == "auth0|alice"
 
