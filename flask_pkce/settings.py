@@ -250,11 +250,6 @@ class Settings:
     tenants: tuple[Registration, ...] = field(default=(), metadata=_from("TENANTS", read_tenants))
 
     @property
-    def registration(self) -> Registration:
-        """Our registration at the tenant; of several, at the default one."""
-        return self.registrations[0]
-
-    @property
     def registrations(self) -> tuple[Registration, ...]:
         """Our registration at each tenant, the default one first."""
         return (self._registration(""), *self.tenants) if self.domain else self.tenants

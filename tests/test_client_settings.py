@@ -119,7 +119,7 @@ def test_bad_value(name: str, given: Any, fault: str) -> None:
 )
 def test_key(spell: Any, tmp_path: Path) -> None:
     """A key is text, a mapping, or a file with the one or the other."""
-    key = read(CLIENT_KEY=spell(tmp_path)).registration.client_key
+    key = read(CLIENT_KEY=spell(tmp_path)).registrations[0].client_key
     assert key is not None
     assert key.key.as_dict(private=False)["n"] == rsa_key().as_dict(private=False)["n"]
 
@@ -149,12 +149,14 @@ def test_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_key_is_called() -> None:
     """Id and algorithm are those of the settings, else those of the JWK."""
-    key = read(CLIENT_KEY=JWK).registration.client_key
+    key = read(CLIENT_KEY=JWK).registrations[0].client_key
     assert key is not None
     assert (key.kid, key.algorithms) == ("mine", ("ES256",))
-    key = read(
-        CLIENT_KEY=PEM, CLIENT_KEY_ID="other", CLIENT_KEY_ALGORITHM="PS256"
-    ).registration.client_key
+    key = (
+        read(CLIENT_KEY=PEM, CLIENT_KEY_ID="other", CLIENT_KEY_ALGORITHM="PS256")
+        .registrations[0]
+        .client_key
+    )
     assert key is not None
     assert (key.kid, key.algorithms) == ("other", ("PS256",))
 
@@ -168,13 +170,13 @@ def test_registration() -> None:
         ORGANIZATION="org_1",
         ALLOWED_ORGANIZATIONS="org_2",
         ACR_VALUES="a",
-    ).registration
+    ).registrations[0]
     assert registration.client_auth is ClientAuth.CLIENT_SECRET_BASIC
     assert registration.pushed_requests is PushedRequests.ALWAYS
     assert registration.organizations == ("org_1", "org_2")
     assert registration.acr_values == ("a",)
     assert not registration.is_public
-    assert read().registration.is_public
+    assert read().registrations[0].is_public
 
 
 @pytest.mark.requirement("AZ-12", "BC-10")
@@ -198,34 +200,45 @@ def test_what_goes_together(settings: dict[str, Any]) -> None:
     assert read(**settings).client_id == CLIENT_ID
 
 
+#: Settings of a registration, and what is said of them after the name of the tenant or the prefix.
+UNFIT = [
+    ({"CLIENT_AUTH": "client_secret_post"}, "CLIENT_SECRET is missing"),
+    ({"CLIENT_AUTH": "client_secret_basic", "CLIENT_KEY": PEM}, "CLIENT_SECRET is missing"),
+    ({"CLIENT_AUTH": "private_key_jwt", "CLIENT_SECRET": "x"}, "CLIENT_KEY is missing"),
+    ({"CLIENT_AUTH": "none", "CLIENT_SECRET": "x"}, "CLIENT_AUTH is `none` while"),
+    ({"CLIENT_AUTH": "none", "CLIENT_KEY": PEM}, "CLIENT_AUTH is `none` while"),
+    ({"CLIENT_KEY_ID": "x"}, "CLIENT_KEY_ID is set while"),
+    ({"CLIENT_KEY_ALGORITHM": "RS256"}, "CLIENT_KEY_ALGORITHM is set while"),
+    ({"CLIENT_KEY": PEM, "CLIENT_KEY_ALGORITHM": "ES256"}, "CLIENT_KEY cannot sign"),
+    ({"CLIENT_KEY": JWK, "CLIENT_KEY_ALGORITHM": "RS256"}, "CLIENT_KEY cannot sign"),
+    ({"PAR": "always"}, "PAR is `always` while"),
+    ({"PAR": "always", "CLIENT_AUTH": "none"}, "PAR is `always` while"),
+    # The one fault is enough.
+    ({"CLIENT_AUTH": "private_key_jwt", "CLIENT_KEY": "{}"}, "CLIENT_KEY is no private"),
+    (
+        {"CLIENT_KEY": "{}", "CLIENT_KEY_ALGORITHM": "RS256", "PAR": "always"},
+        "CLIENT_KEY is no private",
+    ),
+]
+
+
 @pytest.mark.requirement("AZ-12", "BC-10", "PA-6")
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"CLIENT_AUTH": "client_secret_post"}, "CLIENT_SECRET is missing"),
-        ({"CLIENT_AUTH": "client_secret_basic", "CLIENT_KEY": PEM}, "CLIENT_SECRET is missing"),
-        ({"CLIENT_AUTH": "private_key_jwt", "CLIENT_SECRET": "x"}, "CLIENT_KEY is missing"),
-        ({"CLIENT_AUTH": "none", "CLIENT_SECRET": "x"}, "CLIENT_AUTH is `none` while"),
-        ({"CLIENT_AUTH": "none", "CLIENT_KEY": PEM}, "CLIENT_AUTH is `none` while"),
-        ({"CLIENT_KEY_ID": "x"}, "CLIENT_KEY_ID is set while"),
-        ({"CLIENT_KEY_ALGORITHM": "RS256"}, "CLIENT_KEY_ALGORITHM is set while"),
-        ({"CLIENT_KEY": PEM, "CLIENT_KEY_ALGORITHM": "ES256"}, "CLIENT_KEY cannot sign"),
-        ({"CLIENT_KEY": JWK, "CLIENT_KEY_ALGORITHM": "RS256"}, "CLIENT_KEY cannot sign"),
-        ({"PAR": "always"}, "PAR is `always` while"),
-        ({"PAR": "always", "CLIENT_AUTH": "none"}, "PAR is `always` while"),
-        # The one fault is enough.
-        ({"CLIENT_AUTH": "private_key_jwt", "CLIENT_KEY": "{}"}, "CLIENT_KEY is no private"),
-        (
-            {"CLIENT_KEY": "{}", "CLIENT_KEY_ALGORITHM": "RS256", "PAR": "always"},
-            "CLIENT_KEY is no private",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("settings", "told"), UNFIT)
 def test_what_does_not_go_together(settings: dict[str, Any], told: str) -> None:
     """A method without its credential stops the start, and so does one that is not used."""
     found = faults(**settings)
     assert len(found) == 1
     assert found[0].startswith(f"PKCE_{told}"), found
+
+
+@pytest.mark.parametrize(("settings", "told"), UNFIT)
+def test_what_does_not_go_together_at_one_of_several(settings: dict[str, Any], told: str) -> None:
+    """Each tenant is told alike, by its name, and those beside it do not help."""
+    acme = {"domain": "acme.example", "client_id": "a", **settings}
+    found = faults(TENANTS={"acme": acme}, CLIENT_SECRET="x", CLIENT_KEY=PEM)
+    assert len(found) == 1
+    name, _, fault = told.partition(" ")
+    assert found[0].startswith(f"PKCE_TENANTS['acme'].{name.lower()} {fault[:10]}"), found
 
 
 def test_prefix() -> None:
@@ -240,6 +253,6 @@ def test_prefix() -> None:
 def test_settings_hide_the_key() -> None:
     """Settings in a log show nothing of the key."""
     settings = read(CLIENT_KEY=JWK)
-    shown = repr(settings) + repr(settings.registration)
+    shown = repr(settings) + repr(settings.registrations[0])
     assert str(JWK["d"]) not in shown
     assert "ClientKey" not in shown

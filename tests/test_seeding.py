@@ -38,19 +38,19 @@ def seed(additional: dict[str, str | int] | None = None, **members: Any) -> Seed
 
 def check(asked: SeededPKCE, **changes: Any) -> None:
     read = settings(**changes)
-    tenant = make_tenant(read.registration)
+    tenant = make_tenant(read.registrations[0])
     check_seed(asked, settings=read, tenant=tenant, callback_url=CALLBACK)
 
 
 def build(asked: SeededPKCE, **changes: Any) -> AuthorizationRequest:
     check(asked, **changes)
     read = settings(**changes)
-    tenant = make_tenant(read.registration)
+    tenant = make_tenant(read.registrations[0])
     return build_request(asked, FLOW, settings=read, tenant=tenant, callback_url=CALLBACK)
 
 
 def tenant_of(**changes: Any) -> Tenant:
-    return make_tenant(settings(DOMAIN=ISSUER, **changes).registration)
+    return make_tenant(settings(DOMAIN=ISSUER, **changes).registrations[0])
 
 
 def build_for(asked: SeededPKCE, **changes: Any) -> AuthorizationRequest:

@@ -420,7 +420,7 @@ def test_tenants() -> None:
     """Beside that of PKCE_DOMAIN, which is the default, there are others, by their names."""
     settings = read(TENANTS={"acme": ACME, "globex": GLOBEX})
     assert [each.name for each in settings.registrations] == ["", "acme", "globex"]
-    assert settings.registration.issuer == "https://tenant.example/"
+    assert settings.registrations[0].issuer == "https://tenant.example/"
     acme, globex = settings.tenants
     assert (acme.issuer, acme.client_id, acme.client_secret) == (
         "https://acme.example/",
@@ -435,7 +435,7 @@ def test_tenants_in_place_of_one() -> None:
     """Without PKCE_DOMAIN the first of them is the default."""
     settings = read(DOMAIN=None, CLIENT_ID="", TENANTS={"acme": ACME, "globex": GLOBEX})
     assert settings.registrations == settings.tenants
-    assert settings.registration.name == "acme"
+    assert settings.registrations[0].name == "acme"
 
 
 def test_tenants_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -595,22 +595,22 @@ def test_tenants_without_a_client_secret() -> None:
 def test_registration() -> None:
     """Our registration at the tenant."""
     settings = read(CLIENT_SECRET="top-secret", ENDPOINT_HOSTS="keys.example")
-    registration = settings.registration
+    registration = settings.registrations[0]
     assert (registration.issuer, registration.issuer_is_exact) == ("https://tenant.example/", True)
     assert (registration.client_id, registration.client_secret) == (CLIENT_ID, "top-secret")
     assert registration.endpoint_hosts == ("keys.example",)
-    assert not read(DOMAIN="https://tenant.example").registration.issuer_is_exact
+    assert not read(DOMAIN="https://tenant.example").registrations[0].issuer_is_exact
 
 
 @pytest.mark.requirement("BC-21")
 def test_what_callers_may_ask_for() -> None:
     """What is asked for by default is allowed, and what is named besides."""
     settings = read(ALLOWED_SCOPES="read:users", ALLOWED_AUDIENCES="b")
-    assert settings.registration.scopes_allowed == {"openid", "profile", "email", "read:users"}
-    assert settings.registration.audiences_allowed == {"b"}
-    both = read(AUDIENCE="a", ALLOWED_AUDIENCES="b").registration
+    assert settings.registrations[0].scopes_allowed == {"openid", "profile", "email", "read:users"}
+    assert settings.registrations[0].audiences_allowed == {"b"}
+    both = read(AUDIENCE="a", ALLOWED_AUDIENCES="b").registrations[0]
     assert both.audiences_allowed == {"a", "b"}
-    assert read().registration.audiences_allowed == frozenset()
+    assert read().registrations[0].audiences_allowed == frozenset()
 
 
 def test_delivery_to_the_session() -> None:

@@ -53,9 +53,9 @@ def test_any_value(values: dict[str, Any]) -> None:
             assert fault.split()[0] in values
             assert "\n" not in fault
         return
-    assert settings.registration.issuer.startswith(("https://", "http://"))
-    assert settings.registration.discovery_url
-    assert "openid" in settings.registration.scopes_allowed
+    assert settings.registrations[0].issuer.startswith(("https://", "http://"))
+    assert settings.registrations[0].discovery_url
+    assert "openid" in settings.registrations[0].scopes_allowed
     assert isinstance(settings.flow_lifetime, int)
 
 
