@@ -33,6 +33,7 @@ from .processes import (
     redis_server,
     stub,
 )
+from .profiles import profile
 from .report import Results
 from .serving import Setting, serve
 from .stores import longest_purge, measure_store, sample_flow
@@ -139,6 +140,17 @@ def count_instructions(bench: Bench) -> dict[str, float]:
         return {name: number for name, number in counted if number is not None}
 
 
+def profile_sign_ins(bench: Bench) -> dict[str, Counter[str]]:
+    """What takes the time of the floor's sign-in, and of ours."""
+    bench.say("profiles")
+    stores = bench.stores
+    with stub(bench.certificates) as provider:
+        return {
+            each.name: profile(each, bench.effort.rounds * bench.effort.batch)
+            for each in field_of(provider, stores)[: 2 + len(stores)]
+        }
+
+
 def measure_challenges(bench: Bench) -> dict[str, Measured]:
     """``GET /pkce/challenge`` beside a bare view that returns as many bytes."""
     bench.say("GET /pkce/challenge")
@@ -171,7 +183,8 @@ def measure_challenges(bench: Bench) -> dict[str, Measured]:
 
 
 def measure_loads(bench: Bench, results: Results) -> None:
-    """Sign-ins under gunicorn."""
+    """Sign-ins under gunicorn, over https with the usual bundle of roots."""
+    bundle = str(bench.certificates.usual_bundle)
     ours = ("flask_pkce, SQLite", "ours", contestants.short_way)
     authlib = ("Authlib", "authlib", contestants.by_authlib)
     plans = [
@@ -184,7 +197,7 @@ def measure_loads(bench: Bench, results: Results) -> None:
         for name, kind, sign_in in served:
             bench.say(f"gunicorn: {name}, {users} users, tenant {latency * 1000:.0f} ms")
             with stub(bench.certificates, latency=latency) as provider:
-                arguments = (kind, provider.issuer, provider.ca_bundle, bench.stores["SQLite"])
+                arguments = (kind, provider.issuer, bundle, bench.stores["SQLite"])
                 setting = Setting(
                     name,
                     f"benchmarks.contestants:served{arguments!r}",
@@ -227,6 +240,7 @@ def run(effort: Effort, say: Callable[[str], None]) -> Results:
         measure_sign_ins(bench, results)
         if effort.instructions:
             results.instructions = count_instructions(bench)
+        results.profiles = profile_sign_ins(bench)
         results.challenges = measure_challenges(bench)
         measure_loads(bench, results)
         measure_stores(bench, results)

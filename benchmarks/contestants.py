@@ -211,6 +211,15 @@ def short_way(browser: Browser) -> None:
     _expect(done.status == 303 and done.location in {"/", f"http://{HOST}/"}, done)
 
 
+def short_way_by_query(browser: Browser) -> None:
+    """Login button, the tenant's redirect with a query, signed in; as the others do it."""
+    sent = browser.post("/pkce/code")
+    _expect(sent.status == 303, sent)
+    answer = urlencode(authorize(sent.location))
+    done = browser.get(f"{CALLBACK}?{answer}", site=CROSS_SITE)
+    _expect(done.status == 303 and done.location in {"/", f"http://{HOST}/"}, done)
+
+
 def five_routes(browser: Browser) -> None:
     """What a published client does: challenge, code, response, token, clear."""
     _expect((started := browser.call("GET", "/pkce/challenge")).status == 200, started)
@@ -262,8 +271,8 @@ def _follow(browser: Browser, login: str, callback: str) -> None:
 def field_of(provider: Provider, stores: Mapping[str, str]) -> list[Contestant]:
     """Who is compared, the floor first."""
 
-    def ours(delivery: str, store: str) -> Callable[[], Flask]:
-        return partial(our_app, provider, store=store, delivery=delivery)
+    def ours(delivery: str, store: str, **settings: str) -> Callable[[], Flask]:
+        return partial(our_app, provider, store=store, delivery=delivery, **settings)
 
     floor = partial(floor_app, provider)
     authlib = partial(authlib_app, provider)
@@ -279,6 +288,14 @@ def field_of(provider: Provider, stores: Mapping[str, str]) -> list[Contestant]:
             "flask_pkce, five routes in a browser",
             ours("caller", "memory://"),
             five_routes_in_browser,
+        ),
+        *(
+            Contestant(
+                f"flask_pkce, {name}, query",
+                ours("session", url, PKCE_RESPONSE_MODE="query"),
+                short_way_by_query,
+            )
+            for name, url in stores.items()
         ),
         Contestant("Authlib", authlib, by_authlib),
         Contestant("Flask-Dance", dance, by_flask_dance),

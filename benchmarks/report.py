@@ -6,6 +6,7 @@ import os
 import platform
 import sqlite3
 import ssl
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -41,6 +42,8 @@ class Results:
     sign_ins: dict[str, dict[str, Measured]] = field(default_factory=dict)
     #: Of one sign-in over https with one root, by contestant; empty without valgrind.
     instructions: dict[str, float] = field(default_factory=dict)
+    #: CPU seconds of one sign-in over https with one root, by contestant and by code.
+    profiles: dict[str, Counter[str]] = field(default_factory=dict)
     challenges: dict[str, Measured] = field(default_factory=dict)
     connections: dict[str, dict[str, int]] = field(default_factory=dict)
     loads: list[Load] = field(default_factory=list)
@@ -86,9 +89,11 @@ def text(results: Results) -> str:
         parts.append(_connections(results.connections[scheme], measured))
     if results.instructions:
         parts += [_heading("Instructions of a sign-in"), _instructions(results.instructions)]
+    if results.profiles:
+        parts += [_heading("Where the time goes"), profiled(results.profiles)]
     parts += [_heading("The routes"), _routes(results)]
     if results.loads:
-        parts += [_heading("Under gunicorn"), _loads(results.loads)]
+        parts += [_heading("Under gunicorn, https with the usual bundle"), _loads(results.loads)]
     parts += [_heading("The stores"), _stores(results)]
     parts += [_heading("Importing the package"), _imports(results)]
     return "\n".join(parts)
@@ -130,6 +135,25 @@ def _instructions(counted: Mapping[str, float]) -> str:
         for name, number in counted.items()
     )
     return table(("sign-in, https with one root", "instructions", "× the floor"), rows)
+
+
+def profiled(profiles: Mapping[str, Counter[str]]) -> str:
+    """What takes the time of each, as hundredths of what the floor takes; the dearest first."""
+    floor = next(iter(profiles.values())).total()
+    together = sum(profiles.values(), Counter[str]())
+    rows = (
+        (code, *(f"{100 * taken[code] / floor:.0f}" for taken in profiles.values()))
+        for code, _ in together.most_common()
+        if any(taken[code] * 100 >= floor for taken in profiles.values())
+    )
+    totals = (f"{100 * taken.total() / floor:.0f}" for taken in profiles.values())
+    return "\n".join(
+        [
+            "In hundredths of what the floor takes, under Python's profiler, over https with one"
+            " root; what is written in C belongs to who calls it, where it is not told apart.\n",
+            table(("code", *profiles), (("all", *totals), *rows)),
+        ]
+    )
 
 
 def _connections(connections: Mapping[str, int], measured: Mapping[str, Measured]) -> str:
