@@ -20,7 +20,7 @@ from .errors import (
     RedemptionAbandoned,
     RedemptionUnderWay,
 )
-from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
+from .protocol.authorization import Answer, AuthorizationRequest, AuthorizationResponse
 from .protocol.pkce import base64url, build_code_verifier, code_challenge
 
 
@@ -37,17 +37,27 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a flow failed, for everybody who asks later."""
+    """What went wrong with a flow, for everybody who asks later."""
 
     code: str
     error: str
     detail: str
     hint: str
+    status: int = 400
+    #: Seconds.
+    retry_after: int | None = None
 
     @classmethod
     def of(cls, exc: PKCEError) -> Failure:
         """What to keep of an error."""
-        return cls(code=exc.code, error=exc.error, detail=exc.detail, hint=exc.hint)
+        return cls(
+            code=exc.code,
+            error=exc.error,
+            detail=exc.detail,
+            hint=exc.hint,
+            status=exc.status,
+            retry_after=exc.retry_after,
+        )
 
 
 class FlowFailed(PKCEError):
@@ -61,6 +71,21 @@ class FlowFailed(PKCEError):
         super().__init__(failure.detail, hint=failure.hint)
         self.code = failure.code
         self.error = failure.error
+
+    @classmethod
+    def at_first(cls, failure: Failure) -> FlowFailed:
+        """The error as the first one to ask is told it, with its own status."""
+        exc = cls(failure)
+        exc.status, exc.retry_after = failure.status, failure.retry_after
+        return exc
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptAnswer:
+    """An answer on its way to the clean address, and its failure, if that is yet to be told."""
+
+    answer: Answer
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

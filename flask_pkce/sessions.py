@@ -16,7 +16,7 @@ from .errors import (
     SignedOutMeanwhile,
     TooManyFlows,
 )
-from .flow import Flow, Status, start_flow
+from .flow import Failure, Flow, KeptAnswer, Status, start_flow
 from .marks import Mark
 from .protocol.authorization import Answer
 from .protocol.pkce import VERIFIER_BYTES, base64url
@@ -30,7 +30,7 @@ ANSWER_LIFETIME = 60
 _TICKET_BYTES = 32
 
 #: For the records that sessions are kept in.
-CODECS = build_codecs(Session, Flow, Answer, Mark)
+CODECS = build_codecs(Session, Flow, KeptAnswer, Mark)
 
 
 class Sessions:
@@ -344,25 +344,28 @@ class Sessions:
 
     # -- answers ---------------------------------------------------------------
 
-    def keep(self, answer: Answer) -> str:
+    def keep(self, answer: Answer, *, failure: Failure | None = None) -> str:
         """Keep an answer for the browser that brought it.
 
+        :param failure: what came of the answer, if its browser is still to be told.
         :return: its ticket, of which only the hash is kept.
         """
         ticket = base64url(os.urandom(_TICKET_BYTES))
         self._records.add(
-            self._answer_key(ticket), answer, expires_at=self._clock() + ANSWER_LIFETIME
+            self._answer_key(ticket),
+            KeptAnswer(answer=answer, failure=failure),
+            expires_at=self._clock() + ANSWER_LIFETIME,
         )
         return ticket
 
-    def peek_answer(self, ticket: str) -> Answer | None:
+    def peek_answer(self, ticket: str) -> KeptAnswer | None:
         """The answer of a ticket, which stays."""
-        held = self._records.get(self._answer_key(ticket), Answer)
+        held = self._records.get(self._answer_key(ticket), KeptAnswer)
         return None if held is None else held.value
 
-    def take_answer(self, ticket: str) -> Answer | None:
+    def take_answer(self, ticket: str) -> KeptAnswer | None:
         """The answer of a ticket, to one caller only; None if it was taken or is too old."""
-        return self._records.take(self._answer_key(ticket), Answer)
+        return self._records.take(self._answer_key(ticket), KeptAnswer)
 
     # -- keys ------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from flask_pkce.errors import (
     StateForged,
     TooManyFlows,
 )
-from flask_pkce.flow import Flow, Status
+from flask_pkce.flow import Flow, KeptAnswer, Status
 from flask_pkce.protocol.authorization import Answer, AuthorizationResponse
 from flask_pkce.protocol.pkce import decode_base64url, verifies
 from flask_pkce.records import Held, Records
@@ -791,7 +791,7 @@ def test_answer(desk: Desk) -> None:
     ticket = desk.sessions.keep(answer)
     assert len(ticket) == 43
     assert ticket not in repr(desk.store._entries)
-    assert desk.sessions.take_answer(ticket) == answer
+    assert desk.sessions.take_answer(ticket) == KeptAnswer(answer=answer)
     assert desk.sessions.take_answer(ticket) is None
 
 
@@ -800,7 +800,7 @@ def test_answer_that_nobody_fetched(desk: Desk) -> None:
     answer = Answer(state="s", code="c")
     ticket, late = desk.sessions.keep(answer), desk.sessions.keep(answer)
     desk.clock.now += 59
-    assert desk.sessions.take_answer(ticket) == answer
+    assert desk.sessions.take_answer(ticket) == KeptAnswer(answer=answer)
     desk.clock.now += 1
     assert desk.sessions.take_answer(late) is None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import suppress
 from urllib.parse import urlencode
 
 from flask import Response
@@ -21,7 +20,7 @@ from ..errors import (
     TenantUnknown,
     TicketSpent,
 )
-from ..flow import Flow, Status
+from ..flow import Failure, Flow, FlowFailed, Status
 from ..protocol.authorization import Answer, parse_answer
 from ..records import Held
 from ..session import Session
@@ -71,13 +70,13 @@ def _callback_post(call: Call) -> Response:
     return json_response(call.answers.result(bound.value, schema))
 
 
-def _keep(call: Call, answer: Answer) -> Response:
+def _keep(call: Call, answer: Answer, *, failure: Failure | None = None) -> Response:
     """Keep an answer under a ticket, and send the browser to fetch it.
 
     The cross-site POST came without ``Lax`` cookies: no flow, session or cookie is touched.
     """
     call.mounted.answer_limit.count()
-    ticket = call.engine.sessions.keep(answer)
+    ticket = call.engine.sessions.keep(answer, failure=failure)
     location = f"{call.callback_route}?ticket={ticket}"
     if call.has_strict_cookies:
         # Strict cookies come along only where a page of ours begins the navigation.
@@ -104,13 +103,19 @@ def _callback_get(call: Call) -> Response:
         if call.engine.sign_in.reloaded(flow).value.failure is None:
             exc.return_to = flow.value.return_to
             raise
-    else:
-        # A page, and what goes wrong from here on, is shown at the clean address.
-        with suppress(PKCEError):
-            onwards = _go_on(call, session, flow)
-            if "Location" in onwards.headers:
-                return onwards
-    return _keep(call, Answer(state=answer.state))
+        return _tell_elsewhere(call, answer, exc)
+    try:
+        onwards = _go_on(call, session, flow)
+    except PKCEError as exc:
+        return _tell_elsewhere(call, answer, exc)
+    # A page is shown at the clean address.
+    return onwards if "Location" in onwards.headers else _keep(call, Answer(state=answer.state))
+
+
+def _tell_elsewhere(call: Call, answer: Answer, exc: PKCEError) -> Response:
+    """Send the browser to the clean address, where it is told of an error once."""
+    call.report(exc)
+    return _keep(call, Answer(state=answer.state), failure=Failure.of(exc))
 
 
 def _owners(call: Call, caller: Caller) -> list[Owner]:
@@ -168,10 +173,15 @@ def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
         return page(
             "redeeming.html", refresh=f"1; url={path}?{urlencode({'ticket': ticket})}&again"
         )
-    answer = call.engine.sessions.take_answer(ticket)
-    if answer is None:
+    kept = call.engine.sessions.take_answer(ticket)
+    if kept is None:
         return _spent(call, caller)
+    answer = kept.answer
     session, flow = _find(call, caller, answer.state)
+    if kept.failure is not None:
+        exc = FlowFailed.at_first(kept.failure)
+        exc.return_to = flow.value.return_to
+        return call.problem(exc)
     try:
         flow.value.check_not_failed()
         session, flow = _bind(call, session, flow, answer)
@@ -190,11 +200,11 @@ def _prepare(call: Call, caller: Caller, ticket: str) -> None:
     if not tenants.are_several:
         tenants.default.get()
         return
-    answer = call.engine.sessions.peek_answer(ticket)
-    if answer is None:
+    kept = call.engine.sessions.peek_answer(ticket)
+    if kept is None:
         return
     try:
-        _, flow = _find(call, caller, answer.state)
+        _, flow = _find(call, caller, kept.answer.state)
         known = tenants.of_flow(flow.value)
     except PKCEError:
         # Told once the ticket is spent.

@@ -9,7 +9,9 @@ from typing import Any
 from flask import Blueprint, Request, Response, current_app
 
 from ..engine import Engine
+from ..errors import PKCEError
 from ..flow import Flow
+from ..hooks import failed
 from ..signing import Pointer
 from ..tenants import own_callback
 from .answers import Answers
@@ -17,6 +19,7 @@ from .callers import Caller, identify
 from .cookies import delete_cookie, set_cookie
 from .csrf import CSRFExemption
 from .guard import check_origin, wants_html
+from .problems import log, problem
 from .responses import page, see_other
 from .site import CALLBACK_PATH, Site
 from .tickets import AnswerLimit
@@ -89,6 +92,16 @@ class Call:
     def callback_url(self) -> str:
         """The redirect URI that is ours."""
         return self.site.callback_url(self.request)
+
+    def report(self, exc: PKCEError) -> None:
+        """Tell the log and the host of an error."""
+        log(exc, route=str(self.request.endpoint))
+        self.engine.hooks.on_error(exc)
+        self.engine.hooks.tell(failed, error=exc)
+
+    def problem(self, exc: PKCEError) -> Response:
+        """The answer to an error."""
+        return problem(exc, html=self.html, start_url=self.site.route("/pkce/code", self.request))
 
     def finish(self, response: Response) -> Response:
         """The answer, error or not, with the cookie where there is a new pointer."""

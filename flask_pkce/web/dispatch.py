@@ -9,7 +9,6 @@ from flask import request as current_request
 from werkzeug.local import LocalProxy
 
 from ..errors import PKCEError
-from ..hooks import failed
 from .calls import Call, Mounted, Route
 from .guard import (
     check_acceptable,
@@ -17,7 +16,6 @@ from .guard import (
     check_method,
     check_prefetch,
 )
-from .problems import log, problem
 from .responses import no_content, without_cookies
 
 
@@ -54,11 +52,8 @@ def _answer(route: Route, call: Call) -> Response:
         call.engine.worker_keys.leave()
         return response
     except PKCEError as exc:
-        log(exc, route=f"{call.site.name}.{route.endpoint}")
-        call.engine.hooks.on_error(exc)
-        call.engine.hooks.tell(failed, error=exc)
-        start_url = call.site.route("/pkce/code", call.request)
-        return problem(exc, html=call.html, start_url=start_url)
+        call.report(exc)
+        return call.problem(exc)
 
 
 def _guarded(route: Route, call: Call) -> Response:

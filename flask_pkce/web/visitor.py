@@ -11,7 +11,6 @@ from urllib.parse import quote, urlencode
 from flask import Response, after_this_request, request
 
 from ..errors import AuthenticationTooWeak, NotSignedIn, PKCEError
-from ..hooks import failed
 from ..protocol.addresses import is_local_path
 from ..protocol.claims import has_context
 from ..records import Held
@@ -20,7 +19,6 @@ from ..tenant_cache import KnownTenant
 from ..user import User
 from .calls import Call, Mounted
 from .further import end_session, user_claims
-from .problems import log, problem
 from .responses import see_other
 
 #: Seconds for which a sign-in counts as the answer to the page that asked for it.
@@ -97,7 +95,7 @@ class Visitor:
             )
         if token not in {kept.token for kept in present.grant.access_tokens}:
             # The session was saved anew.
-            del request.environ[self._place]
+            request.environ.pop(self._place, None)
         return token
 
     @contextmanager
@@ -137,15 +135,12 @@ class Visitor:
         return self.tell(exc)
 
     def _is_new(self, grant: Grant) -> bool:
-        return self._engine.clock() - grant.signed_in_at < _JUST_NOW
+        return abs(self._engine.clock() - grant.signed_in_at) < _JUST_NOW
 
     def tell(self, exc: PKCEError) -> Response:
         """The answer to an error, as our own routes make it."""
-        log(exc, route=f"{request.endpoint}")
-        self._engine.hooks.on_error(exc)
-        self._engine.hooks.tell(failed, error=exc)
-        start_url = self._call.site.route("/pkce/code", request)
-        return problem(exc, html=self._call.html, start_url=start_url)
+        self._call.report(exc)
+        return self._call.problem(exc)
 
     def logout(self, *, return_to: str | None, everywhere: bool, at_tenant: bool) -> Response:
         """End the session.  See :meth:`HostViews.logout`."""
@@ -164,8 +159,10 @@ class Visitor:
         is_strong = acr is None or has_context(present.grant.claims, [acr])
         if self._is_recent(present.grant, max_age) and is_strong:
             return None
-        if self._is_new(present.grant) and acr is not None and present.grant.asked_acr == acr:
-            # The tenant was asked just now, and did otherwise: asking again would never end.
+        grant = present.grant
+        is_asked = max_age in {None, grant.asked_max_age} and acr in {None, grant.asked_acr}
+        if is_asked and self._is_new(grant):
+            # That was asked for just now, and came out otherwise: asking again would never end.
             return self.tell(AuthenticationTooWeak())
         exc = AuthenticationTooWeak("The user must authenticate again for this page.")
         return self.ask_to_sign_in(exc, **_asked(max_age, acr))
@@ -173,13 +170,14 @@ class Visitor:
     def _is_recent(self, grant: Grant, max_age: int | None) -> bool:
         if max_age is None:
             return True
-        asked = grant.asked_max_age
-        if asked is not None and asked <= max_age and self._is_new(grant):
-            return True
         auth_time = grant.claims.get("auth_time")
         if isinstance(auth_time, bool) or not isinstance(auth_time, int):
             return False
-        return self._engine.clock() - auth_time <= max_age + self._engine.settings.leeway
+        asked, leeway = grant.asked_max_age, self._engine.settings.leeway
+        if asked is not None and asked <= max_age and self._is_new(grant):
+            # The way back from the tenant takes its time, too.
+            max_age = max(max_age, _JUST_NOW)
+        return -leeway <= self._engine.clock() - auth_time <= max_age + leeway
 
 
 def _asked(max_age: int | None, acr: str | None) -> dict[str, str]:

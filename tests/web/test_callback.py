@@ -12,6 +12,8 @@ import pytest
 from flask import Flask, session
 from werkzeug.test import TestResponse
 
+from flask_pkce import PKCEBlueprint
+from flask_pkce.errors import PKCEError
 from flask_pkce.protocol.authorization import parse_answer
 from flask_pkce.testing import LocalTenant
 from flask_pkce.web.tickets import AnswerLimit
@@ -400,6 +402,23 @@ def test_query_shows_no_page_beside_the_code(make_app: MakeApp) -> None:
     host.tenant.faults.clear()
     assert browser.follow(kept).headers["Location"] == "/account"
     assert host.token_requests == 1
+
+
+def test_query_tells_once(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
+    """What went wrong is told with its own status; the tenant is not asked again for that."""
+    pkce = PKCEBlueprint()
+    seen: list[PKCEError] = []
+    pkce.on_error(seen.append)
+    host = make_app(blueprint=pkce, PKCE_RESPONSE_MODE="query", PKCE_TOKEN_DELIVERY="session")
+    browser = host.browser()
+    url = browser.submit("/pkce/code", {"return_to": "/account"}).headers["Location"]
+    host.tenant.faults.add("token-429")
+    response = browser.follow(browser.deliver(host.tenant.sign_in(url)))
+    assert 'value="/account"' in check_page(response, "tenant-limit", status=429)
+    assert response.headers["Retry-After"] == "7"
+    assert host.token_requests == 1
+    assert [exc.code for exc in seen] == ["tenant-limit"]
+    assert len([each for each in caplog.records if each.name == "flask_pkce"]) == 1
 
 
 def test_query_while_redeeming(make_app: MakeApp) -> None:
