@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .protocol.claims import MAX_CONTEXT_LENGTH
 from .protocol.client_key import (
     CLIENT_KEY_ALGORITHMS,
     MAX_KEY_ID_LENGTH,
@@ -97,8 +98,10 @@ def read_contexts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.replace(",", " ").split()
     contexts = read_listed(value)
-    if not all(is_visible_ascii(context, 500) for context in contexts):
-        raise Fault("has a context that is not 1 to 500 visible ASCII characters")
+    if not all(is_visible_ascii(context, MAX_CONTEXT_LENGTH) for context in contexts):
+        raise Fault(
+            f"has a context that is not 1 to {MAX_CONTEXT_LENGTH} visible ASCII characters"
+        )
     return contexts
 
 

@@ -101,7 +101,9 @@ def build_engine(
         tenants=tenants,
         hooks=hooks,
         sign_in=sign_in,
-        redemption=Redemption(settings, sessions, tenants, sign_in, exchange, hooks, clock=clock),
+        redemption=Redemption(
+            settings, sessions, tenants, sign_in, exchange, marks, hooks, clock=clock
+        ),
         refresh=Refresh(settings, sessions, tenants, exchange, marks, hooks, clock=clock),
         sign_out=sign_out,
         presence=Presence(settings, sessions, tenants, marks, sign_out, clock=clock),

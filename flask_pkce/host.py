@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 from flask import Response, current_app, has_request_context, request
 
 from .api_session import APISession
+from .protocol.claims import MAX_CONTEXT_LENGTH
+from .protocol.text import is_visible_ascii
 from .user import User
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from .web.visitor import Visitor
 
 V = TypeVar("V", bound=Callable[..., Any])
+
+#: The greatest ``max_age`` in seconds: nine digits.
+_MAX_AGE = 999_999_999
 
 
 class HostViews(ABC):
@@ -70,18 +75,22 @@ class HostViews(ABC):
             @pkce.login_required
             def orders(): ...
 
-        :param max_age: seconds, 0 or more, within which the user must have entered the password,
-            or whatever else the tenant asks for; :confval:`PKCE_LEEWAY` is added.  Older sign-ins
-            are sent to the tenant again.  A sign-in that was asked for with that age, or less,
-            counts for a minute, so that a slow way back does not ask again and again.
+        :param max_age: whole seconds, 0 to 999999999, within which the user must have entered the
+            password, or whatever else the tenant asks for; :confval:`PKCE_LEEWAY` is added.  Older
+            sign-ins are sent to the tenant again.  Where a sign-in was asked for with that age, or
+            less, it may be a minute, so that the way back does not ask again.
         :param acr: how the user must have authenticated: what the ID token has in ``acr``, or
-            :data:`~flask_pkce.MULTI_FACTOR`.  Others are sent to the tenant with it as
-            ``acr_values``; where that does not help, the answer is 403.
+            :data:`~flask_pkce.MULTI_FACTOR`; 1 to 500 visible ASCII characters.  Others are sent
+            to the tenant with it as ``acr_values``.  Where the tenant was asked, and that did not
+            help, the answer is 403.
+        :raises ValueError: if one of them is out of its range.
 
         OpenID Connect Core 3.1.2.1, :rfc:`9470`
         """
-        if max_age is not None and max_age < 0:
-            raise ValueError("max_age is less than 0")
+        if max_age is not None and not _is_age(max_age):
+            raise ValueError(f"max_age is not 0 to {_MAX_AGE} whole seconds")
+        if acr is not None and not is_visible_ascii(acr, MAX_CONTEXT_LENGTH):
+            raise ValueError(f"acr is not 1 to {MAX_CONTEXT_LENGTH} visible ASCII characters")
         if view is None:
             return functools.partial(self._guard, max_age=max_age, acr=acr)
         return self._guard(view, max_age=max_age, acr=acr)
@@ -179,3 +188,8 @@ class HostViews(ABC):
 
 def _scope(scope: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(scope.split() if isinstance(scope, str) else scope)
+
+
+def _is_age(value: object) -> bool:
+    """Whether a value is whole seconds that the tenant can be asked for."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_AGE

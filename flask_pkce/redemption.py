@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from .errors import (
     AuthorizationPending,
     GrantError,
+    IDTokenInvalid,
     ParameterForeign,
     ParameterInvalid,
+    PKCEError,
     SessionMismatch,
     SignedOutMeanwhile,
     TenantLimit,
@@ -20,6 +22,7 @@ from .errors import (
 from .exchange import Exchange, with_tokens
 from .flow import Flow, Status
 from .hooks import HookRunner, signed_in
+from .marks import Marks
 from .protocol.authorization import Answer
 from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
@@ -62,6 +65,7 @@ class Redemption:
         tenants: Tenants,
         sign_in: SignIn,
         exchange: Exchange,
+        marks: Marks,
         hooks: HookRunner,
         *,
         clock: Callable[[], float],
@@ -71,6 +75,7 @@ class Redemption:
         self._tenants = tenants
         self._sign_in = sign_in
         self._exchange = exchange
+        self._marks = marks
         self._hooks = hooks
         self._clock = clock
 
@@ -208,10 +213,11 @@ class Redemption:
         except BaseException as exc:
             self._sign_in.fail(held, exc)
             raise
+        grant = self._grant(flow, tenant, response)
         try:
+            self._check_not_over(held, grant)
             if self._sessions.save(held, flow.finish()) is None:
                 raise SignedOutMeanwhile()
-            grant = self._grant(flow, tenant, response)
             saved, pointer = self.sign_session_in(session, grant, response)
         except BaseException:
             self._exchange.revoke(tenant, response.refresh_token)
@@ -228,6 +234,22 @@ class Redemption:
             code_verifier=code_verifier,
             redirect_uri=redirect_uri,
         )
+
+    def _check_not_over(self, held: Held[Flow], grant: Grant) -> None:
+        """Fail a flow whose sign-in is over as it begins: signing in again would never end.
+
+        :raises IDTokenInvalid: if the tenant says that its session ended before.
+        :raises SignedOutMeanwhile: if the user, or that session, was signed out from outside.
+        """
+        exc: PKCEError
+        if grant.is_over(now=self._clock()):
+            exc = IDTokenInvalid("The session at the tenant is over already (session_expiry).")
+        elif self._marks.is_over(grant):
+            exc = SignedOutMeanwhile()
+        else:
+            return
+        self._sign_in.fail(held, exc)
+        raise exc
 
     def _expectation(self, flow: Flow, tenant: Tenant) -> Expectation:
         """What the ID token of a flow must say, whatever the user changed in the URL."""
@@ -254,7 +276,8 @@ class Redemption:
 
     def _grant(self, flow: Flow, tenant: Tenant, response: TokenResponse) -> Grant:
         """The sign-in that a flow ended in."""
-        asked = flow.request.parameters() if flow.request is not None else {}
+        request = flow.request
+        asked = {} if request is None else {**request.parameters(), **flow.requested}
         return Grant(
             id=flow.code_hash or "",
             issuer=tenant.issuer,
@@ -262,7 +285,7 @@ class Redemption:
             client_id=tenant.client_id,
             claims=response.claims,
             scope=response.scope,
-            audience=flow.request.audience if flow.request else tenant.registration.audience,
+            audience=tenant.registration.audience if request is None else request.audience,
             refresh_token=response.refresh_token,
             nonce=flow.nonce,
             # Whoever is signed out everywhere while the code is exchanged is signed out, too.

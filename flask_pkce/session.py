@@ -97,9 +97,9 @@ class Grant:
     renewal: Renewal | None = None
     #: Unix seconds.
     signed_in_at: float = 0.0
-    #: The ``acr_values`` that the tenant was asked for.
+    #: The ``acr_values`` for which the sign-in was asked, before any hook.
     asked_acr: str | None = None
-    #: The ``max_age`` that the tenant was asked for, and kept to.
+    #: The ``max_age`` for which the sign-in was asked, before any hook.
     asked_max_age: int | None = None
     #: With delivery ``session`` alone: the newest ID token, and an access token for each API.
     id_token: str | None = field(default=None, repr=False)

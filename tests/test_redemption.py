@@ -870,6 +870,41 @@ def test_refresh_token_of_who_signed_in_before(user: str, revocations: int) -> N
     assert bench.revocations == revocations
 
 
+def test_session_at_the_tenant_that_is_over(bench: Bench, hooks: Hooks) -> None:
+    """A sign-in that is over as it begins is an error, not the way into another one."""
+
+    def end(response: TokenResponse) -> TokenResponse:
+        return response.replace(claims={**response.claims, "session_expiry": NOW})
+
+    hooks.after_token.append(end)
+    session, flow = bench.bound()
+    with told(signed_in) as heard, pytest.raises(IDTokenInvalid, match="session_expiry"):
+        bench.redeem(session, flow)
+    assert (bench.revocations, heard) == (1, [])
+    held = bench.sessions.reload_flow(flow)
+    assert held is not None
+    assert (held.value.status, held.value.failure is None) == (Status.FAILED, False)
+
+
+@pytest.mark.parametrize("who", ["user", "session at the tenant"])
+def test_signed_out_from_outside_meanwhile(bench: Bench, hooks: Hooks, who: str) -> None:
+    """Whoever was signed out everywhere, or at the tenant, is told so."""
+
+    def sign_out(response: TokenResponse) -> TokenResponse:
+        claims = {**response.claims, "sid": "ended"}
+        if who == "user":
+            bench.engine.sign_out.everywhere(ISSUER, claims["sub"])
+        else:
+            bench.engine.sign_out._marks.end_session(ISSUER, "ended")
+        return response.replace(claims=claims)
+
+    hooks.after_token.append(sign_out)
+    session, flow = bench.bound()
+    with pytest.raises(SignedOutMeanwhile):
+        bench.redeem(session, flow)
+    assert bench.revocations == 1
+
+
 def test_store_that_fails_at_the_end(bench: Bench, hooks: Hooks) -> None:
     """Tokens that cannot be stored are revoked."""
 

@@ -9,6 +9,9 @@ from typing import Any
 #: What Auth0 calls a second factor in ``acr_values``; in the ID token it is ``mfa`` in ``amr``.
 MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
+#: Characters of what ``acr`` may be asked to be.
+MAX_CONTEXT_LENGTH = 500
+
 
 def organization_claim(organization: str) -> str:
     """The claim that names an organization: by its id (``org_…``), or by its name."""

@@ -313,6 +313,8 @@ def _check_times(claims: Mapping[str, Any], expected: Expectation, *, now: float
         raise _wrong("iat")
     if "nbf" in claims and _time(claims, "nbf") > now + leeway:
         raise _wrong("nbf")
+    if claims.get("auth_time") is not None and _time(claims, "auth_time") > now + leeway:
+        raise _wrong("auth_time")
     since = expected.authenticated_since
     if since is not None and _time(claims, "auth_time") < since - leeway:
         raise IDTokenInvalid("The user authenticated at the tenant too long ago (auth_time).")

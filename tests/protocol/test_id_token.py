@@ -284,6 +284,15 @@ def test_no_time_of_authentication(auth_time: Any) -> None:
     refused_claims("auth_time", id_claims(auth_time=auth_time), authenticated_since=NOW - 300)
 
 
+@pytest.mark.requirement("ID-13")
+def test_authentication_that_is_yet_to_come() -> None:
+    """Nobody authenticated in the future, whether or not it was asked when."""
+    assert verify(sign(id_claims(auth_time=NOW + 60)))
+    assert verify(sign(id_claims(auth_time=None)))
+    for since in (None, NOW - 300):
+        refused_claims("auth_time", id_claims(auth_time=NOW + 61), authenticated_since=since)
+
+
 # -- nonce, subject, access token, organization ----------------------------------
 
 

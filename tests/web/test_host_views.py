@@ -48,6 +48,11 @@ def app(pkce: PKCEBlueprint) -> Flask:
     def recent() -> str:
         return "recent"
 
+    @app.get("/now")
+    @pkce.login_required(max_age=0)
+    def now() -> str:
+        return "now"
+
     @app.get("/strong")
     @pkce.login_required(acr=MULTI_FACTOR)
     def strong() -> str:
@@ -257,10 +262,70 @@ def test_without_auth_time(keeping: Host, browser: Browser) -> None:
     assert "max_age=300" in go(browser, "/recent").headers["Location"]
 
 
-def test_negative_max_age(pkce: PKCEBlueprint) -> None:
-    """An age below 0 is a slip, and said where it was made."""
-    with pytest.raises(ValueError, match="max_age"):
-        pkce.login_required(max_age=-1)
+@pytest.mark.requirement("ID-13", "N70d")
+@pytest.mark.parametrize(("before", "is_recent"), [(61, True), (62, False)])
+def test_way_back_that_takes_time(
+    keeping: Host, browser: Browser, before: int, is_recent: bool
+) -> None:
+    """Who authenticated for this page may have done so a minute ago, whatever was asked when."""
+
+    @keeping.pkce._hooks.after_token.append
+    def long_ago(response: Any) -> Any:
+        auth_time = response.claims["auth_time"] - before
+        return response.replace(claims={**response.claims, "auth_time": auth_time})
+
+    sign_in(browser, go(browser, "/now").headers["Location"])
+    keeping.clock.advance(59)
+    response = go(browser, "/now")
+    if is_recent:
+        assert response.text == "now"
+    else:
+        check_page(response, "authentication-too-weak")
+
+
+@pytest.mark.parametrize("path", ["/recent", "/strong"])
+def test_hook_that_asks_for_something_else(keeping: Host, browser: Browser, path: str) -> None:
+    """Where a hook keeps the tenant from being asked, there is no loop but 403."""
+
+    @keeping.pkce._hooks.before_authorize.append
+    def ask(authorization: Any) -> Any:
+        return authorization.replace(additional={"acr_values": "another"})
+
+    @keeping.pkce._hooks.after_token.append
+    def drop(response: Any) -> Any:
+        claims = {k: v for k, v in response.claims.items() if k != "auth_time"}
+        return response.replace(claims=claims)
+
+    sign_in(browser)
+    sign_in(browser, go(browser, path).headers["Location"])
+    check_page(go(browser, path), "authentication-too-weak")
+
+
+def test_clock_that_was_set_back(keeping: Host, browser: Browser) -> None:
+    """A sign-in of the future is neither new nor recent."""
+    sign_in(browser, go(browser, "/recent").headers["Location"])
+    keeping.clock.advance(-3600)
+    assert "max_age=300" in go(browser, "/recent").headers["Location"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"max_age": -1},
+        {"max_age": 10**9},
+        {"max_age": 1.5},
+        {"max_age": True},
+        {"acr": ""},
+        {"acr": "a b"},
+        {"acr": "a" * 501},
+    ],
+    ids=repr,
+)
+def test_what_no_tenant_can_be_asked(pkce: PKCEBlueprint, asked: dict[str, Any]) -> None:
+    """A slip is said where it was made."""
+    with pytest.raises(ValueError, match=next(iter(asked))):
+        pkce.login_required(**asked)
+    pkce.login_required(max_age=10**9 - 1, acr="a" * 500)
 
 
 # -- user ------------------------------------------------------------------------------
