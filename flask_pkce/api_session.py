@@ -44,6 +44,20 @@ class APISession(requests.Session):
             address = f"{self._base_url}/{address.lstrip('/')}"
         return super().request(method, address, *args, **options)
 
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        """Let a redirect take along what the request before it had, within one origin.
+
+        In place of what requests does: that takes it from ``http`` to ``https``, and puts in what
+        a ``.netrc`` has for the host.
+        """
+        headers, before = prepared_request.headers, response.request
+        headers.pop("Authorization", None)
+        carried = before.headers.get("Authorization")
+        if carried is not None and _origin(prepared_request.url) == _origin(before.url):
+            headers["Authorization"] = carried
+
 
 class _Bearer(requests.auth.AuthBase):
     """Puts the token into requests to one origin, and another one after a 401."""
@@ -56,7 +70,7 @@ class _Bearer(requests.auth.AuthBase):
         self._session = session
 
     def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        if _origin(prepared.url or "") == self._origin:
+        if _origin(prepared.url) == self._origin:
             token = self._token(None)
             prepared.headers["Authorization"] = f"Bearer {token}"
             prepared.register_hook(  # type: ignore[no-untyped-call]
@@ -80,9 +94,9 @@ class _Bearer(requests.auth.AuthBase):
         return answer
 
 
-def _origin(url: str) -> str | None:
+def _origin(url: str | None) -> str | None:
     """The origin of an address, spelled in one way; None for what is no address of an API."""
     try:
-        return origin_of(parse_address(url))
+        return origin_of(parse_address(url or ""))
     except ValueError:
         return None
