@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from flask import Response, current_app, has_request_context, request
 
 from .api_session import APISession
+from .errors import PKCEError
 from .protocol.claims import MAX_CONTEXT_LENGTH
 from .protocol.text import is_visible_ascii
 from .user import User
@@ -34,7 +36,9 @@ class HostViews(ABC):
         :raises LookupError: if it is not registered there.
         """
 
-    def _visitor(self, what: str) -> Visitor:
+    @contextmanager
+    def _visitor(self, what: str) -> Iterator[Visitor]:
+        """Whoever sends the request; the blueprint answers errors that the view lets pass."""
         if not has_request_context():
             raise RuntimeError(
                 f"{what} was used outside of a request: it speaks of whoever sends one."
@@ -43,15 +47,23 @@ class HostViews(ABC):
         # It is there since the blueprint was registered, as all that answers requests.
         from .web.visitor import Visitor
 
-        return Visitor(self.mounted())
+        mounted = self.mounted()
+        try:
+            yield Visitor(mounted)
+        except PKCEError as exc:
+            exc.raised_by = mounted.site.name
+            raise
 
     @property
     def user(self) -> User | None:
         """Who is signed in in the browser that sends the request; None if nobody is.
 
+        :raises StoreError: if the store cannot be reached; as all of these errors it is answered
+            by itself where the view lets it pass.
         :raises RuntimeError: outside of a request.
         """
-        return self._visitor("user").user
+        with self._visitor("user") as visitor:
+            return visitor.user
 
     @overload
     def login_required(self, view: V) -> V: ...
@@ -101,7 +113,8 @@ class HostViews(ABC):
             if request.method == "OPTIONS":
                 # A browser asks without cookies whether another origin may call.
                 return current_app.make_default_options_response()
-            refused = self._visitor("login_required").admit(max_age=max_age, acr=acr)
+            with self._visitor("login_required") as visitor:
+                refused = visitor.admit(max_age=max_age, acr=acr)
             if refused is not None:
                 return refused
             return current_app.ensure_sync(view)(*args, **values)
@@ -124,7 +137,8 @@ class HostViews(ABC):
 
         :rfc:`6749#section-6`
         """
-        return self._visitor("access_token").access_token(audience=audience, scope=_scope(scope))
+        with self._visitor("access_token") as visitor:
+            return visitor.access_token(audience=audience, scope=_scope(scope))
 
     def api(
         self, base_url: str, *, audience: str | None = None, scope: str | Iterable[str] = ()
@@ -146,12 +160,12 @@ class HostViews(ABC):
         :rfc:`6750#section-2.1`
         """
         asked = _scope(scope)
-        return APISession(
-            base_url,
-            lambda refused: self._visitor("api").access_token(
-                audience=audience, scope=asked, refused=refused
-            ),
-        )
+
+        def token(refused: str | None) -> str:
+            with self._visitor("api") as visitor:
+                return visitor.access_token(audience=audience, scope=asked, refused=refused)
+
+        return APISession(base_url, token)
 
     def login_url(self, *, return_to: str | None = None) -> str:
         """Where a link leads that signs in.
@@ -161,7 +175,8 @@ class HostViews(ABC):
         :raises ValueError: if that is no path of this application.
         :raises RuntimeError: outside of a request, and with delivery ``caller``.
         """
-        return self._visitor("login_url").login_url(return_to)
+        with self._visitor("login_url") as visitor:
+            return visitor.login_url(return_to)
 
     def logout(
         self, *, return_to: str | None = None, everywhere: bool = False, at_tenant: bool = True
@@ -181,9 +196,8 @@ class HostViews(ABC):
 
         OpenID Connect RP-Initiated Logout 2, :rfc:`7009`
         """
-        return self._visitor("logout").logout(
-            return_to=return_to, everywhere=everywhere, at_tenant=at_tenant
-        )
+        with self._visitor("logout") as visitor:
+            return visitor.logout(return_to=return_to, everywhere=everywhere, at_tenant=at_tenant)
 
 
 def _scope(scope: str | Iterable[str]) -> tuple[str, ...]:

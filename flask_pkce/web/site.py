@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Request
 
@@ -45,23 +45,18 @@ class Site:
         :raises HostOtherName: if it names this machine by another of its own names.
         :raises HostUnknown: if ``Host`` names anybody else (DNS rebinding).
         """
-        match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
-        if match is None or match[1].lower() not in self._hosts:
-            if self.public_url is not None and self._is_other_name(match):
+        if self.public_url is None:
+            _local_root(request)
+            return
+        host = _read_host(request)
+        if host not in self._hosts:
+            if host in _LOOPBACK_HOSTS and self._hosts & _LOOPBACK_HOSTS:
+                # Two names of this machine.
                 raise HostOtherName(self.public_url)
             raise HostUnknown()
-        if match[2] is not None and not 0 < int(match[2]) < 65536:
-            raise HostUnknown()
-
-    def _is_other_name(self, match: re.Match[str] | None) -> bool:
-        """Whether a ``Host`` and ``PKCE_PUBLIC_URL`` are two names of this machine."""
-        is_local = match is not None and match[1].lower() in _LOOPBACK_HOSTS
-        return is_local and bool(self._hosts & _LOOPBACK_HOSTS)
 
     @cached_property
     def _hosts(self) -> frozenset[str]:
-        if self.public_url is None:
-            return _LOOPBACK_HOSTS
         return frozenset(self._roots)
 
     @cached_property
@@ -71,13 +66,15 @@ class Site:
         return {host_of(urlsplit(url)): url for url in urls}
 
     def root(self, request: Request) -> str:
-        """The address of the application's root, without a slash at its end."""
+        """The address of the application's root, without a slash at its end.
+
+        :raises HostUnknown: if nothing says it, and the request names no loopback host.
+        """
         if self.public_url is None:
-            return request.root_url.rstrip("/")
+            return _local_root(request)
         if not self.further_public_urls:
             return self.public_url
-        match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
-        return self._roots.get(match[1].lower() if match else "", self.public_url)
+        return self._roots.get(_read_host(request), self.public_url)
 
     def origin(self, request: Request) -> str:
         """Our origin."""
@@ -89,7 +86,7 @@ class Site:
 
     def route(self, path: str, request: Request) -> str:
         """Where a route of ours lies, for a page of ours."""
-        root = request.script_root if self.public_url is None else self.root(request)
+        root = _local_prefix(request) if self.public_url is None else self.root(request)
         return root + self.prefix + path
 
     def destination(self, path: str, request: Request) -> str:
@@ -119,6 +116,32 @@ class Site:
     def is_cookie_elsewhere(self, name: str) -> bool:
         """Whether a cookie is this blueprint's, at whichever port and scheme."""
         return _is_named(self.name, name)
+
+
+def _read_host(request: Request) -> str:
+    """The host that a request names, without its port; empty if that is malformed."""
+    match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
+    if match is None or not 0 < int(match[2] or 1) < 65536:
+        return ""
+    return match[1].lower()
+
+
+def _local_root(request: Request) -> str:
+    """The address of the root on a loopback host, as the request has it.
+
+    :raises HostUnknown: if that is none, whatever a proxy or the client made of it.
+    """
+    is_known = _read_host(request) in _LOOPBACK_HOSTS and request.scheme in {"http", "https"}
+    prefix = _local_prefix(request)
+    if not is_known or (request.script_root and not prefix):
+        raise HostUnknown()
+    return f"{request.scheme}://{request.host}{prefix}"
+
+
+def _local_prefix(request: Request) -> str:
+    """Where the application is mounted; empty at the root, and for what is no path."""
+    prefix = quote(request.script_root, safe="/!$&'()*+,:;=@")
+    return prefix if is_local_path(prefix) else ""
 
 
 @lru_cache(maxsize=64)

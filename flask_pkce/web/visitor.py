@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import Response, after_this_request, request
 
-from ..errors import AuthenticationTooWeak, NotSignedIn, PKCEError
+from ..errors import AuthenticationTooWeak, HostUnknown, NotSignedIn, PKCEError
 from ..protocol.addresses import is_local_path
 from ..protocol.claims import has_context
 from ..records import Held
@@ -40,7 +38,7 @@ class Visitor:
         self._call = Call(request, mounted)
         self._engine = mounted.engine
         #: In the request and not in `g`, which several requests of a test may share.
-        self._place = f"flask_pkce.{mounted.site.name}"
+        self._place = f"flask_pkce.{mounted.site.name}.{id(mounted)}"
 
     @property
     def present(self) -> _Present | None:
@@ -48,13 +46,21 @@ class Visitor:
         kept: dict[str, Any] = request.environ
         if self._place not in kept:
             after_this_request(_vary_by_cookie)
-            session = self._call.caller().owner.session
+            session = self._session
             grant = self._engine.presence.grant(session) if session is not None else None
             kept[self._place] = (
                 _Present(session, grant) if session is not None and grant is not None else None
             )
         present: _Present | None = kept[self._place]
         return present
+
+    @property
+    def _session(self) -> Held[Session] | None:
+        try:
+            return self._call.caller().owner.session
+        except HostUnknown:
+            # No browser has a cookie of ours for that.
+            return None
 
     @property
     def _known(self) -> KnownTenant:
@@ -86,26 +92,16 @@ class Visitor:
             audience = None
         if audience is not None and audience not in registration.audiences_allowed:
             raise ValueError("the audience is neither PKCE_AUDIENCE nor in PKCE_ALLOWED_AUDIENCES")
-        with self._answered():
-            present = self.present
-            if present is None:
-                raise NotSignedIn()
-            token = self._engine.refresh.access_token(
-                present.session, present.grant, audience=audience, scope=scope, refused=refused
-            )
+        present = self.present
+        if present is None:
+            raise NotSignedIn()
+        token = self._engine.refresh.access_token(
+            present.session, present.grant, audience=audience, scope=scope, refused=refused
+        )
         if token not in {kept.token for kept in present.grant.access_tokens}:
             # The session was saved anew.
             request.environ.pop(self._place, None)
         return token
-
-    @contextmanager
-    def _answered(self) -> Iterator[None]:
-        """Let what is raised be answered by the blueprint, if the view lets it pass."""
-        try:
-            yield
-        except PKCEError as exc:
-            exc.raised_by = self._call.site.name
-            raise
 
     def login_url(self, return_to: str | None, **asked: str) -> str:
         """Where a sign-in starts that comes back to a path."""
@@ -127,12 +123,13 @@ class Visitor:
 
     def answer(self, exc: PKCEError) -> Response:
         """The answer to an error that the view let pass."""
+        if not isinstance(exc, NotSignedIn):
+            return self.tell(exc)
         present = self.present
-        is_new = present is not None and self._is_new(present.grant)
-        # Whoever signed in just now gets no other token by signing in again.
-        if isinstance(exc, NotSignedIn) and not is_new:
-            return self.ask_to_sign_in(exc)
-        return self.tell(exc)
+        if present is not None and self._is_new(present.grant):
+            # Whoever signed in just now gets no other token by signing in again.
+            return self.tell(exc)
+        return self.ask_to_sign_in(exc)
 
     def _is_new(self, grant: Grant) -> bool:
         return abs(self._engine.clock() - grant.signed_in_at) < _JUST_NOW

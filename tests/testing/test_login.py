@@ -216,11 +216,16 @@ def test_tenants_of_the_host_alone(pkce: PKCEBlueprint, build: Build) -> None:
         name = name or request.host.partition(".")[0]
         return TenantSettings(name, **TENANTS["acme"]) if name in {"acme", "other"} else None
 
-    app = build(PKCE_DOMAIN=None, PKCE_CLIENT_ID=None)
+    app = build(
+        PKCE_DOMAIN=None,
+        PKCE_CLIENT_ID=None,
+        PKCE_PUBLIC_URL="https://www.example.com",
+        PKCE_FURTHER_PUBLIC_URLS=["https://acme.example.com"],
+    )
     client = app.test_client()
     assert login_as(client, tenant="acme").claims["iss"] == "https://acme.example/"
-    assert client.get("/pkce/user").status_code == 200
-    made = login_as(app.test_client(), base_url="http://acme.localhost/")
+    assert client.get("/pkce/user", base_url="https://www.example.com").status_code == 200
+    made = login_as(app.test_client(), base_url="https://acme.example.com/")
     assert made.claims["aud"] == "shop"
     for options in ({"tenant": "nobody"}, {}):
         with pytest.raises(TenantUnknown):

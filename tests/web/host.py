@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from flask import Flask, Response, request
@@ -21,6 +21,9 @@ from flask_pkce.session import Session
 from flask_pkce.testing import AuthorizationAnswer, LocalTenant
 from tests.canaries import Canaries
 from tests.web.documented import Documented
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
 
 CALLBACK = "/pkce/response/code"
 
@@ -331,6 +334,22 @@ class Curl(Caller):
     """A program that keeps cookies."""
 
     headers = {"Accept": "*/*"}
+
+
+def arrives_with(host: Host, **changes: str | None) -> None:
+    """Have every request arrive with this in its environment, where None leaves a thing out.
+
+    Older test clients cannot send what no client should.
+    """
+    wsgi_app = host.app.wsgi_app
+
+    def changed(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        merged = {**environ, **changes}
+        return wsgi_app(
+            {name: value for name, value in merged.items() if value is not None}, start_response
+        )
+
+    host.app.wsgi_app = changed  # type: ignore[method-assign]
 
 
 def check_headers(response: TestResponse, *, sends_cors: bool = False) -> None:

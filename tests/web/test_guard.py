@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -17,12 +16,10 @@ from tests.web.host import (
     NAVIGATION,
     Browser,
     Host,
+    arrives_with,
     check_page,
     check_problem,
 )
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse
 
 ROUTES = [
     ("GET", "/pkce/challenge"),
@@ -91,22 +88,6 @@ def test_foreign_host(name: str, route: tuple[str, str], keeping: Host) -> None:
     assert keeping.store.contents() == {}
 
 
-def arrives_with(host: Host, **changes: str | None) -> None:
-    """Have every request arrive with this in its environment, where None leaves a thing out.
-
-    Older test clients cannot send what no client should.
-    """
-    wsgi_app = host.app.wsgi_app
-
-    def changed(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        merged = {**environ, **changes}
-        return wsgi_app(
-            {name: value for name, value in merged.items() if value is not None}, start_response
-        )
-
-    host.app.wsgi_app = changed  # type: ignore[method-assign]
-
-
 class UnreadableBody:
     """A body that nobody may read."""
 
@@ -124,6 +105,26 @@ def test_loopback_hosts(name: str, host: Host) -> None:
     environ = {"HTTP_HOST": name}
     response = host.program().send("GET", "/pkce/challenge", environ_overrides=environ)
     assert response.status_code == 200
+
+
+@pytest.mark.requirement("BC-15", "HO-2")
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"SCRIPT_NAME": "//evil.example"},
+        {"SCRIPT_NAME": "/\\evil.example"},
+        {"SCRIPT_NAME": "/app/.."},
+        {"wsgi.url_scheme": "javascript"},
+    ],
+    ids=str,
+)
+def test_address_that_no_host_has(environ: dict[str, str], host: Host) -> None:
+    """Without a public URL the prefix and the scheme are the server's word, and checked."""
+    arrives_with(host, **environ)
+    problem = check_problem(host.program().code(), "host-unknown")
+    assert "evil" not in str(problem)
+    page = host.browser().open("/pkce/challenge")
+    assert "evil" not in check_page(page, "host-unknown")
 
 
 @pytest.mark.requirement("HO-1", "N01b")

@@ -11,8 +11,17 @@ import requests_mock
 from flask import Flask, Response
 
 from flask_pkce import MULTI_FACTOR, AccessTokenMissing, PKCEBlueprint, PKCEError, User
+from flask_pkce.errors import StoreError
 from tests.conftest import MakeApp
-from tests.web.host import FETCH, NAVIGATION, Browser, Host, check_page, check_problem
+from tests.web.host import (
+    FETCH,
+    NAVIGATION,
+    Browser,
+    Host,
+    arrives_with,
+    check_page,
+    check_problem,
+)
 
 API = "https://api.example.com/"
 
@@ -345,6 +354,43 @@ def test_user(keeping: Host, browser: Browser, app: Flask, pkce: PKCEBlueprint) 
         assert len(user) == len(dict(user))
         assert "nonce" not in user
         assert "Alice" not in repr(user)
+
+
+@pytest.mark.parametrize("name", ["", "[::::]", "localhost:99999", "evil.example", "a b"])
+def test_host_that_is_not_ours(name: str, keeping: Host, browser: Browser) -> None:
+    """Whatever a request names as its host, the application answers; nobody is signed in there."""
+    sign_in(browser)
+    arrives_with(keeping, HTTP_HOST=name, HTTP_COOKIE=f"pkce-80={browser.cookie}")
+    assert go(browser, "/").text == "nobody"
+    for path in ("/account", "/token"):
+        assert go(browser, path).headers["Location"].startswith("/pkce/login")
+    check_page(go(browser, "/leave", method="POST"), "host-unknown")
+
+
+def test_prefix_that_is_no_path(keeping: Host, browser: Browser) -> None:
+    """No view leads to where a header says that the application is mounted."""
+    arrives_with(keeping, SCRIPT_NAME="//evil.example")
+    assert go(browser, "/account").headers["Location"].startswith("/pkce/login")
+
+
+@pytest.mark.parametrize(
+    ("path", "method"), [("/", "GET"), ("/account", "GET"), ("/token", "GET"), ("/leave", "POST")]
+)
+def test_store_that_is_down(
+    path: str, method: str, keeping: Host, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every view that asks who is signed in tells that, and when to come again."""
+    sign_in(browser)
+
+    def get(key: str) -> bytes | None:
+        raise StoreError()
+
+    monkeypatch.setattr(keeping.store, "get", get)
+    response = go(browser, path, method=method)
+    check_page(response, "store-unavailable")
+    assert response.headers["Retry-After"]
+    monkeypatch.undo()
+    assert go(browser, path, method=method).status_code in {200, 303}
 
 
 def test_identity() -> None:
