@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, g, redirect, request, session, url_for
+from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_pkce import AccessDenied, PKCEBlueprint, TenantSettings, TokenResponse, signed_in
@@ -95,6 +96,21 @@ def test_protected_page(pkce: PKCEBlueprint, build: Build) -> None:
     assert login_as(client, name="Carol").claims["role"] == "admin"
     assert client.get("/account").text == "You are Carol."
     assert client.get("/auth/pkce/user").get_json()["role"] == "admin"
+
+
+def test_nobody_else_is_signed_in(pkce: PKCEBlueprint, build: Build) -> None:
+    """Whoever comes to the callback at that moment is answered as ever."""
+    answers: list[TestResponse] = []
+
+    @pkce.after_token
+    def meanwhile(response: TokenResponse) -> None:
+        stranger = app.test_client()
+        answers.append(stranger.get("/pkce/response/code"))
+        answers.append(stranger.get("/pkce/user"))
+
+    app = build()
+    login_as(app.test_client())
+    assert [answer.status_code for answer in answers] == [400, 401]
 
 
 def test_without_hooks(pkce: PKCEBlueprint, build: Build) -> None:
