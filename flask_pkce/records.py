@@ -65,7 +65,9 @@ def _build_lean(kind: Any) -> type[msgspec.Struct]:
 
 
 def _lean(hint: Any) -> Any:
-    """What stands for a type: the struct of a dataclass, alone in a tuple or beside None."""
+    """What stands for a type: the struct of a dataclass, by itself, in a tuple or beside None."""
+    if is_dataclass(hint):
+        return _build_lean(hint)
     inner = [_build_lean(kind) for kind in get_args(hint) if is_dataclass(kind)]
     if not inner:
         return Any

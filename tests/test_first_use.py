@@ -11,7 +11,7 @@ import pytest
 FIRST_USE = """
 import sys, threading
 from flask_pkce import MemoryStore
-from flask_pkce.flow import Flow, start_flow
+from flask_pkce.flow import Flow, KeptAnswer, start_flow
 from flask_pkce.protocol.authorization import Answer
 from flask_pkce.records import Records
 from flask_pkce.sealing import Sealing
@@ -23,7 +23,7 @@ records = Records(MemoryStore(), Sealing([b"the key" * 5]), CODECS, clock=lambda
 values = [
     Session(id="id", secret_hash="hash", created_at=0, signed_in_until=0),
     start_flow(state="state", nonce="nonce", randomness=bytes(32), now=0, lifetime=60),
-    Answer(state="state"),
+    KeptAnswer(answer=Answer(state="state")),
 ]
 together = threading.Barrier(16)
 read = []

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from flask_pkce.errors import CodeSpent, RecordUnreadable
-from flask_pkce.flow import start_flow
+from flask_pkce.flow import Failure, KeptAnswer, start_flow
 from flask_pkce.protocol.authorization import Answer, AuthorizationRequest
 from flask_pkce.records import Held, Records, build_codecs
 from flask_pkce.sealing import Sealing
@@ -234,8 +234,9 @@ _SESSION = Session(
         _SESSION,
         _SESSION.signed_in(_GRANT, until=NOW + 60),
         _SESSION.signed_in(dataclasses.replace(_GRANT, renewal=_RENEWAL), until=NOW + 60),
-        Answer(state="state"),
-        Answer(state="state", code="code", iss="https://tenant.example/"),
+        KeptAnswer(answer=Answer(state="state")),
+        KeptAnswer(answer=Answer(state="state", code="code", iss="https://tenant.example/")),
+        KeptAnswer(answer=Answer(state="state"), failure=Failure.of(CodeSpent())),
     ],
 )
 def test_record_of_a_former_release(value: Any) -> None:

@@ -87,12 +87,13 @@ def test_destinations_stay(path: str, base: str) -> None:
     """Where a browser is sent to a local path, it stays, below whatever prefix we are."""
     if not is_local_path(path):
         return
-    request = Request(EnvironBuilder(base_url=f"{OURS}{base}").get_environ())
-    for public_url in (None, f"{OURS}{base}"):
+    for host, public_url in (("localhost", None), ("app.example", f"{OURS}{base}")):
+        request = Request(EnvironBuilder(base_url=f"https://{host}{base}").get_environ())
+        here = Destination("https", host, BASE.path)
         site = Site(name="pkce", public_url=public_url, prefix="/auth")
         for location in (site.destination(path, request), site.address(path, request)):
-            destination = resolve(location, BASE)
-            assert (destination.scheme, destination.host) == ("https", "app.example")
+            destination = resolve(location, here)
+            assert (destination.scheme, destination.host) == ("https", host)
             assert not destination.path.startswith("//")
             assert destination.path.startswith(base)
 
