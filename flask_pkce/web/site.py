@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from urllib.parse import quote, urlsplit
 
 from flask import Request
+from werkzeug.sansio.utils import get_host
 
 from ..errors import HostOtherName, HostUnknown
 from ..protocol.addresses import host_of, is_local_path
@@ -46,9 +47,9 @@ class Site:
         :raises HostUnknown: if ``Host`` names anybody else (DNS rebinding).
         """
         if self.public_url is None:
-            _local_root(request)
+            self.root(request)
             return
-        host = _read_host(request)
+        host = _read_host(_name(request))
         if host not in self._hosts:
             if host in _LOOPBACK_HOSTS and self._hosts & _LOOPBACK_HOSTS:
                 # Two names of this machine.
@@ -71,10 +72,10 @@ class Site:
         :raises HostUnknown: if nothing says it, and the request names no loopback host.
         """
         if self.public_url is None:
-            return _local_root(request)
+            return _local_root(_name(request), request.scheme, request.script_root)
         if not self.further_public_urls:
             return self.public_url
-        return self._roots.get(_read_host(request), self.public_url)
+        return self._roots.get(_read_host(_name(request)), self.public_url)
 
     def origin(self, request: Request) -> str:
         """Our origin."""
@@ -86,7 +87,10 @@ class Site:
 
     def route(self, path: str, request: Request) -> str:
         """Where a route of ours lies, for a page of ours."""
-        root = _local_prefix(request) if self.public_url is None else self.root(request)
+        if self.public_url is None:
+            root = _local_prefix(request.script_root)
+        else:
+            root = self.root(request)
         return root + self.prefix + path
 
     def destination(self, path: str, request: Request) -> str:
@@ -118,30 +122,37 @@ class Site:
         return _is_named(self.name, name)
 
 
-def _read_host(request: Request) -> str:
-    """The host that a request names, without its port; empty if that is malformed."""
-    match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
+def _name(request: Request) -> str:
+    """What a request has as its ``Host``."""
+    name: str = request.environ.get("HTTP_HOST", "")
+    return name
+
+
+def _read_host(name: str) -> str:
+    """The host of a ``Host``, without its port; empty if that is malformed."""
+    match = _HOST.fullmatch(name)
     if match is None or not 0 < int(match[2] or 1) < 65536:
         return ""
     return match[1].lower()
 
 
-def _local_root(request: Request) -> str:
-    """The address of the root on a loopback host, as the request has it.
+@lru_cache(maxsize=64)
+def _local_root(name: str, scheme: str, prefix: str) -> str:
+    """The address of the root on a loopback host, as a request has it.
 
     :raises HostUnknown: if that is none, whatever a proxy or the client made of it.
     """
-    is_known = _read_host(request) in _LOOPBACK_HOSTS and request.scheme in {"http", "https"}
-    prefix = _local_prefix(request)
-    if not is_known or (request.script_root and not prefix):
+    is_known = _read_host(name) in _LOOPBACK_HOSTS and scheme in {"http", "https"}
+    path = _local_prefix(prefix)
+    if not is_known or (prefix and not path):
         raise HostUnknown()
-    return f"{request.scheme}://{request.host}{prefix}"
+    return f"{scheme}://{get_host(scheme, name)}{path}"
 
 
-def _local_prefix(request: Request) -> str:
-    """Where the application is mounted; empty at the root, and for what is no path."""
-    prefix = quote(request.script_root, safe="/!$&'()*+,:;=@")
-    return prefix if is_local_path(prefix) else ""
+def _local_prefix(prefix: str) -> str:
+    """The path at which the application is mounted; empty for what is none."""
+    path = quote(prefix, safe="/!$&'()*+,:;=@")
+    return path if is_local_path(path) else ""
 
 
 @lru_cache(maxsize=64)
