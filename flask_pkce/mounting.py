@@ -11,12 +11,13 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.sansio.blueprints import BlueprintSetupState
 
+from .configuration import find_misspelt, read_settings
 from .engine import build_engine
 from .errors import ConfigurationError, PKCEError, StoreError
 from .events import SETTING_WEAK
 from .hooks import HookRunner, Hooks
 from .secret_keys import read_secret_keys
-from .settings import Settings, find_misspelt, read_settings
+from .settings import Settings
 from .stores import Store, open_store
 from .web.calls import Mounted, Route
 from .web.csrf import CSRFExemption

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from .configuration import read_tenant
 from .errors import (
     ConfigurationError,
     ParameterForeign,
@@ -18,7 +19,7 @@ from .errors import (
 from .flow import Flow
 from .protocol.metadata import Tenant
 from .session import Grant
-from .settings import Settings, read_tenant
+from .settings import Settings
 from .tenant_api import TenantAPI
 from .tenant_cache import KnownTenant
 from .tenant_settings import TenantSettings

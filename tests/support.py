@@ -23,6 +23,7 @@ from requests import ConnectionError, Response
 from requests.adapters import BaseAdapter
 from urllib3.exceptions import NewConnectionError
 
+from flask_pkce.configuration import read_settings
 from flask_pkce.engine import build_engine
 from flask_pkce.flow import Flow
 from flask_pkce.hooks import HookRunner, Hooks
@@ -32,7 +33,6 @@ from flask_pkce.records import Held
 from flask_pkce.redemption import Redeemed
 from flask_pkce.session import Session
 from flask_pkce.sessions import Sessions
-from flask_pkce.settings import read_settings
 from flask_pkce.sign_in import Owner, Sent
 from flask_pkce.stores import MemoryStore
 from flask_pkce.testing import LocalTenant

@@ -10,9 +10,10 @@ from unittest.mock import ANY
 import pytest
 from flask import Flask
 
+from flask_pkce.configuration import read_settings
 from flask_pkce.errors import ConfigurationError
 from flask_pkce.protocol.metadata import ClientAuth, PushedRequests
-from flask_pkce.settings import Settings, read_settings
+from flask_pkce.settings import Settings
 from tests.support import CLIENT_ID, ec_key, rsa_key
 
 NEEDED = {"PKCE_DOMAIN": "tenant.example", "PKCE_CLIENT_ID": CLIENT_ID}

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from flask_pkce.configuration import read_settings
 from flask_pkce.engine import build_engine
 from flask_pkce.errors import RecordUnreadable, StateForged
 from flask_pkce.hooks import HookRunner, Hooks
-from flask_pkce.settings import read_settings
 from flask_pkce.sign_in import Owner
 from flask_pkce.stores import MemoryStore
 from tests.support import CLIENT_ID, SECRET_KEY, Bench, Clock, MeddledStore

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flask_pkce.configuration import read_settings
 from flask_pkce.errors import (
     DeliveryRefused,
     FlowConflict,
@@ -18,7 +19,7 @@ from flask_pkce.flow import Flow, start_flow
 from flask_pkce.protocol.authorization import AuthorizationRequest, build_authorization_url
 from flask_pkce.protocol.metadata import Tenant
 from flask_pkce.seeding import build_request, changed_by_hooks, check_same, check_seed
-from flask_pkce.settings import Settings, read_settings
+from flask_pkce.settings import Settings
 from flask_pkce.wire import SeededPKCE
 from tests.support import CALLBACK, CHALLENGE, CLIENT_ID, ELSEWHERE, ISSUER, NOW, make_tenant
 

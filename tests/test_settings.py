@@ -12,10 +12,11 @@ import pytest
 from flask import Config
 
 from flask_pkce import settings as settings_module
+from flask_pkce.configuration import find_misspelt, read_settings, read_tenant
 from flask_pkce.errors import ConfigurationError
 from flask_pkce.secret_keys import read_secret_keys
 from flask_pkce.setting_values import TokenDelivery
-from flask_pkce.settings import Settings, find_misspelt, read_settings, read_tenant
+from flask_pkce.settings import Settings
 from flask_pkce.stores import MemoryStore
 from flask_pkce.tenant_settings import TenantSettings
 from tests import test_client_settings

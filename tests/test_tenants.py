@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import requests_mock
 
+from flask_pkce.configuration import read_settings
 from flask_pkce.errors import ParameterForeign, TenantMisconfigured, TenantReplaced, TenantUnknown
 from flask_pkce.flow import start_flow
 from flask_pkce.protocol.authorization import AuthorizationResponse
 from flask_pkce.session import Grant
-from flask_pkce.settings import read_settings
 from flask_pkce.tenant_api import TenantAPI
 from flask_pkce.tenant_settings import TenantSettings
 from flask_pkce.tenants import MAX_LOADED, Tenants, own_callback

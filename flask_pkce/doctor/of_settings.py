@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
+from ..configuration import find_misspelt
 from ..errors import ConfigurationError
 from ..protocol.addresses import is_loopback_host
 from ..secret_keys import read_secret_keys
-from ..settings import find_misspelt
 from .findings import Finding, Patient, doubtful, right, wrong
 
 #: Different bytes that a random key of 16 characters has at least, but for one in many millions.
