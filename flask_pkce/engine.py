@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from .authorization_urls import AuthorizationURLs
 from .exchange import Exchange
+from .flow import Flow
 from .hooks import HookRunner
-from .marks import Marks
+from .marks import Mark, Marks
 from .presence import Presence
-from .records import Records
+from .records import Records, build_codecs
 from .redemption import Redemption
 from .sealing import Sealing
-from .sessions import CODECS, Sessions
+from .session import Session
+from .sessions import Sessions
 from .settings import MAX_SESSION_LIFETIME, Settings
 from .sign_in import SignIn
 from .sign_out import SignOut
@@ -22,9 +24,13 @@ from .signing import Signing
 from .stores import Store
 from .tenant_api import TenantAPI
 from .tenants import Tenants
+from .tickets import KeptAnswer, Tickets
 from .tokens import Refresh
 from .transport import Transport
 from .worker_keys import WorkerKeys
+
+#: Of everything that is kept in the store.
+CODECS = build_codecs(Session, Flow, KeptAnswer, Mark)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Engine:
     store: Store
     signing: Signing
     sessions: Sessions
+    tickets: Tickets
     transport: Transport
     tenants: Tenants
     hooks: HookRunner
@@ -97,6 +104,7 @@ def build_engine(
         store=store,
         signing=signing,
         sessions=sessions,
+        tickets=Tickets(records, namespace=namespace, clock=clock),
         transport=transport,
         tenants=tenants,
         hooks=hooks,

@@ -20,7 +20,7 @@ from .errors import (
     RedemptionAbandoned,
     RedemptionUnderWay,
 )
-from .protocol.authorization import Answer, AuthorizationRequest, AuthorizationResponse
+from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
 from .protocol.pkce import base64url, build_code_verifier, code_challenge
 
 
@@ -78,14 +78,6 @@ class FlowFailed(PKCEError):
         exc = cls(failure)
         exc.status, exc.retry_after = failure.status, failure.retry_after
         return exc
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptAnswer:
-    """An answer on its way to the clean address, and its failure, if that is yet to be told."""
-
-    answer: Answer
-    failure: Failure | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,25 +16,15 @@ from .errors import (
     SignedOutMeanwhile,
     TooManyFlows,
 )
-from .flow import Failure, Flow, KeptAnswer, Status, start_flow
-from .marks import Mark
-from .protocol.authorization import Answer
+from .flow import Flow, Status, start_flow
 from .protocol.pkce import VERIFIER_BYTES, base64url
-from .records import Held, Records, build_codecs
+from .records import Held, Records
 from .session import MAX_FLOWS, FlowEntry, Session
 from .signing import ID_BYTES, SECRET_BYTES, STATE_BYTES, Pointer, SignedState, Signing
 
-#: Seconds that an answer waits for its browser to fetch it.
-ANSWER_LIFETIME = 60
-#: Bytes of a ticket.
-_TICKET_BYTES = 32
-
-#: For the records that sessions are kept in.
-CODECS = build_codecs(Session, Flow, KeptAnswer, Mark)
-
 
 class Sessions:
-    """The sessions, flows and answers of one blueprint in one application.
+    """The sessions and flows of one blueprint in one application.
 
     :param namespace: the blueprint's name; it begins every key.
     :param clock: returns Unix seconds.
@@ -342,31 +332,6 @@ class Sessions:
             return held
         return self.save(held, settled) or self._records.get(held.key, Flow)
 
-    # -- answers ---------------------------------------------------------------
-
-    def keep(self, answer: Answer, *, failure: Failure | None = None) -> str:
-        """Keep an answer for the browser that brought it.
-
-        :param failure: what came of the answer, if its browser is still to be told.
-        :return: its ticket, of which only the hash is kept.
-        """
-        ticket = base64url(os.urandom(_TICKET_BYTES))
-        self._records.add(
-            self._answer_key(ticket),
-            KeptAnswer(answer=answer, failure=failure),
-            expires_at=self._clock() + ANSWER_LIFETIME,
-        )
-        return ticket
-
-    def peek_answer(self, ticket: str) -> KeptAnswer | None:
-        """The answer of a ticket, which stays."""
-        held = self._records.get(self._answer_key(ticket), KeptAnswer)
-        return None if held is None else held.value
-
-    def take_answer(self, ticket: str) -> KeptAnswer | None:
-        """The answer of a ticket, to one caller only; None if it was taken or is too old."""
-        return self._records.take(self._answer_key(ticket), KeptAnswer)
-
     # -- keys ------------------------------------------------------------------
 
     def _local_ids(self) -> tuple[str, ...]:
@@ -378,10 +343,6 @@ class Sessions:
     def _flow_key(self, session: Session, state: str) -> str:
         digest = hashlib.sha256(f"{session.id} {session.created_at} {state}".encode()).digest()
         return f"{self._namespace}:f:{base64url(digest)}"
-
-    def _answer_key(self, ticket: str) -> str:
-        digest = hashlib.sha256(ticket.encode()).digest()
-        return f"{self._namespace}:a:{base64url(digest)}"
 
 
 def _has_evicted(session: Session, state: SignedState) -> bool:

@@ -18,6 +18,7 @@ from flask_pkce.protocol.pushed import PushedRequest
 from flask_pkce.sessions import Sessions
 from flask_pkce.signing import Pointer, Signing
 from flask_pkce.tenant_api import TenantAPI
+from flask_pkce.tickets import Tickets
 
 #: Shorter values are what tests write down themselves.
 MIN_LENGTH = 20
@@ -122,7 +123,7 @@ class Canaries(logging.Handler):
             self.lines.extend((*traceback.format_exception(exc), repr(exc)))
 
         after(Sessions, "_new_flow", flow)
-        after(Sessions, "keep", answer)
+        after(Tickets, "keep", answer)
         after(Exchange, "obtain", tokens)
         after(Signing, "sign_pointer", cookie)
         after(Registration, "__init__", registration)

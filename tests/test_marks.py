@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from flask_pkce.engine import CODECS
 from flask_pkce.marks import Marks
 from flask_pkce.records import Records
 from flask_pkce.sealing import Sealing
 from flask_pkce.session import Grant
-from flask_pkce.sessions import CODECS
 from tests.support import ISSUER, SECRET_KEY, Clock, MeddledStore
 
 

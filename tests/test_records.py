@@ -10,14 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from flask_pkce.engine import CODECS
 from flask_pkce.errors import CodeSpent, RecordUnreadable
-from flask_pkce.flow import Failure, KeptAnswer, start_flow
+from flask_pkce.flow import Failure, start_flow
 from flask_pkce.protocol.authorization import Answer, AuthorizationRequest
 from flask_pkce.records import Held, Records, build_codecs
 from flask_pkce.sealing import Sealing
 from flask_pkce.session import FlowEntry, Grant, Renewal, Session
-from flask_pkce.sessions import CODECS
 from flask_pkce.stores import MemoryStore
+from flask_pkce.tickets import KeptAnswer
 from tests.support import CHALLENGE, NOW, SECRET_KEY, Clock, at_once
 
 

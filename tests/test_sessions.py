@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flask_pkce.engine import CODECS
 from flask_pkce.errors import (
     AccessDenied,
     FlowError,
@@ -22,13 +23,13 @@ from flask_pkce.errors import (
     StateForged,
     TooManyFlows,
 )
-from flask_pkce.flow import Flow, KeptAnswer, Status
-from flask_pkce.protocol.authorization import Answer, AuthorizationResponse
+from flask_pkce.flow import Flow, Status
+from flask_pkce.protocol.authorization import AuthorizationResponse
 from flask_pkce.protocol.pkce import decode_base64url, verifies
 from flask_pkce.records import Held, Records
 from flask_pkce.sealing import Sealing
 from flask_pkce.session import MAX_FLOWS, Grant, Session
-from flask_pkce.sessions import CODECS, Sessions
+from flask_pkce.sessions import Sessions
 from flask_pkce.signing import Pointer, Signing
 from tests.support import ISSUER, NOW, SECRET_KEY, Clock, MeddledStore, at_once
 
@@ -780,44 +781,6 @@ def test_whose_state(desk: Desk) -> None:
     assert not desk.sessions.is_ours("own")
     with pytest.raises(StateForged):
         desk.sessions.is_ours("pkce1.AAAA.AAAA")
-
-
-# -- answers -----------------------------------------------------------------------
-
-
-def test_answer(desk: Desk) -> None:
-    """An answer is kept under a ticket, and taken once."""
-    answer = Answer(state="s", code="the-code", iss=ISSUER)
-    ticket = desk.sessions.keep(answer)
-    assert len(ticket) == 43
-    assert ticket not in repr(desk.store._entries)
-    assert desk.sessions.take_answer(ticket) == KeptAnswer(answer=answer)
-    assert desk.sessions.take_answer(ticket) is None
-
-
-def test_answer_that_nobody_fetched(desk: Desk) -> None:
-    """An answer waits a minute."""
-    answer = Answer(state="s", code="c")
-    ticket, late = desk.sessions.keep(answer), desk.sessions.keep(answer)
-    desk.clock.now += 59
-    assert desk.sessions.take_answer(ticket) == KeptAnswer(answer=answer)
-    desk.clock.now += 1
-    assert desk.sessions.take_answer(late) is None
-
-
-@pytest.mark.requirement("ST-4")
-def test_answer_is_taken_by_one(desk: Desk) -> None:
-    """However many bring the ticket, one gets the answer."""
-    ticket = desk.sessions.keep(Answer(state="s", code="c"))
-    taken = at_once(lambda _: desk.sessions.take_answer(ticket), 8)
-    assert len([answer for answer in taken if answer is not None]) == 1
-
-
-@pytest.mark.parametrize("ticket", ["", "x", "é", "A" * 43])
-def test_unknown_ticket(desk: Desk, ticket: str) -> None:
-    """A ticket that was made up gets nothing."""
-    desk.sessions.keep(Answer(state="s", code="c"))
-    assert desk.sessions.take_answer(ticket) is None
 
 
 # -- records that cannot be read ---------------------------------------------------

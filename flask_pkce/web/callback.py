@@ -24,9 +24,9 @@ from ..flow import Failure, Flow, FlowFailed, Status
 from ..protocol.authorization import Answer, parse_answer
 from ..records import Held
 from ..session import Session
-from ..sessions import ANSWER_LIFETIME
 from ..setting_values import is_tenant_name
 from ..sign_in import Owner
+from ..tickets import ANSWER_LIFETIME
 from ..wire import read_schema
 from .body import read_form, read_query
 from .callers import Caller, local_owner
@@ -76,7 +76,7 @@ def _keep(call: Call, answer: Answer, *, failure: Failure | None = None) -> Resp
     The cross-site POST came without ``Lax`` cookies: no flow, session or cookie is touched.
     """
     call.mounted.answer_limit.count()
-    ticket = call.engine.sessions.keep(answer, failure=failure)
+    ticket = call.engine.tickets.keep(answer, failure=failure)
     location = f"{call.callback_route}?ticket={ticket}"
     if call.has_strict_cookies:
         # Strict cookies come along only where a page of ours begins the navigation.
@@ -173,7 +173,7 @@ def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
         return page(
             "redeeming.html", refresh=f"1; url={path}?{urlencode({'ticket': ticket})}&again"
         )
-    kept = call.engine.sessions.take_answer(ticket)
+    kept = call.engine.tickets.take(ticket)
     if kept is None:
         return _spent(call, caller)
     answer = kept.answer
@@ -200,7 +200,7 @@ def _prepare(call: Call, caller: Caller, ticket: str) -> None:
     if not tenants.are_several:
         tenants.default.get()
         return
-    kept = call.engine.sessions.peek_answer(ticket)
+    kept = call.engine.tickets.peek(ticket)
     if kept is None:
         return
     try:

@@ -14,6 +14,7 @@ from ..flow import Flow
 from ..hooks import failed
 from ..signing import Pointer
 from ..tenants import own_callback
+from .answer_limit import AnswerLimit
 from .answers import Answers
 from .callers import Caller, identify
 from .cookies import delete_cookie, set_cookie
@@ -22,7 +23,6 @@ from .guard import check_origin, wants_html
 from .problems import log, problem
 from .responses import page, see_other
 from .site import CALLBACK_PATH, Site
-from .tickets import AnswerLimit
 from .waiting import Waiters
 
 

@@ -16,7 +16,7 @@ from flask_pkce import PKCEBlueprint
 from flask_pkce.errors import PKCEError
 from flask_pkce.protocol.authorization import parse_answer
 from flask_pkce.testing import LocalTenant
-from flask_pkce.web.tickets import AnswerLimit
+from flask_pkce.web.answer_limit import AnswerLimit
 from tests.conftest import MakeApp
 from tests.support import at_once
 from tests.web.host import CALLBACK, NAVIGATION, Browser, Clock, Host, check_page, check_problem
@@ -209,7 +209,7 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     kept = browser.deliver(host.tenant.sign_in(url))
     pages = [browser.follow(kept).text for _ in range(3)]
     assert all("<h1>Signed in</h1>" in page for page in pages)
-    assert host.engine.sessions.take_answer(ticket_of(kept)) is None
+    assert host.engine.tickets.take(ticket_of(kept)) is None
 
 
 @pytest.mark.requirement(

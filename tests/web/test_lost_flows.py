@@ -18,7 +18,7 @@ from flask_pkce import errors
 from flask_pkce.errors import catalogue
 from flask_pkce.openapi.errors import errors_of
 from flask_pkce.testing import LocalTenant
-from flask_pkce.web.tickets import AnswerLimit
+from flask_pkce.web.answer_limit import AnswerLimit
 from tests.conftest import MakeApp
 from tests.web.host import (
     CALLBACK,

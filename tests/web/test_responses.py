@@ -17,8 +17,8 @@ from werkzeug.test import TestResponse
 
 from flask_pkce import errors, web
 from flask_pkce.protocol.authorization import parse_answer
+from flask_pkce.web.answer_limit import AnswerLimit
 from flask_pkce.web.responses import see_other
-from flask_pkce.web.tickets import AnswerLimit
 from tests.conftest import MakeApp
 from tests.web.host import CALLBACK, HEADERS, PAGE, Browser, CrossSitePost, Host
 from tests.web.prepared import Prepared

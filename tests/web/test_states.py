@@ -187,7 +187,7 @@ def _to_the_end(caller: Caller, response: TestResponse) -> TestResponse:
 def _spent_ticket(host: Host, state: str) -> str:
     response = host.browser().deliver({"state": state, "code": "some-code"})
     ticket = parse_qs(urlsplit(response.headers["Location"]).query)["ticket"][0]
-    assert host.engine.sessions.take_answer(ticket) is not None
+    assert host.engine.tickets.take(ticket) is not None
     return ticket
 
 

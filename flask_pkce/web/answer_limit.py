@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ..errors import TooManyAnswers
-from ..sessions import ANSWER_LIFETIME
+from ..tickets import ANSWER_LIFETIME
 
 #: Answers that one process keeps within a minute.
 MAX_ANSWERS = 20_000
