@@ -201,13 +201,15 @@ class Tenants:
     def _find(self, name: str, issuer: str, client_id: str) -> KnownTenant | None:
         """A tenant by its name; if that was changed, by what it is.
 
+        Whoever gave the name: another that is at the same address may demand other things.
+
         :param client_id: empty where that is not known.
         """
-        for known in (self._configured.get(name), *self._configured.values()):
+        named = self._configured.get(name) or self._load_named(name)
+        for known in (named, *self._configured.values()):
             if known is not None and known.registration.is_at(issuer, client_id):
                 return known
-        known = self._load_named(name)
-        return known if known is not None and known.registration.is_at(issuer, client_id) else None
+        return None
 
     def _load_named(self, name: str) -> KnownTenant | None:
         """A tenant that the host makes anew."""

@@ -276,7 +276,8 @@ class Refresh:
         )
         if self._settings.delivers_to_session:
             renewed = with_tokens(renewed, response, audience=audience, now=now)
-        saved = self._sessions.update(held, lambda session: session.with_grant(grant, renewed))
+        left = None if self._marks.is_over(renewed) else renewed
+        saved = self._sessions.update(held, lambda session: session.with_grant(grant, left))
         current = saved.value.same_grant(grant) if saved is not None else None
         if saved is None or current is None:
             self._exchange.revoke(tenant, renewed.refresh_token)

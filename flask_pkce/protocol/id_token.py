@@ -24,6 +24,7 @@ from ..errors import IDTokenInvalid
 from ..strict_json import StrictJSONError, loads_object
 from .claims import has_context, is_of_organization, organization_claim
 from .pkce import base64url, decode_base64url
+from .text import is_printable_ascii
 
 #: Key type and hash of each algorithm that can be allowed: all asymmetric.
 ALGORITHMS: Mapping[str, tuple[str, str]] = {
@@ -279,7 +280,7 @@ def _wrong(claim: str) -> IDTokenInvalid:
 
 
 def _check_subject(sub: Any, expected: str | None) -> None:
-    if not isinstance(sub, str) or not 1 <= len(sub) <= 255 or not sub.isascii():
+    if not isinstance(sub, str) or not is_printable_ascii(sub, 255):
         raise _wrong("sub")
     if expected is not None and sub != expected:
         raise _wrong("sub")

@@ -17,7 +17,7 @@ from .authorization import MAX_URL_LENGTH
 from .id_token import UnknownKey, VerificationKey, open_jwt
 from .metadata import Tenant
 from .pkce import decode_base64url
-from .text import is_visible_ascii
+from .text import is_printable_ascii
 
 _EVENT = "http://schemas.openid.net/event/backchannel-logout"
 #: Auth0 writes ``JWT``; an ID token, which may too, has no ``events``.
@@ -151,6 +151,6 @@ def _text(claims: Mapping[str, Any], name: str) -> str | None:
     value = claims.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not is_visible_ascii(value, 512):
+    if not isinstance(value, str) or not is_printable_ascii(value, 512):
         raise _wrong(name)
     return value

@@ -27,6 +27,11 @@ def is_scope_token(text: str) -> bool:
     return SCOPE_TOKEN.fullmatch(text) is not None
 
 
+def is_printable_ascii(text: str, max_length: int) -> bool:
+    """Whether this is 1 to ``max_length`` ASCII characters, spaces among them and no controls."""
+    return 1 <= len(text) <= max_length and text.isascii() and text.isprintable()
+
+
 def is_visible_ascii(text: str, max_length: int) -> bool:
     """Whether this is 1 to ``max_length`` visible ASCII characters, no space among them."""
     return len(text) <= max_length and VISIBLE_ASCII.fullmatch(text) is not None

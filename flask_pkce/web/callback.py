@@ -96,6 +96,7 @@ def _callback_get(call: Call) -> Response:
         return _keep(call, answer)
     session, flow = _find(call, caller, answer.state)
     try:
+        flow.value.check_not_failed()
         session, flow = _bind(call, session, flow, answer)
     except SessionRenewed:
         return _keep(call, answer)

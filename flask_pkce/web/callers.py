@@ -87,7 +87,7 @@ class Caller:
 
 def identify(request: Request, engine: Engine, site: Site) -> Caller:
     """Tell who is calling."""
-    name = site.cookie_name(request)
+    name, host = site.cookie_name(request), site.further_host(request)
     has_cookie = name in request.cookies
     missing = partial(missing_cookie, request, site)
     if not has_cookie and engine.settings.local_session and _is_local_program(request):
@@ -98,7 +98,7 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     outrun: Held[Session] | None = None
     for value in read_cookies(request, name):
         try:
-            pointer = engine.signing.read_pointer(value)
+            pointer = engine.signing.read_pointer(value, host=host)
             held = engine.sessions.at(pointer)
         except (CookieForged, RecordUnreadable) as exc:
             COOKIE_UNUSABLE.log(exc.hint, code=exc.code, error=exc.code)

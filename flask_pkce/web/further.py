@@ -16,8 +16,9 @@ from .calls import Call
 from .guard import check_link
 from .responses import no_content, see_other
 
-#: What a link may ask the tenant for: an invitation's leads here with its organization.
-_LINKED = ("screen_hint", "organization", "invitation")
+#: What a link may say: which tenant, and what to ask it for; an invitation's leads here with its
+#: organization.
+_LINKED = ("domain", "client_id", "screen_hint", "organization", "invitation")
 _LINKED_ADDITIONAL = ("max_age", "acr_values", "connection", "login_hint", "ui_locales")
 
 #: All that ``GET /pkce/login`` reads.

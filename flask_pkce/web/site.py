@@ -77,6 +77,15 @@ class Site:
             return self.public_url
         return self._roots.get(_read_host(_name(request)), self.public_url)
 
+    def further_host(self, request: Request) -> str:
+        """The host that a request names, where ``PKCE_PUBLIC_URL`` names another; else empty.
+
+        A cookie is good at the host that set it, whoever carries it elsewhere: it may be that of
+        another tenant.
+        """
+        root = self.root(request) if self.further_public_urls else self.public_url
+        return "" if root == self.public_url else host_of(urlsplit(root or ""))
+
     def origin(self, request: Request) -> str:
         """Our origin."""
         return _origin(self.root(request))

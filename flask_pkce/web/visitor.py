@@ -126,10 +126,12 @@ class Visitor:
         if not isinstance(exc, NotSignedIn):
             return self.tell(exc)
         present = self.present
-        if present is not None and self._is_new(present.grant):
+        if present is None:
+            return self.ask_to_sign_in(exc)
+        if self._is_new(present.grant):
             # Whoever signed in just now gets no other token by signing in again.
             return self.tell(exc)
-        return self.ask_to_sign_in(exc)
+        return self.ask_to_sign_in(exc, **self._same_tenant(present.grant))
 
     def _is_new(self, grant: Grant) -> bool:
         return abs(self._engine.clock() - grant.signed_in_at) < _JUST_NOW
@@ -162,7 +164,24 @@ class Visitor:
             # That was asked for just now, and came out otherwise: asking again would never end.
             return self.tell(AuthenticationTooWeak())
         exc = AuthenticationTooWeak("The user must authenticate again for this page.")
-        return self.ask_to_sign_in(exc, **_asked(max_age, acr))
+        return self.ask_to_sign_in(exc, **self._same_tenant(grant), **_asked(max_age, acr))
+
+    def _same_tenant(self, grant: Grant) -> dict[str, str]:
+        """What a link says to lead to the tenant of a sign-in, where it would lead elsewhere.
+
+        Where the host says which tenant it is, the host knows why.
+        """
+        tenants = self._engine.tenants
+        known = tenants.of_grant(grant) if tenants.are_several else None
+        if known is None:
+            return {}
+        at = known.registration
+        named = {"domain": at.domain, "client_id": at.client_id}
+        try:
+            is_usual, leads = tenants.select() is known, tenants.select(**named) is known
+        except PKCEError:
+            return {}
+        return named if leads and not is_usual else {}
 
     def _is_recent(self, grant: Grant, max_age: int | None) -> bool:
         if max_age is None:

@@ -330,7 +330,7 @@ def test_refresh_of_a_sign_in_whose_nonce_was_not_kept() -> None:
 
 
 @pytest.mark.requirement("ID-14")
-@pytest.mark.parametrize("sub", ["a", "x" * 255, "auth0|5f7c8ec7c33c6c004bbafe82"])
+@pytest.mark.parametrize("sub", ["a", "x" * 255, "auth0|5f7c8ec7c33c6c004bbafe82", "ad|Jane Doe"])
 def test_subject(sub: str) -> None:
     """A subject has 1 to 255 ASCII characters."""
     assert verify(sign(id_claims(sub=sub)))["sub"] == sub
@@ -346,6 +346,7 @@ def test_subject(sub: str) -> None:
         pytest.param(5, id="N70f number"),
         pytest.param(["auth0|alice"], id="list"),
         pytest.param("jürgen", id="beyond ASCII"),
+        pytest.param("auth0|alice\n", id="control character"),
     ],
 )
 def test_bad_subject(sub: Any) -> None:

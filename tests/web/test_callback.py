@@ -404,6 +404,23 @@ def test_query_shows_no_page_beside_the_code(make_app: MakeApp) -> None:
     assert host.token_requests == 1
 
 
+@pytest.mark.parametrize("response_mode", RESPONSE_MODES)
+@pytest.mark.parametrize("delivery", ["caller", "session"])
+def test_failed_flow_stays_failed(response_mode: str, delivery: str, make_app: MakeApp) -> None:
+    """Whoever cancelled and comes again, or makes up a code, is not sent on as if signed in."""
+    host = make_app(
+        PKCE_RESPONSE_MODE=response_mode,
+        PKCE_TOKEN_DELIVERY=delivery,
+        PKCE_AUTHENTICATED_URL="/welcome",
+    )
+    browser = host.browser()
+    answer = host.tenant.sign_in(browser.submit("/pkce/code").headers["Location"], cancel=True)
+    for params in (answer.params, answer.params, {**answer.params, "code": "a-code"}):
+        page = browser.arrive(dataclasses.replace(answer, params=params))
+        check_page(page, "access-denied", status=page.status_code)
+        assert page.status_code in {400, 403}
+
+
 def test_query_tells_once(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
     """What went wrong is told with its own status; the tenant is not asked again for that."""
     pkce = PKCEBlueprint()

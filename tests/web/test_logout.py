@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -11,6 +12,7 @@ from requests import ConnectionError
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
+from flask_pkce import PKCEBlueprint
 from flask_pkce.errors import StoreError
 from flask_pkce.marks import Marks
 from tests.conftest import MakeApp
@@ -246,6 +248,44 @@ def test_store_fails(keeping: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Marks, "end_user", fail)
     assert post(keeping, token).status_code == 503
     assert post(keeping, token).status_code == 204
+    assert not is_signed_in(browser)
+
+
+@pytest.mark.requirement("BL-1")
+@pytest.mark.parametrize("changes", [{}, {"sub": None, "sid": "session 1"}], ids=["sub", "sid"])
+def test_names_with_a_space(changes: dict[str, Any], keeping: Host) -> None:
+    """Who could sign in by such a name can be signed out by it."""
+    browser = sign_in(keeping)
+    held = keeping.session_of(browser)
+    (grant,) = held.value.grants
+    claims = {**grant.claims, "sub": "ad|contoso|Jane Doe", "sid": "session 1"}
+    named = dataclasses.replace(grant, claims=claims)
+    keeping.engine.sessions.update(held, lambda session: session.with_grant(grant, named))
+    assert is_signed_in(browser)
+    token = logout_token(keeping, **{"sub": "ad|contoso|Jane Doe", "jti": "number 1", **changes})
+    assert post(keeping, token).status_code == 204
+    assert not is_signed_in(browser)
+
+
+@pytest.mark.requirement("BL-3")
+def test_while_a_token_is_refreshed(make_app: MakeApp) -> None:
+    """Who is signed out meanwhile gets no new token, and those that came are revoked."""
+    pkce = PKCEBlueprint()
+    host = make_app(
+        blueprint=pkce,
+        PKCE_TOKEN_DELIVERY="session",
+        PKCE_SCOPE="openid offline_access",
+        PKCE_BACKCHANNEL_LOGOUT=True,
+    )
+    host.app.add_url_rule("/token", view_func=pkce.access_token)
+    browser = sign_in(host)
+    host.clock.advance(86400 - 10)
+    host.while_tokens_are_made(lambda: post(host, logout_token(host)))
+    refused = browser.client.get(
+        "/token", base_url=host.address, headers={"Accept": "application/json"}
+    )
+    check_problem(refused, "access-token-missing")
+    assert (host.token_requests, host.revocations) == (2, 1)
     assert not is_signed_in(browser)
 
 

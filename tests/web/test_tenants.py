@@ -15,7 +15,7 @@ from flask_pkce.testing import LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.conftest import MakeApp
 from tests.support import ec_key, sign
-from tests.web.host import CALLBACK, Browser, Clock, Host, check_page, check_problem
+from tests.web.host import CALLBACK, NAVIGATION, Browser, Clock, Host, check_page, check_problem
 
 #: Two tenants that are not the one of the other tests, which is the default.
 ACME, GLOBEX = "https://acme.example/", "https://globex.example/"
@@ -409,6 +409,28 @@ def test_two_tenants_in_one_session(world: World) -> None:
     assert world.asked() == [0, 2, 2]
 
 
+def test_step_up_at_the_same_tenant(make_world: MakeWorld) -> None:
+    """Who must authenticate again does so where the sign-in was, and by that client."""
+    blueprint = PKCEBlueprint()
+    world = make_world(blueprint=blueprint, PKCE_TOKEN_DELIVERY="session")
+    host = world.host
+    host.app.add_url_rule("/now", view_func=blueprint.login_required(max_age=5)(lambda: "now"))
+    for tenant in (world.acme, world.default):
+        browser = host.browser()
+        sent = browser.code(domain=tenant.domain).get_json()
+        deliver(browser, tenant.sign_in(sent["authorization_url"]))
+        host.clock.advance(100)
+        refused = browser.client.get("/now", base_url=host.address, headers=NAVIGATION)
+        link = refused.headers["Location"]
+        assert ("domain=acme.example" in link) == (tenant is world.acme)
+        again = browser.open(link).headers["Location"]
+        assert again.startswith(tenant.issuer)
+        deliver(browser, tenant.sign_in(again))
+        assert browser.client.get("/now", base_url=host.address).text == "now"
+        user = browser.client.get("/pkce/user", base_url=host.address)
+        assert user.get_json()["iss"] == tenant.issuer
+
+
 def test_client_of_another_tenant(world: World) -> None:
     """What a token request says is compared to the tenant of its flow."""
     browser = world.host.browser()
@@ -688,6 +710,36 @@ def test_loaded_tenant_that_is_gone(loaded: World, directory: Directory) -> None
     assert loaded.asked() == [0, 0, 0]
 
 
+@pytest.mark.requirement("BC-5", "T26")
+@pytest.mark.parametrize("is_configured", [True, False])
+def test_loaded_beside_a_configured_one(
+    make_world: MakeWorld, directory: Directory, is_configured: bool
+) -> None:
+    """What the host demands of a tenant counts, though another is at the same address."""
+    directory.rows["acme"] |= {
+        "allowed_organizations": ["org_acme"],
+        "client_secret": "a secret of acme alone",
+    }
+    default = {"PKCE_DOMAIN": "acme.example", "PKCE_CLIENT_ID": "local-client"}
+    world = make_world(
+        **(default if is_configured else dict.fromkeys(default)),
+        PKCE_TENANTS=None,
+        PKCE_TOKEN_DELIVERY="session",
+        blueprint=directory.blueprint,
+    )
+    world.acme.register(
+        redirect_uris=[f"{world.host.callback_url}/acme"],
+        client_secret="a secret of acme alone",
+    )
+    browser = world.host.browser()
+    url = browser.submit("/pkce/code?tenant=acme").headers["Location"]
+    answer = world.acme.sign_in(f"{url}&organization=org_evil")
+    check_page(deliver(browser, answer), "id-token-invalid")
+    (token_request,) = (each for each in world.acme.requests if each.path == "/oauth/token")
+    assert "client_secret" in token_request.fields
+    check_problem(browser.send("GET", "/pkce/user"), "not-signed-in")
+
+
 def test_loaded_tenant_that_is_changed(loaded: World, directory: Directory) -> None:
     """A change of its settings is seen by the next sign-in."""
     browser = loaded.host.browser()
@@ -746,6 +798,38 @@ def test_tenant_by_the_host(make_world: MakeWorld) -> None:
     for address in ("https://evil.example", "https://app.example.evil.example"):
         world.host.address = address
         check_problem(world.host.browser().code(), "host-unknown")
+
+
+@pytest.mark.requirement("T26")
+def test_cookie_carried_to_another_host(make_world: MakeWorld) -> None:
+    """Who signed in at one tenant's domain shows that cookie at another's in vain."""
+    blueprint = PKCEBlueprint()
+    hosts = {"acme.app.example": "acme", "globex.app.example": "globex"}
+    blueprint.tenant_loader(lambda name: hosts.get(request.host))
+    world = make_world(
+        blueprint=blueprint,
+        PKCE_TOKEN_DELIVERY="session",
+        PKCE_PUBLIC_URL="https://globex.app.example",
+        PKCE_FURTHER_PUBLIC_URLS=["https://acme.app.example", "https://app.example"],
+    )
+    for (name, tenant), other in (
+        (("acme", world.acme), "globex"),
+        (("globex", world.globex), "acme"),
+    ):
+        world.host.address = f"https://{name}.app.example"
+        path = CALLBACK if name == "globex" else f"{CALLBACK}/{name}"
+        tenant.register(redirect_uris=[world.host.address + path])
+        browser = world.host.browser()
+        deliver(browser, tenant.sign_in(browser.submit("/pkce/code").headers["Location"]))
+        signed_in = browser.client.get("/pkce/user", base_url=world.host.address)
+        assert signed_in.get_json()["iss"] == tenant.issuer
+        cookie = f"__Host-pkce={browser.cookie}"
+        stranger = world.host.app.test_client(use_cookies=False)
+        for host in (f"{other}.app.example", "app.example"):
+            refused = stranger.get(
+                "/pkce/user", base_url=f"https://{host}", headers={"Cookie": cookie}
+            )
+            check_problem(refused, "not-signed-in")
 
 
 # -- signed out by the tenant -------------------------------------------------------------
