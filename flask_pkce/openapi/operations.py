@@ -8,10 +8,9 @@ from typing import Any
 from ..settings import Settings
 from ..web.body import MAX_FIELDS
 from ..web.calls import Route
-from ..web.further import LINK_PARAMETERS
 from ..web.waiting import MAX_WAIT
 from .errors import markdown, problems
-from .schemas import FIELD, answer_parameters, ref
+from .schemas import FIELD, answer_parameters, link_parameters, ref
 
 _COOKIE = {
     "description": "The caller's cookie, where it is new or renewed.",
@@ -241,8 +240,8 @@ class Operations:
             "operationId": "login",
             "description": "For links: the browser signs in and comes back to `return_to`.",
             "parameters": [
-                {"name": name, "in": "query", "schema": {"type": "string"}}
-                for name in LINK_PARAMETERS
+                {"name": name, "in": "query", "schema": schema}
+                for name, schema in link_parameters().items()
             ],
             "security": self._security(is_optional=True),
             "responses": {"303": _redirect("To the tenant.")},

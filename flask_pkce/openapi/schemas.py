@@ -15,6 +15,7 @@ from ..protocol.token import REFRESH_TOKEN
 from ..seeding import ADDITIONAL, EXTENSION
 from ..settings import Settings
 from ..web.body import MAX_FIELDS
+from ..web.further import LINK_PARAMETERS
 from ..web.problems import Problem
 from ..wire import PKCE, USER_CLAIMS, SeededPKCE, TokenizedPKCE
 from .errors import markdown
@@ -133,6 +134,20 @@ def _additional(settings: Settings) -> dict[str, Any]:
         "patternProperties": {f"^{EXTENSION.pattern}$": text},
         "additionalProperties": False,
     }
+
+
+def link_parameters() -> dict[str, dict[str, Any]]:
+    """The parameters of a link that signs in."""
+    text: dict[str, Any] = {"type": "string"}
+    members = _cleaned(_models()["SeededPKCE"])["properties"]
+    schemas: dict[str, dict[str, Any]] = {}
+    for name in LINK_PARAMETERS:
+        if name in ADDITIONAL:
+            schemas[name] = {**text, **_matches(ADDITIONAL[name].pattern)}
+        else:
+            # An address cannot say null.
+            schemas[name] = members[name]["anyOf"][0] if name in members else text
+    return schemas
 
 
 def _matches(pattern: str) -> dict[str, Any]:

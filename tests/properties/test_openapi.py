@@ -32,7 +32,13 @@ NOT_CLAIMED: list[CheckFunction] = [negative_data_rejection, positive_data_accep
 
 MALFORMED = {"body-malformed", "parameter-invalid"}
 #: What is wrong with several members together no schema tells.
-NOT_TOLD = ("$: ", "$.ADDITIONAL_PARAMETERS: ", "$.prompt: ", "code: must be given")
+NOT_TOLD = (
+    "$: ",
+    "$.ADDITIONAL_PARAMETERS: ",
+    "$.invitation: needs",
+    "$.prompt: ",
+    "code: must be given",
+)
 
 
 def _routes() -> list[tuple[str, str, str]]:

@@ -642,6 +642,27 @@ def test_loaded(loaded: World, directory: Directory) -> None:
     assert loaded.acme.count("GET", "/.well-known/openid-configuration") == 1
 
 
+def test_step_up_where_the_host_says_no_tenant(
+    make_world: MakeWorld, directory: Directory
+) -> None:
+    """The link is as for anybody else: only the host could say where it leads."""
+    world = make_world(
+        PKCE_DOMAIN=None,
+        PKCE_CLIENT_ID=None,
+        PKCE_TENANTS=None,
+        PKCE_TOKEN_DELIVERY="session",
+        blueprint=directory.blueprint,
+    )
+    guard = directory.blueprint.login_required(max_age=5)
+    world.host.app.add_url_rule("/now", view_func=guard(lambda: "now"))
+    browser = world.host.browser()
+    url = browser.submit("/pkce/code?tenant=acme").headers["Location"]
+    deliver(browser, world.acme.sign_in(url))
+    world.host.clock.advance(100)
+    refused = browser.client.get("/now", base_url=world.host.address, headers=NAVIGATION)
+    assert refused.headers["Location"] == "/pkce/login?return_to=%2Fnow&max_age=5"
+
+
 def test_loaded_by_a_button(loaded: World) -> None:
     """A login button needs nothing but the address that it posts to."""
     sent = loaded.host.browser().submit("/pkce/code?tenant=globex")
