@@ -54,8 +54,8 @@ class APISession(requests.Session):
         """
         headers, before = prepared_request.headers, response.request
         headers.pop("Authorization", None)
-        carried = before.headers.get("Authorization")
-        if carried is not None and _origin(prepared_request.url) == _origin(before.url):
+        carried, origin = before.headers.get("Authorization"), _origin(before.url)
+        if carried is not None and origin is not None and origin == _origin(prepared_request.url):
             headers["Authorization"] = carried
 
 

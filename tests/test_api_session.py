@@ -140,6 +140,15 @@ def test_redirect_to_another_scheme(tokens: Tokens, requests_mock: requests_mock
     assert carried(requests_mock) == ["Bearer token-0", None]
 
 
+def test_redirect_between_strangers(api: APISession, requests_mock: requests_mock.Mocker) -> None:
+    """Whatever a caller itself sends elsewhere stays there, too."""
+    headers = {"Location": "http://other.example.com/"}
+    requests_mock.get("http://some.example.com/", status_code=302, headers=headers)
+    requests_mock.get("http://other.example.com/", json={})
+    api.get("http://some.example.com/", headers={"Authorization": "Basic dTpw"})
+    assert carried(requests_mock) == ["Basic dTpw", None]
+
+
 @pytest.mark.requirement("AZ-20")
 @pytest.mark.parametrize(
     ("to", "expected"), [("/v1/b", "Bearer token-0"), ("https://other.example.com/", None)]

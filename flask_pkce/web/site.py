@@ -49,7 +49,7 @@ class Site:
         if self.public_url is None:
             self.root(request)
             return
-        host = _read_host(_name(request))
+        host = _read_host(_host_header(request))
         if host not in self._hosts:
             if host in _LOOPBACK_HOSTS and self._hosts & _LOOPBACK_HOSTS:
                 # Two names of this machine.
@@ -72,10 +72,10 @@ class Site:
         :raises HostUnknown: if nothing says it, and the request names no loopback host.
         """
         if self.public_url is None:
-            return _local_root(_name(request), request.scheme, request.script_root)
+            return _local_root(_host_header(request), request.scheme, request.script_root)
         if not self.further_public_urls:
             return self.public_url
-        return self._roots.get(_read_host(_name(request)), self.public_url)
+        return self._roots.get(_read_host(_host_header(request)), self.public_url)
 
     def further_host(self, request: Request) -> str:
         """The host that a request names, where ``PKCE_PUBLIC_URL`` names another; else empty.
@@ -131,31 +131,30 @@ class Site:
         return _is_named(self.name, name)
 
 
-def _name(request: Request) -> str:
-    """What a request has as its ``Host``."""
-    name: str = request.environ.get("HTTP_HOST", "")
-    return name
+def _host_header(request: Request) -> str:
+    header: str = request.environ.get("HTTP_HOST", "")
+    return header
 
 
-def _read_host(name: str) -> str:
+def _read_host(header: str) -> str:
     """The host of a ``Host``, without its port; empty if that is malformed."""
-    match = _HOST.fullmatch(name)
+    match = _HOST.fullmatch(header)
     if match is None or not 0 < int(match[2] or 1) < 65536:
         return ""
     return match[1].lower()
 
 
 @lru_cache(maxsize=64)
-def _local_root(name: str, scheme: str, prefix: str) -> str:
+def _local_root(header: str, scheme: str, prefix: str) -> str:
     """The address of the root on a loopback host, as a request has it.
 
     :raises HostUnknown: if that is none, whatever a proxy or the client made of it.
     """
-    is_known = _read_host(name) in _LOOPBACK_HOSTS and scheme in {"http", "https"}
+    is_known = _read_host(header) in _LOOPBACK_HOSTS and scheme in {"http", "https"}
     path = _local_prefix(prefix)
     if not is_known or (prefix and not path):
         raise HostUnknown()
-    return f"{scheme}://{get_host(scheme, name)}{path}"
+    return f"{scheme}://{get_host(scheme, header)}{path}"
 
 
 def _local_prefix(prefix: str) -> str:
