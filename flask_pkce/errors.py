@@ -37,7 +37,10 @@ class PKCEError(Exception):
     hint: str = ""
     retry_after: int | None = None
     restart: ClassVar[bool] = False
-    #: For the log alone: the host that was called, and the setting in which the cause may lie.
+    #: Whether only an operator can mend the cause, though the status is below 500.
+    is_for_operators: ClassVar[bool] = False
+    #: For the log alone: the host that was called, by us or by the request, and the setting in
+    #: which the cause may lie.
     host: str | None = None
     setting: str | None = None
     #: Where the sign-in that failed would have gone in the end, so that the next one does.
@@ -172,6 +175,7 @@ class HostUnknown(RequestError):
     """The request names a host that is not ours."""
 
     code = "host-unknown"
+    is_for_operators = True
     hint = (
         "For the operator: set PKCE_PUBLIC_URL to the address that users see, and let the proxy"
         " pass Host on."
@@ -483,7 +487,7 @@ class SessionRenewed(SessionMismatch):
     """Another request of this browser renewed its cookie at this moment."""
 
     code = "cookie-renewed"
-    hint = "Send the request again, with the new cookie."
+    hint = "Send the request again, with the new cookie; if that was lost, in ten seconds."
     retry_after = 1
 
 
@@ -517,6 +521,7 @@ class StateForged(FlowError):
     """The state was not signed with our key."""
 
     code = "state-forged"
+    is_for_operators = True
     hint = "Start again. For the operator: do all workers share SECRET_KEY?"
 
 
@@ -557,6 +562,7 @@ class StoreNotShared(FlowGone):
     """This process does not know the sign-in, and its store is its own memory."""
 
     code = "store-not-shared"
+    is_for_operators = True
     hint = (
         "Start again. For the operator: memory:// serves one process, and here are several; set"
         " PKCE_STORE_URL to sqlite:/// or redis://."

@@ -66,7 +66,9 @@ def catalogue() -> tuple[Event, ...]:
 
 
 #: A route answered with an error, see :doc:`errors`; the line begins with its code.
-#: It is of level ERROR where the status is 5xx.
+#: It is of level ERROR where the status is 5xx, and of level WARNING where an operator must mend
+#: the cause of another: ``host-unknown``, ``host-other-name``, ``state-forged`` and
+#: ``store-not-shared``.
 REQUEST_FAILED = Event(
     "request-failed",
     logging.getLogger("flask_pkce"),

@@ -28,10 +28,15 @@ def read_secret_keys(
     fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
     if not isinstance(fallbacks, list | tuple):
         # Each character of a text would be a key of its own, for everybody to guess.
-        raise ConfigurationError("SECRET_KEY_FALLBACKS is no list of keys")
+        raise ConfigurationError(
+            "SECRET_KEY_FALLBACKS is no list of keys; in the environment it is JSON"
+        )
     keys = [secret_key, *fallbacks]
     if not all(isinstance(key, str | bytes) and key for key in keys):
-        raise ConfigurationError("SECRET_KEY or SECRET_KEY_FALLBACKS is no text and no bytes")
+        raise ConfigurationError(
+            "SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is no text and no bytes: in the"
+            " environment one of digits alone is a number"
+        )
     encoded = tuple(key.encode() if isinstance(key, str) else key for key in keys)
     weak = any(len(key) < MIN_SECRET_KEY_LENGTH for key in encoded)
     if weak and not lenient:

@@ -244,7 +244,10 @@ class Operations:
                 for name, schema in link_parameters().items()
             ],
             "security": self._security(is_optional=True),
-            "responses": {"303": _redirect("To the tenant.")},
+            "responses": {
+                "200": _ok("Another request of this browser is a moment ahead.", _PAGE),
+                "303": _redirect("To the tenant."),
+            },
         }
 
     def _post_logout(self) -> dict[str, Any]:

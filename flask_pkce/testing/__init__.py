@@ -33,5 +33,9 @@ def __getattr__(name: str) -> object:
     if name in __all__:
         # Only the tenant needs what the extra brings.
         home = "login" if name in {"login_as", "logout"} else "tenant"
-        return getattr(import_module(f"{__name__}.{home}"), name)
+        try:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+        except ModuleNotFoundError as exc:
+            exc.add_note("pip install 'flask-pkce[testing]' brings it.")
+            raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

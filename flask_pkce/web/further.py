@@ -14,7 +14,7 @@ from ..wire import read_seed
 from .body import read_form, read_query
 from .calls import Call
 from .guard import check_link
-from .responses import no_content, see_other
+from .responses import no_content, page, see_other
 
 #: What a link may say: which tenant, and what to ask it for; an invitation's leads here with its
 #: organization.
@@ -60,12 +60,17 @@ def login(call: Call) -> Response:
     """
     query = read_query(call.request)
     return_to = return_address(query)
+    caller = call.caller()
+    if caller.is_outrun:
+        # The new cookie is in the browser in a moment.  If it was lost with a worker, the old one
+        # counts as none in some seconds.
+        return page("redeeming.html", refresh="2")
     seed: dict[str, Any] = {name: query[name] for name in _LINKED if name in query}
     seed["ADDITIONAL_PARAMETERS"] = {
         name: query[name] for name in _LINKED_ADDITIONAL if name in query
     }
     sent = call.engine.sign_in.authorize(
-        call.caller().owner_to_start,
+        caller.owner,
         read_seed(seed),
         callback_url=call.callback_url,
         return_to=return_to,

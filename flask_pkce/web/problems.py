@@ -53,7 +53,7 @@ def log(exc: PKCEError, *, route: str) -> None:
     REQUEST_FAILED.log(
         f"{exc} ({where})" if where else str(exc),
         code=exc.code,
-        level=logging.ERROR if exc.status >= 500 else logging.INFO,
+        level=_level(exc),
         route=route,
         status=exc.status,
         error=exc.code,
@@ -61,6 +61,12 @@ def log(exc: PKCEError, *, route: str) -> None:
         host=exc.host,
         setting=exc.setting,
     )
+
+
+def _level(exc: PKCEError) -> int:
+    if exc.status >= 500:
+        return logging.ERROR
+    return logging.WARNING if exc.is_for_operators else logging.INFO
 
 
 def problem(exc: PKCEError, *, html: bool, start_url: str) -> Response:

@@ -17,6 +17,7 @@ from werkzeug.sansio.utils import get_host
 
 from ..errors import HostOtherName, HostUnknown
 from ..protocol.addresses import host_of, is_local_path
+from ..protocol.text import one_line
 
 #: The path of the redirect URI, below the blueprint's prefix.
 CALLBACK_PATH = "/pkce/response/code"
@@ -54,7 +55,7 @@ class Site:
             if host in _LOOPBACK_HOSTS and self._hosts & _LOOPBACK_HOSTS:
                 # Two names of this machine.
                 raise HostOtherName(self.public_url)
-            raise HostUnknown()
+            raise _unknown(_host_header(request))
 
     @cached_property
     def _hosts(self) -> frozenset[str]:
@@ -136,6 +137,12 @@ def _host_header(request: Request) -> str:
     return header
 
 
+def _unknown(header: str) -> HostUnknown:
+    error = HostUnknown()
+    error.host = one_line(header)
+    return error
+
+
 def _read_host(header: str) -> str:
     """The host of a ``Host``, without its port; empty if that is malformed."""
     match = _HOST.fullmatch(header)
@@ -153,7 +160,7 @@ def _local_root(header: str, scheme: str, prefix: str) -> str:
     is_known = _read_host(header) in _LOOPBACK_HOSTS and scheme in {"http", "https"}
     path = _local_prefix(prefix)
     if not is_known or (prefix and not path):
-        raise HostUnknown()
+        raise _unknown(header)
     return f"{scheme}://{get_host(scheme, header)}{path}"
 
 

@@ -15,7 +15,14 @@ from flask import Blueprint, Flask, g, redirect, request, session, url_for
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response as BaseResponse
 
-from flask_pkce import AccessDenied, PKCEBlueprint, TenantSettings, TokenResponse, signed_in
+from flask_pkce import (
+    AccessDenied,
+    PKCEBlueprint,
+    TenantSettings,
+    TokenResponse,
+    signed_in,
+    testing,
+)
 from flask_pkce.errors import TenantUnknown
 from flask_pkce.testing import LocalTenant, SignInRefused, TenantClient, login_as, logout
 from flask_pkce.testing.visits import Visit
@@ -501,3 +508,16 @@ def test_nothing_heavy_is_imported() -> None:
     assert not heavy & imported_by("import flask_pkce.testing.plugin")
     assert not {"authlib", "pytest"} & imported_by("from flask_pkce.testing import login_as")
     assert "authlib" in imported_by("from flask_pkce.testing import LocalTenant")
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever installed the library alone is told what the tenant needs."""
+    monkeypatch.delitem(sys.modules, "flask_pkce.testing.tenant")
+    monkeypatch.setitem(sys.modules, "authlib", None)
+    for name in [
+        each for each in sys.modules if each.startswith(("authlib.", "flask_pkce.testing.tenant."))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ModuleNotFoundError) as told:
+        testing.LocalTenant  # noqa: B018
+    assert told.value.__notes__ == ["pip install 'flask-pkce[testing]' brings it."]

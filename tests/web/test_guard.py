@@ -134,6 +134,19 @@ def test_no_host_at_all(host: Host) -> None:
     check_problem(host.program().send("GET", "/pkce/challenge"), "host-unknown")
 
 
+@pytest.mark.parametrize("public_url", [None, "https://app.example"])
+def test_host_in_the_log(
+    public_url: str | None, make_app: MakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An operator reads which host came, in one line, at the level that is logged by default."""
+    host = make_app(PKCE_PUBLIC_URL=public_url)
+    arrives_with(host, HTTP_HOST="backend:8000\x1b[31m")
+    response = host.program().send("GET", "/pkce/challenge")
+    assert "backend" not in response.text
+    (record,) = (each for each in caplog.records if each.name == "flask_pkce")
+    assert (record.levelname, vars(record)["pkce_host"]) == ("WARNING", "backend:8000 [31m")
+
+
 @pytest.mark.requirement("HO-1")
 def test_public_url(make_app: MakeApp) -> None:
     """With a public URL it is that one host, and no longer localhost."""

@@ -198,6 +198,23 @@ def test_clear_with_the_old_cookie(make_app: MakeApp) -> None:
     assert browser.send("GET", "/pkce/user").status_code == 200
 
 
+def test_link_with_the_old_cookie(make_app: MakeApp) -> None:
+    """A link waits until the new cookie is there, or must have been lost."""
+    host = make_app(PKCE_TOKEN_DELIVERY="session")
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    late = copy(browser)
+    browser.arrive(host.tenant.sign_in(url))
+    waiting = late.open("/pkce/login?return_to=/account")
+    assert (waiting.status_code, waiting.headers["Refresh"]) == (200, "2")
+    assert "Set-Cookie" not in waiting.headers
+    assert browser.open("/pkce/login").status_code == 303
+    host.clock.advance(10)
+    begun = late.open("/pkce/login?return_to=/account")
+    assert begun.headers["Location"].startswith(host.tenant.issuer)
+    assert begun.headers["Set-Cookie"]
+
+
 def test_start_with_the_old_cookie(host: Host, browser: Browser) -> None:
     """A tab that starts another sign-in with the old cookie gets no new session: that would take
     the place of the one which is signed in."""
