@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import TYPE_CHECKING
 
 import click
-from flask import current_app
-from flask.cli import ScriptInfo, with_appcontext
+from flask.cli import ScriptInfo
 
 from .errors import ConfigurationError, PKCEError
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .web.calls import Mounted
 
 
 @click.group("pkce")
@@ -77,13 +81,21 @@ def doctor(
 @pkce.command("forget")
 @click.option("--sub", "subject", required=True, metavar="SUB", help="The user: `sub`.")
 @click.option("--issuer", metavar="ISS", help="The tenant; by default every one of the settings.")
-@with_appcontext
-def forget(subject: str, issuer: str | None) -> None:
+@click.pass_context
+def forget(context: click.Context, subject: str, issuer: str | None) -> None:
     """Sign a user out of every browser.
 
     The sessions end, and their tokens are revoked, when they are used the next time.
     """
-    engines = [each.engine for each in current_app.extensions.get("pkce", {}).values()]
+    try:
+        app = context.ensure_object(ScriptInfo).load_app()
+    except Exception as exc:
+        refusal = _find_refusal(exc)
+        if refusal is None:
+            raise
+        raise click.ClickException(f"{refusal}\n`flask pkce doctor` says more.") from exc
+    mounted: dict[str, Mounted] = app.extensions.get("pkce", {})
+    engines = [each.engine for each in mounted.values()]
     if not engines:
         raise click.ClickException("No PKCEBlueprint is registered in this application.")
     for engine in engines:
@@ -94,17 +106,35 @@ def forget(subject: str, issuer: str | None) -> None:
             )
     try:
         # All of them before anything is done, for one may not be known now.
-        issuers = [(issuer,) if issuer else engine.tenants.issuers() for engine in engines]
-        if not all(issuers):
+        issuers = [_issuers(engine, issuer) for engine in engines]
+        if issuer is not None and not any(issuers):
+            known = (each for engine in engines for each in engine.tenants.issuers())
+            raise click.BadParameter(
+                f"no tenant has it; there are: {', '.join(dict.fromkeys(known))}",
+                param_hint="--issuer",
+            )
+        if issuer is None and not all(issuers):
             raise click.ClickException(
                 "No tenant is configured, for a tenant_loader makes them: name one with --issuer."
             )
-        for engine, named in zip(engines, issuers, strict=True):
-            for each in named:
-                engine.sign_out.everywhere(each, subject)
+        with app.app_context():
+            for engine, named in zip(engines, issuers, strict=True):
+                for each in named:
+                    engine.sign_out.everywhere(each, subject)
     except PKCEError as exc:
         raise click.ClickException(f"{exc}  {exc.hint}") from exc
     click.echo("Done: at the next request every browser of that user is signed out.")
+
+
+def _issuers(engine: Engine, named: str | None) -> tuple[str, ...]:
+    """The issuers that are meant, at one blueprint's tenants."""
+    known = engine.tenants.issuers()
+    if named is None:
+        return known
+    # Auth0's ends with a slash, which is easily left out.
+    alike = tuple(each for each in known if each.rstrip("/") == named.rstrip("/"))
+    is_open = engine.hooks.tenant_loader is not None
+    return alike or ((named,) if is_open else ())
 
 
 def _find_refusal(exc: BaseException | None) -> ConfigurationError | None:

@@ -96,7 +96,8 @@ class ConfigurationError(PKCEError):
     ) -> None:
         self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
         self.misspelt = tuple(misspelt)
-        super().__init__("\n".join(self.faults))
+        meant = (f"{name} is no setting: is {each} meant?" for name, each in misspelt if each)
+        super().__init__("\n".join((*self.faults, *meant)))
 
 
 class TenantMisconfigured(ConfigurationError):
@@ -281,7 +282,7 @@ class TenantUnknown(RequestError):
     """There is no tenant for this sign-in."""
 
     code = "tenant-unknown"
-    hint = "Name a tenant that is configured; for the operator: look at the `tenant_loader`."
+    hint = "Name a tenant that is configured; for the operator: look at the tenant_loader."
 
 
 class DeliveryRefused(RequestError):
@@ -473,7 +474,7 @@ class AuthenticationTooWeak(PKCEError):
     code = "authentication-too-weak"
     error = "insufficient_user_authentication"
     status = 403
-    hint = "Sign in again in the way that is asked for, such as with a second factor."
+    hint = "Sign in again in the way that is asked for: just now, or with a second factor."
 
 
 class LogoutTokenInvalid(RequestError):

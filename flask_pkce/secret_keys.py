@@ -38,10 +38,15 @@ def read_secret_keys(
             " environment one of digits alone is a number"
         )
     encoded = tuple(key.encode() if isinstance(key, str) else key for key in keys)
-    weak = any(len(key) < MIN_SECRET_KEY_LENGTH for key in encoded)
+    names = ["SECRET_KEY", *(f"SECRET_KEY_FALLBACKS[{n}]" for n in range(len(fallbacks)))]
+    weak = [
+        name for name, key in zip(names, encoded, strict=True) if len(key) < MIN_SECRET_KEY_LENGTH
+    ]
     if weak and not lenient:
         raise ConfigurationError(
-            "SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is weak:"
-            f" use {MIN_SECRET_KEY_LENGTH} random characters or more"
+            [
+                f"{name} is weak: use {MIN_SECRET_KEY_LENGTH} random characters or more"
+                for name in weak
+            ]
         )
-    return encoded, weak
+    return encoded, bool(weak)

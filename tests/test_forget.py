@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
+from flask.cli import ScriptInfo
 
 from flask_pkce import PKCEBlueprint
 from flask_pkce.cli import pkce
@@ -35,16 +37,48 @@ def run(app: Flask, *arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-@pytest.mark.parametrize("names_issuer", [False, True])
-def test_forget(names_issuer: bool, keeping: Host) -> None:
+@pytest.mark.parametrize("issuer", [None, "https://tenant.example/", "https://tenant.example"])
+def test_forget(issuer: str | None, keeping: Host) -> None:
     """Every browser of that user is signed out, and its token is revoked; others stay."""
     alice, bob = sign_in(keeping, "alice"), sign_in(keeping, "bob")
-    issuer = ["--issuer", keeping.tenant.issuer] if names_issuer else []
-    status, said = run(keeping.app, "--sub", "auth0|alice", *issuer)
+    named = ["--issuer", issuer] if issuer else []
+    status, said = run(keeping.app, "--sub", "auth0|alice", *named)
     assert (status, said[:5]) == (0, "Done:")
     check_problem(alice.send("GET", "/pkce/user"), "not-signed-in")
     assert bob.send("GET", "/pkce/user").status_code == 200
     assert keeping.revocations == 1
+
+
+def test_issuer_of_nobody(keeping: Host) -> None:
+    """A slip is told, for it would sign nobody out."""
+    alice = sign_in(keeping, "alice")
+    status, said = run(keeping.app, "--sub", "auth0|alice", "--issuer", "https://wrong.example/")
+    assert status == 2
+    assert "no tenant has it; there are: https://tenant.example/" in " ".join(said.split())
+    assert alice.send("GET", "/pkce/user").status_code == 200
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_application_that_does_not_start(is_ours: bool) -> None:
+    """A wrong setting is said, without a traceback; what else breaks is the application's."""
+
+    def create_app() -> Flask:
+        if not is_ours:
+            raise LookupError("something else")
+        app = Flask("host")
+        app.config["SECRET_KEY"] = "a key that is long enough"
+        app.config["PKCE_DOMAN"] = "tenant.example"
+        PKCEBlueprint().init_app(app)
+        return app
+
+    info = ScriptInfo(create_app=create_app)
+    result = CliRunner().invoke(pkce, ["forget", "--sub", "alice"], obj=info)
+    assert result.exit_code == 1
+    if is_ours:
+        assert "PKCE_DOMAN is no setting: is PKCE_DOMAIN meant?" in result.output
+        assert "flask pkce doctor" in result.output
+    else:
+        assert isinstance(result.exception, LookupError)
 
 
 @pytest.fixture

@@ -142,3 +142,12 @@ def _named(
             yield patient.engine.tenants.named(name).registration
         except PKCEError as exc:
             findings.append(wrong("discovery", f"{name}: {exc}", exc.hint))
+        except Exception as exc:
+            # The host's own function, which may think that there is a request.
+            findings.append(
+                wrong(
+                    "discovery",
+                    f"{name}: the tenant_loader raised {type(exc).__name__}.",
+                    "Let it look at the request only where it is called without a name.",
+                )
+            )

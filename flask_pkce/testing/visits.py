@@ -136,8 +136,10 @@ def _find(app: Flask, name: str | None) -> Mounted:
     found: dict[str, Mounted] = app.extensions.get("pkce", {})
     if name is None and len(found) == 1:
         return next(iter(found.values()))
+    if not found:
+        raise LookupError("the application has no PKCEBlueprint: call its init_app first")
     if name is None or name not in found:
-        known = ", ".join(sorted(found)) or "none"
+        known = ", ".join(sorted(found))
         raise LookupError(f"say which blueprint is meant; the application has: {known}")
     return found[name]
 

@@ -315,7 +315,7 @@ def test_read_only_file(public_folder: Path) -> None:
     path.chmod(0o444)
     public_folder.chmod(0o555)
     outcome = in_child(SQLiteStore(path).open, user=NOBODY)
-    assert outcome == f"StoreError: {path} cannot be written: it is read-only."
+    assert outcome == f"StoreError: {path} cannot be written: it, or its folder, is read-only."
 
 
 def test_folder_without_access(public_folder: Path) -> None:

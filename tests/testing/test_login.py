@@ -291,7 +291,7 @@ def test_several_blueprints(build: Build) -> None:
     assert client.get("/pkce/pkce/user").status_code == 401
     logout(client, blueprint="staff")
     assert client.get("/staff/pkce/user").status_code == 401
-    with pytest.raises(LookupError, match="the application has: none"):
+    with pytest.raises(LookupError, match="call its init_app first"):
         login_as(Flask("without").test_client())
 
 

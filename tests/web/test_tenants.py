@@ -691,6 +691,18 @@ def test_doctor_and_the_loader(loaded: World, directory: Directory) -> None:
     assert "client_id is missing" in rows[0].text
 
 
+def test_doctor_and_a_loader_that_wants_a_request(make_world: MakeWorld) -> None:
+    """What the host's own function raises is a row of the table."""
+    blueprint = PKCEBlueprint()
+    blueprint.tenant_loader(lambda name: request.args.get("tenant"))
+    app = make_world(blueprint=blueprint).host.app
+    (row,) = (each for each in examine(app, tenants=["nobody"]) if each.check == "discovery")
+    assert (row.verdict, row.text) == (
+        Verdict.WRONG,
+        "nobody: the tenant_loader raised RuntimeError.",
+    )
+
+
 def test_domain_where_the_host_says_the_tenant(loaded: World) -> None:
     """A caller's domain must name the tenant that the host says."""
     browser = loaded.host.browser()

@@ -302,12 +302,17 @@ class LocalTenant:
         visit = Visit.of(client, blueprint, base_url)
         engine = visit.mounted.engine
         for registration in engine.settings.registrations:
-            self._admit(registration.client_id, visit.callback_url)
+            self._admit(registration.client_id, visit)
         if self._server is None:
             self.mount(engine.transport.session)
         return visit.sign_in(lambda url: self.sign_in(url, user, cancel), return_to)
 
-    def _admit(self, client_id: str, callback_url: str) -> None:
+    def _admit(self, client_id: str, visit: Visit) -> None:
+        """Register the callback of an application, and its root, where sign-outs end."""
         known = self._provider.clients.get(client_id)
-        if known is not None and not known.may_redirect_to(callback_url):
-            self.register(client_id, redirect_uris=[callback_url])
+        if known is not None and not known.may_redirect_to(visit.callback_url):
+            self.register(
+                client_id,
+                redirect_uris=[visit.callback_url],
+                post_logout_redirect_uris=[f"{visit.base_url.rstrip('/')}/"],
+            )
