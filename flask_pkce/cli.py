@@ -12,6 +12,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import click
+from flask import Flask
 from flask.cli import ScriptInfo
 
 from .errors import ConfigurationError, PKCEError
@@ -54,13 +55,9 @@ def doctor(
     address = url or f"http://localhost:{os.environ.get('FLASK_RUN_PORT', '5000')}"
     if not address.startswith(("http://", "https://")):
         raise click.BadParameter("must begin with http:// or https://", param_hint="--url")
-    try:
-        app = context.ensure_object(ScriptInfo).load_app()
-    except Exception as exc:
-        refusal = _find_refusal(exc)
-        if refusal is None:
-            raise
-        findings = examiner.explain_refusal(refusal)
+    app = _load(context)
+    if isinstance(app, ConfigurationError):
+        findings = examiner.explain_refusal(app)
     else:
         try:
             findings = examiner.examine(
@@ -87,13 +84,9 @@ def forget(context: click.Context, subject: str, issuer: str | None) -> None:
 
     The sessions end, and their tokens are revoked, when they are used the next time.
     """
-    try:
-        app = context.ensure_object(ScriptInfo).load_app()
-    except Exception as exc:
-        refusal = _find_refusal(exc)
-        if refusal is None:
-            raise
-        raise click.ClickException(f"{refusal}\n`flask pkce doctor` says more.") from exc
+    app = _load(context)
+    if isinstance(app, ConfigurationError):
+        raise click.ClickException(f"{app}\n`flask pkce doctor` says more.") from app
     mounted: dict[str, Mounted] = app.extensions.get("pkce", {})
     engines = [each.engine for each in mounted.values()]
     if not engines:
@@ -124,6 +117,17 @@ def forget(context: click.Context, subject: str, issuer: str | None) -> None:
     except PKCEError as exc:
         raise click.ClickException(f"{exc}  {exc.hint}") from exc
     click.echo("Done: at the next request every browser of that user is signed out.")
+
+
+def _load(context: click.Context) -> Flask | ConfigurationError:
+    """The application, or the fault of the settings that it did not start for."""
+    try:
+        return context.ensure_object(ScriptInfo).load_app()
+    except Exception as exc:
+        refusal = _find_refusal(exc)
+        if refusal is None:
+            raise
+        return refusal
 
 
 def _issuers(engine: Engine, named: str | None) -> tuple[str, ...]:
