@@ -8,7 +8,7 @@ from .errors import IDTokenInvalid, LogoutTokenInvalid, PKCEError
 from .exchange import Exchange
 from .hooks import HookRunner, signed_out
 from .marks import Marks
-from .protocol.logout import MAX_AGE, build_logout_url, read_origin, verify_logout_token
+from .protocol.logout import build_logout_url, read_origin, verify_logout_token
 from .protocol.metadata import Tenant
 from .records import Held
 from .session import Grant, Session
@@ -16,6 +16,9 @@ from .sessions import Sessions
 from .settings import Settings
 from .tenant_cache import KnownTenant
 from .tenants import Tenants
+
+#: Seconds for which a logout token is remembered at most, however long it is valid.
+MAX_REMEMBERED = 24 * 3600
 
 
 class SignOut:
@@ -88,9 +91,12 @@ class SignOut:
         )
 
     def by_tenant(self, logout_token: str) -> None:
-        """End what a logout token names: a session at the tenant, or all of a user.
+        """End what a logout token names: a session at the tenant, or all sessions of a user.
 
-        :raises LogoutTokenInvalid: if it is none of the tenant's, or came before.
+        The ``jti`` is remembered until the token expires, for :data:`MAX_REMEMBERED` seconds at
+        most, so that the token counts once.
+
+        :raises LogoutTokenInvalid: if the tenant did not issue it for us, or it came before.
         :raises TenantError: if the tenant's keys cannot be had.
 
         OpenID Connect Back-Channel Logout 2.7
@@ -106,7 +112,7 @@ class SignOut:
             )
         except IDTokenInvalid:
             raise LogoutTokenInvalid("No key of the tenant has signed the logout token.") from None
-        remembered_until = now + MAX_AGE + 2 * self._settings.leeway
+        remembered_until = min(token.expires_at + self._settings.leeway, now + MAX_REMEMBERED)
         if self._marks.has_seen(token.issuer, token.jti):
             raise LogoutTokenInvalid("The logout token came before.")
         # Noted after that: if the store fails here, the tenant may try again.

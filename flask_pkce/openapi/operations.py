@@ -270,7 +270,9 @@ class Operations:
                 "content": {"application/x-www-form-urlencoded": {"schema": schema}},
             },
             "security": [],
-            "responses": {"204": {"description": "The sign-ins that it names are over."}},
+            "responses": {
+                "200": {"description": "The sign-ins that the token names are over."},
+            },
         }
 
 

@@ -22,7 +22,7 @@ from .text import is_printable_ascii
 _EVENT = "http://schemas.openid.net/event/backchannel-logout"
 #: Auth0 writes ``JWT``; an ID token, which may too, has no ``events``.
 _TYPES = frozenset({"logout+jwt", "application/logout+jwt", "jwt", "application/jwt"})
-#: Seconds that a logout token may be old, and valid from now on; Auth0's live for two minutes.
+#: Seconds that a logout token may be old when it arrives, however long it is valid.
 MAX_AGE = 600
 
 
@@ -57,7 +57,7 @@ class LogoutToken:
     issuer: str
     subject: str | None
     sid: str | None
-    #: Tells it from every other one of its issuer.
+    #: Unique among the logout tokens of the issuer.
     jti: str = field(repr=False)
     #: Unix seconds.
     expires_at: float
@@ -71,7 +71,9 @@ def verify_logout_token(
     leeway: int,
     now: float,
 ) -> LogoutToken:
-    """Verify a logout token; whether it came before is for its reader to know.
+    """Verify a logout token; the caller checks whether it came before.
+
+    It must be at most :data:`MAX_AGE` seconds old; it may be valid for longer.
 
     :param leeway: seconds by which our clock and the tenant's may differ.
     :param now: Unix seconds.
@@ -133,7 +135,7 @@ def _check_claims(claims: Mapping[str, Any], tenant: Tenant) -> None:
 
 
 def _check_times(claims: Mapping[str, Any], *, leeway: int, now: float) -> float:
-    """Check ``iat`` and ``exp``, and tell the latter."""
+    """Check ``iat`` and ``exp``, and return the latter."""
     times = {}
     for name in ("iat", "exp"):
         value = claims.get(name)
@@ -142,7 +144,7 @@ def _check_times(claims: Mapping[str, Any], *, leeway: int, now: float) -> float
         times[name] = value
     if not now - MAX_AGE - leeway <= times["iat"] <= now + leeway:
         raise _wrong("iat")
-    if not now - leeway < times["exp"] <= now + MAX_AGE + leeway:
+    if times["exp"] <= now - leeway:
         raise _wrong("exp")
     return float(times["exp"])
 

@@ -14,7 +14,7 @@ from ..wire import read_seed
 from .body import read_form, read_query
 from .calls import Call
 from .guard import check_link
-from .responses import no_content, page, see_other
+from .responses import empty, page, see_other
 
 #: What a link may say: which tenant, and what to ask it for; an invitation's leads here with its
 #: organization.
@@ -114,9 +114,11 @@ def end_session(
 
 
 def back_channel_logout(call: Call) -> Response:
-    """``POST /pkce/logout/backchannel``: the tenant says that somebody was signed out.
+    """``POST /pkce/logout/backchannel``: the tenant reports that it signed a user out.
 
-    OpenID Connect Back-Channel Logout 2.5
+    OpenID Connect Back-Channel Logout 2.5 and 2.8
     """
+    # Tenants read JSON, even those whose HTTP client prefers HTML by default, as Java's does.
+    call.html = False
     call.engine.sign_out.by_tenant(read_form(call.request).get("logout_token", ""))
-    return no_content()
+    return empty()

@@ -97,6 +97,13 @@ def no_content(*, allowed: Collection[str] = ()) -> Response:
     return _finish(response)
 
 
+def empty() -> Response:
+    """Return a 200 without a body."""
+    response = _Response(b"", 200)
+    del response.headers["Content-Type"]
+    return _finish(response)
+
+
 def see_other(location: str) -> Response:
     """303: the browser goes on by GET, and no body is sent again."""
     response = _Response(b"", 303, content_type="text/html; charset=utf-8")

@@ -44,7 +44,7 @@ ROWS: Mapping[str, list[str]] = {
     "metadata": numbered("MD", 9),
     "id-token": numbered("ID", 24),
     "form-post": numbered("FP", 9),
-    "sign-out": [*numbered("RV", 5), *numbered("LO", 3), *numbered("BL", 4)],
+    "sign-out": [*numbered("RV", 5), *numbered("LO", 3), *numbered("BL", 5)],
     "profiles": ["V1-1", *numbered("BB", 8), *numbered("F2", 2), *numbered("AV", 3)],
     "client-auth": numbered("CA", 4),
     "pushed-requests": numbered("PA", 8),
