@@ -241,6 +241,20 @@ def test_store_that_cannot_be_opened(tenant: LocalTenant, tmp_path: Path) -> Non
         PKCEBlueprint().init_app(app)
 
 
+def test_store_that_others_can_write(tenant: LocalTenant, tmp_path: Path) -> None:
+    """A file to which another user could write stops the start, and it is said what to do."""
+    app = Flask("host")
+    path = tmp_path / "store.db"
+    path.touch()
+    path.chmod(0o666)
+    app.config.update(config(tenant, PKCE_STORE_URL=f"sqlite:///{path}"))
+    with pytest.raises(ConfigurationError) as caught:
+        PKCEBlueprint().init_app(app)
+    assert caught.value.faults == (
+        f"PKCE_STORE_URL: {path} can be written by other users: run chmod go-w on it.",
+    )
+
+
 @pytest.mark.requirement("CK-15")
 @pytest.mark.parametrize("flag", ["debug", "testing"])
 def test_weak_key(flag: str, tenant: LocalTenant, caplog: pytest.LogCaptureFixture) -> None:

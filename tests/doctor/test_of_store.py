@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flask_pkce import MemoryStore
-from flask_pkce.doctor import Verdict
+from flask_pkce import ConfigurationError, MemoryStore
+from flask_pkce.doctor import Verdict, explain_refusal
 from flask_pkce.errors import StoreError
 from flask_pkce.worker_keys import PERIOD
 from tests.conftest import MakeApp
@@ -109,6 +110,18 @@ def test_broken_store(store: MemoryStore, words: str, make_app: MakeApp) -> None
     """A store that breaks a promise, or does not answer, is wrong, and what it is is told."""
     finding = check_row(found(make_app(PKCE_STORE_URL=store).app, "store"), WRONG, words)
     assert "a secret" not in repr(finding)
+
+
+def test_store_that_others_can_write(make_app: MakeApp, tmp_path: Path) -> None:
+    """A file that others may write is wrong, at the start and where it changes later."""
+    path = tmp_path / "store.db"
+    app = make_app(PKCE_STORE_URL=f"sqlite:///{path}").app
+    path.chmod(0o666)
+    words = "can be written by other users: run chmod go-w on it."
+    check_row(found(app, "store"), WRONG, "The file of the store", words)
+    with pytest.raises(ConfigurationError) as caught:
+        make_app(PKCE_STORE_URL=f"sqlite:///{path}")
+    check_row(explain_refusal(caught.value), WRONG, f"PKCE_STORE_URL: {path}", words)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,14 @@ class TestSQLiteStore(StoreSuite):
         return clock.advance
 
 
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Files that a test makes itself are its own, whatever the developer's umask."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 def rows(path: Path) -> int:
     """How many rows lie in the file, those past their time too."""
     with closing(sqlite3.connect(path)) as connection:
@@ -333,6 +341,136 @@ def test_file_without_access(public_folder: Path) -> None:
     path.chmod(0)
     outcome = in_child(SQLiteStore(path).open, user=NOBODY)
     assert outcome == f"StoreError: {path} cannot be opened."
+
+
+# -- who else could write to it --------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+@pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal"])
+def test_file_that_others_may_write(path: Path, end: str, mode: int) -> None:
+    """An old row that another user puts back would sign a session in again."""
+    path.touch(0o600)
+    file = Path(f"{path}{end}")
+    file.touch()
+    file.chmod(mode)
+    detail = failure(SQLiteStore(path).open).detail
+    named = f"{path} has a {end} file that" if end else str(path)
+    assert detail == f"{named} can be written by other users: run chmod go-w on it."
+    assert path.read_bytes() == b""
+
+
+ROOT, OURS, FOREIGN = 0, 1000, 1001
+
+
+@pytest.mark.parametrize(
+    ("user", "folder", "file", "wal", "is_refused"),
+    [
+        (OURS, OURS, OURS, OURS, False),
+        (OURS, ROOT, ROOT, ROOT, False),
+        (OURS, OURS, FOREIGN, OURS, True),
+        (OURS, OURS, OURS, FOREIGN, True),
+        (OURS, FOREIGN, FOREIGN, FOREIGN, True),
+        # A server that changes from root to the folder's owner; the doctor in its container.
+        (ROOT, OURS, OURS, OURS, False),
+        (ROOT, ROOT, OURS, OURS, True),
+        (ROOT, OURS, FOREIGN, OURS, True),
+    ],
+)
+def test_owner(
+    user: int,
+    folder: int,
+    file: int,
+    wal: int,
+    is_refused: bool,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The owner may write whatever the mode says: this process's user or root, and no other."""
+    owners = {path.parent: folder, path: file, Path(f"{path}-wal"): wal}
+    path.touch(0o600)
+    Path(f"{path}-wal").touch(0o600)
+
+    def as_owned(look: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:
+        def looked(name: Any, **options: Any) -> os.stat_result:
+            status = look(name, **options)
+            owner = owners.get(Path(name), status.st_uid) if isinstance(name, str) else None
+            return status if owner is None else os.stat_result((*status[:4], owner, *status[5:]))
+
+        return looked
+
+    monkeypatch.setattr(os, "stat", as_owned(os.stat))
+    monkeypatch.setattr(os, "lstat", as_owned(os.lstat))
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    if is_refused:
+        assert "belongs to another user: run this" in failure(SQLiteStore(path).open).detail
+    else:
+        SQLiteStore(path).open()
+
+
+@pytest.mark.parametrize("leads_to", ["elsewhere.db", "missing.db"])
+def test_symbolic_link(path: Path, leads_to: str) -> None:
+    """A link that another user put there would have us write to a file of that user's choice."""
+    (path.parent / "elsewhere.db").touch(0o600)
+    path.symlink_to(leads_to)
+    detail = failure(SQLiteStore(path).open).detail
+    assert detail == f"{path} is a symbolic link: give the path of the file itself."
+    assert not (path.parent / "missing.db").exists()
+
+
+def test_symbolic_link_above(tmp_path: Path) -> None:
+    """A link above the file is the operator's: it is followed once, when the store is made."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data").symlink_to("one")
+    store = SQLiteStore(tmp_path / "data" / "store.db")
+    (tmp_path / "data").unlink()
+    (tmp_path / "data").symlink_to("two")
+    store.open()
+    assert (tmp_path / "one" / "store.db").is_file()
+    assert not (tmp_path / "two" / "store.db").exists()
+
+
+def test_folder_that_everybody_may_write(path: Path) -> None:
+    """Everybody could put another file there; in /tmp, which is sticky, they cannot."""
+    path.parent.chmod(0o777)
+    detail = failure(SQLiteStore(path).open).detail
+    assert "in a folder in which every user of this machine can replace it: run chmod" in detail
+    path.parent.chmod(0o1777)
+    SQLiteStore(path).open()
+
+
+def test_replaced_while_it_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that changes between the check and SQLite's opening it is found out by the second."""
+    connect = sqlite3.connect
+
+    def connect_late(*args: Any, **options: Any) -> Any:
+        path.chmod(0o666)
+        return connect(*args, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", connect_late)
+    store = SQLiteStore(path)
+    assert "can be written by other users" in failure(store.open).detail
+    assert store._pool.idle == []
+
+
+def test_replaced_under_a_running_process(store: SQLiteStore, path: Path) -> None:
+    """A file that takes the place of ours is checked as ours was; the answer names no path."""
+    store.add("key", b"value", 60)
+    for file in list(path.parent.iterdir()):
+        file.unlink()
+    path.touch()
+    path.chmod(0o666)
+    detail = failure(partial(store.get, "key")).detail
+    assert detail == "The file of the store can be written by other users: run chmod go-w on it."
+
+
+def test_windows(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows a mode says nothing about other users, and nothing is refused for it."""
+    monkeypatch.delattr(os, "geteuid")
+    path.touch()
+    path.chmod(0o666)
+    SQLiteStore(path).open()
 
 
 def test_full_disk(store: SQLiteStore) -> None:

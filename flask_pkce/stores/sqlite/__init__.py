@@ -59,8 +59,10 @@ class SQLiteStore(Store):
     """Keeps values in a file, for any number of processes on one machine.
 
     The file is created with mode 0600, a missing folder with 0700.
-    A file that is deleted under a running process is missed at the next verb, and the store begins
-    anew, empty: delete its ``-wal`` and ``-shm`` files with it.
+    Outside of Windows, a file that another user of the machine could write or replace, and one
+    that is a symbolic link, are refused each time they are opened.
+    If the file is deleted under a running process, the next verb creates an empty one: delete its
+    ``-wal`` and ``-shm`` files with it.
 
     :param path: the file; a relative path is fixed now, a later change of directory is no matter.
     :param clock: returns Unix seconds, which all processes must agree on.
@@ -69,7 +71,9 @@ class SQLiteStore(Store):
     def __init__(
         self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time
     ) -> None:
-        self.path = os.path.realpath(path)
+        folder, name = os.path.split(path)
+        # Links above the file are followed once, here; one in its place is refused.
+        self.path = os.path.join(os.path.realpath(folder), name)
         self._clock = clock
         self._adds = itertools.count()
         self._pool = Pool(self.path)

@@ -11,6 +11,8 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .permissions import find_fault
+
 #: Seconds that a statement waits for its turn to write.
 BUSY_TIMEOUT = 5.0
 
@@ -87,6 +89,7 @@ class Pool:
     def _connect(self) -> Connection:
         with _creating:
             _create(self._path)
+        _check_permissions(self._path)
         connection = sqlite3.connect(
             f"{Path(self._path).as_uri()}?mode=rw",  # only `_create` creates, with the right mode
             uri=True,
@@ -97,6 +100,8 @@ class Pool:
         )
         try:
             _prepare(connection)
+            # Again, now that SQLite has opened all of them: one may have been replaced since.
+            _check_permissions(self._path)
             connection.file = _identity(self._path)
         except BaseException:
             connection.close()
@@ -126,23 +131,36 @@ class Pool:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """What a path leads to: device and inode, ``None`` if nothing is there."""
+    """Return the device and inode of a path; ``None`` if nothing is there.
+
+    Of a symbolic link they are its own, which no connection has: `_connect` refuses it.
+    """
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
 
 
+def _check_permissions(path: str) -> None:
+    """Refuse a file to which another user of the machine could write.
+
+    :raises Unfit: if it is one.
+    """
+    fault = find_fault(path)
+    if fault is not None:
+        raise Unfit(fault)
+
+
 def _create(path: str) -> None:
-    """Create the file if it is missing, for nobody else to read; -wal and -shm follow it.
+    """Create the file if it is missing, with mode 0600; -wal and -shm get the mode that it has.
 
     One that exists is not opened here: closing it again would drop every lock that other
     connections of this process hold on it.
     """
     # In this order: another process may be creating the three at this moment.
-    orphans = [end for end in ("-wal", "-shm") if os.path.exists(path + end)]
-    if os.path.exists(path):
+    orphans = [end for end in ("-wal", "-shm") if os.path.lexists(path + end)]
+    if os.path.lexists(path):
         return
     if orphans:
         # Other processes may have them open still, together with the file that was deleted.
