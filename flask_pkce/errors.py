@@ -29,6 +29,8 @@ class PKCEError(Exception):
     :param field: the member, parameter or setting that is at fault, if one is.
     :param hint: what to do, in place of the class's own.
     :param retry_after: seconds after which trying again makes sense.
+    :param host: for the log, the host that was called, by us or by the request.
+    :param setting: for the log, the setting in which the cause may lie.
     """
 
     code: str = "error"
@@ -43,10 +45,6 @@ class PKCEError(Exception):
     #: which the cause may lie.
     host: str | None = None
     setting: str | None = None
-    #: Where the sign-in that failed would have gone in the end, so that the next one does.
-    return_to: str | None = None
-    #: The blueprint whose method a view of the host called, and which raised this.
-    raised_by: str | None = None
     #: The address under which this application can be used, where this one is another.
     open_at: str | None = None
 
@@ -57,6 +55,8 @@ class PKCEError(Exception):
         field: str | None = None,
         hint: str | None = None,
         retry_after: int | None = None,
+        host: str | None = None,
+        setting: str | None = None,
     ) -> None:
         self.detail = detail or self.title()
         self.field = field
@@ -64,6 +64,10 @@ class PKCEError(Exception):
             self.hint = hint
         if retry_after is not None:
             self.retry_after = retry_after
+        if host is not None:
+            self.host = host
+        if setting is not None:
+            self.setting = setting
         super().__init__(f"{field}: {self.detail}" if field else self.detail)
 
     @classmethod

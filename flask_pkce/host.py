@@ -45,13 +45,13 @@ class HostViews(ABC):
                 "  Use it in a view, and hand on what it gives."
             )
         # It is there since the blueprint was registered, as all that answers requests.
-        from .web.visitor import Visitor
+        from .web.visitor import Visitor, claim
 
         mounted = self.mounted()
         try:
             yield Visitor(mounted)
         except PKCEError as exc:
-            exc.raised_by = mounted.site.name
+            claim(exc, mounted)
             raise
 
     @property

@@ -24,7 +24,7 @@ from .web.csrf import CSRFExemption
 from .web.dispatch import answer
 from .web.site import Site
 from .web.views import ROUTES, TENANT_CALLBACK_ROUTE, further_routes
-from .web.visitor import Visitor
+from .web.visitor import Visitor, claimed_by
 
 #: Every method, so that a wrong one is answered by us.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -104,7 +104,7 @@ def mount(
 
 def _answer_error(exc: PKCEError) -> Response:
     """Answer an error that a view of the host let pass."""
-    mounted = current_app.extensions["pkce"].get(exc.raised_by)
+    mounted = claimed_by(exc)
     if mounted is None:
         # The host raised it, and sees it as any exception.
         raise exc

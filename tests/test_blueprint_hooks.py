@@ -290,6 +290,27 @@ def test_on_error(make_app: MakeApp) -> None:
     assert told == [("parameter-invalid", "/pkce/code"), ("answer-missing", CALLBACK)]
 
 
+def test_one_error_for_several_requests(make_app: MakeApp) -> None:
+    """A hook may raise the same error again and again: no page shows another request's address."""
+    pkce = PKCEBlueprint()
+    denied = AccessDenied("Not today.")
+    before = dict(vars(denied))
+
+    @pkce.after_authorize
+    def refuse(_: AuthorizationResponse) -> None:
+        raise denied
+
+    host = make_app(blueprint=pkce, PKCE_TOKEN_DELIVERY="session")
+    alice, bob = host.browser(), host.browser()
+    url = alice.submit("/pkce/code", {"return_to": "/alices-account"}).headers["Location"]
+    page = check_page(alice.arrive(host.tenant.sign_in(url)), "access-denied")
+    assert 'name="return_to" value="/alices-account"' in page
+    url = bob.submit("/pkce/code").headers["Location"]
+    page = check_page(bob.arrive(host.tenant.sign_in(url)), "access-denied")
+    assert "return_to" not in page
+    assert vars(denied) == before
+
+
 def test_replaced_authorize(make_app: MakeApp) -> None:
     """The host's own function makes the authorization URL."""
     pkce = PKCEBlueprint()

@@ -103,6 +103,13 @@ def test_what_one_error_says_of_its_own() -> None:
     assert (PKCEError.hint, PKCEError.retry_after) == ("", None)
 
 
+def test_what_the_log_says_of_one_error() -> None:
+    """Host and setting may be those of the case."""
+    exc = PKCEError("x", host="a.example", setting="PKCE_PROXIES")
+    assert (exc.host, exc.setting) == ("a.example", "PKCE_PROXIES")
+    assert (PKCEError.host, PKCEError.setting) == (None, None)
+
+
 def test_title_of_a_class_without_docstring() -> None:
     """A host's own error that has no docstring is called by its name."""
 

@@ -126,9 +126,7 @@ class RedisStore(Store):
         try:
             yield
         except (exceptions.RedisError, OSError) as error:
-            failure = StoreError(f"The Redis server {_problem(error)}.")
-            failure.host = self._address
-            raise failure from error
+            raise StoreError(f"The Redis server {_problem(error)}.", host=self._address) from error
 
 
 def connect(url: str, *, prefix: str = DEFAULT_PREFIX) -> RedisStore:

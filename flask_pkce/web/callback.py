@@ -102,7 +102,6 @@ def _callback_get(call: Call) -> Response:
         return _keep(call, answer)
     except PKCEError as exc:
         if call.engine.sign_in.reloaded(flow).value.failure is None:
-            exc.return_to = flow.value.return_to
             raise
         return _tell_elsewhere(call, answer, exc)
     try:
@@ -126,13 +125,18 @@ def _owners(call: Call, caller: Caller) -> list[Owner]:
 
 
 def _find(call: Call, caller: Caller, state: str) -> tuple[Held[Session], Held[Flow]]:
-    """The flow that an answer is for, in the browser that brought it."""
+    """Find the flow that an answer is for, in the browser that brought it.
+
+    From here on the page of an error leads to where this sign-in was to lead.
+    """
     try:
-        return call.engine.sign_in.find(_owners(call, caller), state)
+        session, flow = call.engine.sign_in.find(_owners(call, caller), state)
     except SessionMismatch:
         if caller.owner.session is None:
             raise caller.reason from None
         raise
+    call.return_to = flow.value.return_to
+    return session, flow
 
 
 def _bind(
@@ -180,9 +184,7 @@ def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
     answer = kept.answer
     session, flow = _find(call, caller, answer.state)
     if kept.failure is not None:
-        exc = FlowFailed.at_first(kept.failure)
-        exc.return_to = flow.value.return_to
-        return call.problem(exc)
+        return call.problem(FlowFailed.at_first(kept.failure))
     try:
         flow.value.check_not_failed()
         session, flow = _bind(call, session, flow, answer)
@@ -190,9 +192,6 @@ def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
     except SessionRenewed:
         # Somebody was faster.  If it was this browser, it has the new cookie by now.
         return _keep(call, answer)
-    except PKCEError as exc:
-        exc.return_to = flow.value.return_to
-        raise
 
 
 def _prepare(call: Call, caller: Caller, ticket: str) -> None:
@@ -230,10 +229,9 @@ def _spent(call: Call, caller: Caller) -> Response:
             return _go_on(call, session, newest)
     if any(session.value.grant(now=now) for session in sessions):
         return call.on(None)
-    error = TicketSpent()
     flows = (flow for session in sessions for flow in call.engine.sessions.flows(session))
-    error.return_to = next((flow.value.return_to for flow in flows), None)
-    raise error
+    call.return_to = next((flow.value.return_to for flow in flows), None)
+    raise TicketSpent()
 
 
 def _go_on(call: Call, session: Held[Session], flow: Held[Flow]) -> Response:

@@ -56,6 +56,8 @@ class Call:
         self.answers = Answers(self.settings, self.site, request)
         #: A new pointer, which the answer sets as the cookie.
         self.pointer: Pointer | None = None
+        #: Where the sign-in of this request leads, so that starting again leads there too.
+        self.return_to: str | None = None
 
     def caller(self) -> Caller:
         """Who is calling."""
@@ -100,8 +102,13 @@ class Call:
         self.engine.hooks.tell(failed, error=exc)
 
     def problem(self, exc: PKCEError) -> Response:
-        """The answer to an error."""
-        return problem(exc, html=self.html, start_url=self.site.route("/pkce/code", self.request))
+        """Build the response to an error; a page leads back to where the sign-in was to lead."""
+        return problem(
+            exc,
+            html=self.html,
+            start_url=self.site.route("/pkce/code", self.request),
+            return_to=self.return_to,
+        )
 
     def finish(self, response: Response) -> Response:
         """The answer, error or not, with the cookie where there is a new pointer."""

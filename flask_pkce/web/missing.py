@@ -62,6 +62,4 @@ def explain_loss(error: FlowError, request: Request, engine: Engine) -> FlowErro
     is_loss = type(error) in _LOSSES
     if not is_loss or not request.is_multiprocess or not isinstance(engine.store, MemoryStore):
         return error
-    explained = StoreNotShared()
-    explained.return_to = error.return_to
-    return explained
+    return StoreNotShared()

@@ -69,11 +69,14 @@ def _level(exc: PKCEError) -> int:
     return logging.WARNING if exc.is_for_operators else logging.INFO
 
 
-def problem(exc: PKCEError, *, html: bool, start_url: str) -> Response:
-    """The answer to an error.
+def problem(
+    exc: PKCEError, *, html: bool, start_url: str, return_to: str | None = None
+) -> Response:
+    """Build the response to an error.
 
     :param html: whether the caller wants a page.
     :param start_url: where a sign-in starts.
+    :param return_to: where the browser goes after the sign-in that the page offers to start.
     """
     if html:
         response = page(
@@ -83,6 +86,7 @@ def problem(exc: PKCEError, *, html: bool, start_url: str) -> Response:
             title=exc.title(),
             explanation=_explanation(exc),
             start_url=start_url,
+            return_to=return_to,
         )
     else:
         response = json_response(

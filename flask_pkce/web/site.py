@@ -138,9 +138,7 @@ def _host_header(request: Request) -> str:
 
 
 def _unknown(header: str) -> HostUnknown:
-    error = HostUnknown()
-    error.host = one_line(header)
-    return error
+    return HostUnknown(host=one_line(header))
 
 
 def _read_host(header: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,6 +22,20 @@ from .responses import see_other
 
 #: Seconds for which a sign-in counts as the answer to the page that asked for it.
 _JUST_NOW = 60
+#: Where the environment of a request keeps the last error that a method of a blueprint raised.
+_CLAIM = "flask_pkce.claim"
+
+
+def claim(exc: PKCEError, mounted: Mounted) -> None:
+    """Note that a blueprint raised an error, and answers it if the view lets it pass."""
+    # Weakly, since the traceback of the error leads back to the environment.
+    request.environ[_CLAIM] = weakref.ref(exc), mounted
+
+
+def claimed_by(exc: PKCEError) -> Mounted | None:
+    """Return the blueprint that raised an error in this request; None if the host did."""
+    reference, mounted = request.environ.get(_CLAIM, (None, None))
+    return mounted if reference is not None and reference() is exc else None
 
 
 @dataclass(frozen=True)

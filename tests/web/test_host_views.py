@@ -10,7 +10,14 @@ import pytest
 import requests_mock
 from flask import Flask, Response
 
-from flask_pkce import MULTI_FACTOR, AccessTokenMissing, PKCEBlueprint, PKCEError, User
+from flask_pkce import (
+    MULTI_FACTOR,
+    AccessTokenMissing,
+    NotSignedIn,
+    PKCEBlueprint,
+    PKCEError,
+    User,
+)
 from flask_pkce.errors import StoreError
 from tests.conftest import MakeApp
 from tests.web.host import (
@@ -601,6 +608,29 @@ def test_errors_of_the_host(app: Flask, pkce: PKCEBlueprint, keeping: Host) -> N
     with pytest.raises(PKCEError, match="mine"):
         keeping.browser().client.get("/own")
     assert AccessTokenMissing.status == 401
+
+
+def test_error_of_another_request(app: Flask, pkce: PKCEBlueprint, keeping: Host) -> None:
+    """An error of the blueprint that a view keeps and raises in another request is the view's."""
+    kept: list[PKCEError] = []
+
+    @app.get("/keep")
+    def keep() -> str:
+        try:
+            return pkce.access_token()
+        except PKCEError as exc:
+            kept.append(exc)
+            return "kept"
+
+    @app.get("/raise")
+    def raise_kept() -> str:
+        raise kept[0]
+
+    app.testing = True
+    client = keeping.browser().client
+    assert client.get("/keep").text == "kept"
+    with pytest.raises(NotSignedIn, match=str(kept[0])):
+        client.get("/raise")
 
 
 def test_api(keeping: Host, browser: Browser) -> None:
