@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import requests
 import requests.auth
 
+from .errors import TenantError
 from .protocol.addresses import origin_of, parse_address
 
 
@@ -20,7 +21,7 @@ class APISession(requests.Session):
     """A ``requests`` session that carries the user's access token to one origin.
 
     Addresses may be relative to its base.  Where the API answers 401, the token is renewed and the
-    request sent again, once.
+    request sent again, once.  A token that has a blank is not sent: :exc:`TenantError`.
 
     :param base_url: the API's address.
     :param token: gets an access token, and another than the one that was refused.
@@ -71,7 +72,7 @@ class _Bearer(requests.auth.AuthBase):
 
     def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
         if _origin(prepared.url) == self._origin:
-            token = self._token(None)
+            token = _sendable(self._token(None))
             prepared.headers["Authorization"] = f"Bearer {token}"
             prepared.register_hook(  # type: ignore[no-untyped-call]
                 "response", partial(self._renew, token)
@@ -84,7 +85,7 @@ class _Bearer(requests.auth.AuthBase):
         is_repeatable = again.body is None or isinstance(again.body, str | bytes)
         if response.status_code != 401 or not is_ours or not is_repeatable:
             return response
-        again.headers["Authorization"] = f"Bearer {self._token(token)}"
+        again.headers["Authorization"] = f"Bearer {_sendable(self._token(token))}"
         again.hooks = {**again.hooks, "response": []}
         response.content  # noqa: B018 (read, so that the connection is free)
         response.close()
@@ -92,6 +93,18 @@ class _Bearer(requests.auth.AuthBase):
         answer = self._session.send(again, allow_redirects=False, **options)
         answer.history.append(response)
         return answer
+
+
+def _sendable(token: str) -> str:
+    """Return an access token that an ``Authorization`` header can carry.
+
+    :raises TenantError: if it has a blank, at which the API would take it apart.
+
+    :rfc:`6750#section-2.1`
+    """
+    if " " in token:
+        raise TenantError("The access token has a blank, which a bearer token must not have.")
+    return token
 
 
 def _origin(url: str | None) -> str | None:

@@ -146,7 +146,8 @@ class HostViews(ABC):
         """A ``requests`` session that calls an API as whoever is signed in.
 
         The token goes to the origin of ``base_url`` and to no other.  Where the API answers 401 it
-        is renewed, and the request sent again, once.
+        is renewed, and the request sent again, once.  An access token with a blank cannot be sent
+        as a bearer token: :exc:`~flask_pkce.errors.TenantError`.
 
         .. code-block:: python
 

@@ -13,8 +13,14 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from .errors import GrantTypeUnsupported, ParameterInvalid, ResponseTypeUnsupported
+from .protocol.authorization import MAX_CODE_LENGTH
 from .protocol.pkce import is_code_challenge, is_code_verifier
-from .protocol.text import has_control_characters, is_scope_token, is_visible_ascii
+from .protocol.text import (
+    has_control_characters,
+    is_printable_ascii,
+    is_scope_token,
+    is_visible_ascii,
+)
 from .protocol.token import AUTHORIZATION_CODE, REFRESH_TOKEN
 from .strict_json import StrictJSONError, loads_object
 from .wire_texts import (
@@ -176,10 +182,8 @@ def read_token_body(body: Mapping[str, Any]) -> TokenizedPKCE:
         raise ParameterInvalid(
             "goes with grant_type `refresh_token` alone", field="$.refresh_token"
         )
-    for name in ("code", "refresh_token"):
-        value = getattr(read, name)
-        if is_code_grant and value is not None and not is_visible_ascii(value, 65536):
-            raise ParameterInvalid("is not visible ASCII characters", field=f"$.{name}")
+    if is_code_grant and read.code and not is_printable_ascii(read.code, MAX_CODE_LENGTH):
+        raise ParameterInvalid("is not printable ASCII characters", field="$.code")
     return read
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from .protocol.pkce import CODE_CHALLENGE, CODE_VERIFIER
-from .protocol.text import SCOPE_TOKEN, VISIBLE_ASCII
+from .protocol.text import PRINTABLE_ASCII, SCOPE_TOKEN, VISIBLE_ASCII
 from .protocol.token import AUTHORIZATION_CODE, REFRESH_TOKEN
 
 
@@ -25,8 +25,8 @@ _PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*"
 Text = Annotated[str, _told(2048, _PRINTABLE)]
 ShortText = Annotated[str, _told(128, _PRINTABLE)]
 Visible = Annotated[str, _told(512, VISIBLE_ASCII.pattern)]
-Opaque = Annotated[str, _told(4096, VISIBLE_ASCII.pattern)]
-RefreshToken = Annotated[str, _told(65536, VISIBLE_ASCII.pattern)]
+Opaque = Annotated[str, _told(4096, PRINTABLE_ASCII.pattern)]
+RefreshToken = Annotated[str, _told(65536, PRINTABLE_ASCII.pattern)]
 CodeChallenge = Annotated[str, _told(2048, CODE_CHALLENGE.pattern)]
 CodeVerifier = Annotated[str, _told(2048, CODE_VERIFIER.pattern)]
 Prompt = Annotated[

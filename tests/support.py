@@ -166,6 +166,10 @@ def sign_parts(header: bytes, payload: bytes, key: Key | None = None, *, alg: st
     return f"{signing_input}.{base64url(signature)}"
 
 
+#: Every character of a code or token, a blank at either end (VSCHAR, RFC 6749 appendix A).
+VSCHAR = "".join(map(chr, range(0x20, 0x7F))) + " "
+
+
 # -- things that go wrong ---------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ import requests
 import requests_mock
 
 from flask_pkce.api_session import APISession
+from flask_pkce.errors import TenantError
 
 API = "https://api.example.com/v1/"
 
@@ -208,6 +209,18 @@ def test_no_token(requests_mock: requests_mock.Mocker) -> None:
     with pytest.raises(LookupError):
         APISession(API, none).get("a")
     assert not requests_mock.called
+
+
+@pytest.mark.requirement("AZ-20")
+def test_token_with_a_blank(requests_mock: requests_mock.Mocker) -> None:
+    """No header can carry a token with a blank, the first one or a renewed one."""
+    requests_mock.get(f"{API}a", status_code=401)
+    with pytest.raises(TenantError, match="has a blank"):
+        APISession(API, lambda _: "a b").get("a")
+    assert not requests_mock.called
+    with pytest.raises(TenantError, match="has a blank"):
+        APISession(API, lambda refused: "a" if refused is None else "b ").get("a")
+    assert carried(requests_mock) == ["Bearer a"]
 
 
 @pytest.mark.parametrize("base_url", ["api.example.com", "ftp://api.example.com", "https://", ""])

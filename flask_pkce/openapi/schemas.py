@@ -10,7 +10,7 @@ from msgspec.json import schema_components
 
 from ..protocol.authorization import MAX_CODE_LENGTH, MAX_STATE_LENGTH
 from ..protocol.pkce import CODE_CHALLENGE_METHOD
-from ..protocol.text import ERROR_CODE, VISIBLE_ASCII
+from ..protocol.text import ERROR_CODE, PRINTABLE_ASCII, VISIBLE_ASCII
 from ..protocol.token import REFRESH_TOKEN
 from ..seeding import ADDITIONAL, EXTENSION
 from ..settings import Settings
@@ -198,8 +198,9 @@ def _responded() -> dict[str, Any]:
 def answer_parameters() -> dict[str, dict[str, Any]]:
     """The parameters of an authorization response, in a form or in a query."""
     visible = {"type": "string", **_matches(VISIBLE_ASCII.pattern)}
+    printable = {"type": "string", **_matches(PRINTABLE_ASCII.pattern)}
     return {
-        "code": {**visible, "maxLength": MAX_CODE_LENGTH},
+        "code": {**printable, "maxLength": MAX_CODE_LENGTH},
         "state": {**visible, "maxLength": MAX_STATE_LENGTH},
         "error": {"type": "string", **_matches(ERROR_CODE.pattern)},
         "error_description": {"type": "string"},

@@ -26,7 +26,7 @@ from ..errors import (
 )
 from .metadata import Tenant
 from .pkce import CODE_CHALLENGE_METHOD
-from .text import form_encode, is_error_code, is_visible_ascii, one_line
+from .text import form_encode, is_error_code, is_printable_ascii, is_visible_ascii, one_line
 
 #: Characters of an authorization URL, above which servers and proxies answer 414.
 MAX_URL_LENGTH = 4000
@@ -205,9 +205,9 @@ def parse_answer(parameters: Mapping[str, str]) -> Answer:
         description = one_line(parameters.get("error_description", "")) or None
         return Answer(state=state, error=error, error_description=description, iss=iss)
     code = parameters.get("code", "")
-    if not is_visible_ascii(code, MAX_CODE_LENGTH):
+    if not is_printable_ascii(code, MAX_CODE_LENGTH):
         raise ParameterInvalid(
-            "must be given once, as 1 to 4096 visible ASCII characters", field="code"
+            "must be given once, as 1 to 4096 printable ASCII characters", field="code"
         )
     return Answer(state=state, code=code, iss=iss)
 

@@ -9,8 +9,10 @@ from urllib.parse import quote_plus
 
 #: A space-separated list's member (:rfc:`6749#section-3.3`).
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-#: Visible ASCII, what RFC 6749 calls VSCHAR, less the space.
+#: Visible ASCII: VSCHAR without the space.
 VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+#: Codes, access tokens and refresh tokens (VSCHAR, :rfc:`6749#appendix-A`).
+PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]+")
 #: An error code (:rfc:`6749#section-4.1.2.1`), shorter than anybody's.
 ERROR_CODE = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,64}")
 
@@ -28,7 +30,10 @@ def is_scope_token(text: str) -> bool:
 
 
 def is_printable_ascii(text: str, max_length: int) -> bool:
-    """Whether this is 1 to ``max_length`` ASCII characters, spaces among them and no controls."""
+    """Whether this is 1 to ``max_length`` characters of VSCHAR: visible ASCII and spaces.
+
+    :rfc:`6749#appendix-A`
+    """
     return 1 <= len(text) <= max_length and text.isascii() and text.isprintable()
 
 

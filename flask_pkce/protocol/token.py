@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import quote_plus
@@ -21,7 +21,7 @@ from ..errors import (
 )
 from .authorization import AuthorizationResponse, refusal
 from .client_auth import Credentials
-from .text import is_error_code, is_scope_token, is_visible_ascii, one_line
+from .text import is_error_code, is_printable_ascii, is_scope_token, is_visible_ascii, one_line
 
 #: What is secret in a form that is sent to the token endpoint.
 _SECRET_MEMBERS = (
@@ -207,23 +207,28 @@ def parse_token_response(
     token_type = document.get("token_type")
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
         raise TenantError("The token response has a token_type other than Bearer.")
-    access_token = _token(document, "access_token", MAX_TOKEN_LENGTH)
+    access_token = _token(document, "access_token", is_printable_ascii, MAX_TOKEN_LENGTH)
     if access_token is None:
         raise TenantError("The token response has no access_token.")
     return Tokens(
         access_token=access_token,
         expires_in=_expires_in(document.get("expires_in")),
         scope=_scope(document.get("scope"), requested_scope),
-        refresh_token=_token(document, "refresh_token", MAX_TOKEN_LENGTH),
-        id_token=_token(document, "id_token", MAX_ID_TOKEN_LENGTH),
+        refresh_token=_token(document, "refresh_token", is_printable_ascii, MAX_TOKEN_LENGTH),
+        id_token=_token(document, "id_token", is_visible_ascii, MAX_ID_TOKEN_LENGTH),
     )
 
 
-def _token(document: Mapping[str, Any], name: str, max_length: int) -> str | None:
+def _token(
+    document: Mapping[str, Any],
+    name: str,
+    is_usable: Callable[[str, int], bool],
+    max_length: int,
+) -> str | None:
     value = document.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not is_visible_ascii(value, max_length):
+    if not isinstance(value, str) or not is_usable(value, max_length):
         raise TenantError(f"The token response has an unusable {name}.")
     return value
 

@@ -30,7 +30,7 @@ from flask_pkce.protocol.authorization import (
     validate_answer,
     validate_changed_request,
 )
-from tests.support import CALLBACK, CHALLENGE, CLIENT_ID, ISSUER, make_tenant
+from tests.support import CALLBACK, CHALLENGE, CLIENT_ID, ISSUER, VSCHAR, make_tenant
 
 REQUEST = AuthorizationRequest(
     client_id=CLIENT_ID,
@@ -306,7 +306,7 @@ def test_answer_without_a_state(parameters: dict[str, str]) -> None:
         pytest.param({"state": "s"}, "code", id="N21 nothing"),
         pytest.param({"state": "s", "code": ""}, "code", id="N21 empty code"),
         pytest.param({"state": "s", "code": "c" * 4097}, "code", id="N22 code too long"),
-        pytest.param({"state": "s", "code": "a b"}, "code", id="N23 space"),
+        pytest.param({"state": "s", "code": "a\x7f"}, "code", id="N23 delete"),
         pytest.param({"state": "s", "code": "é"}, "code", id="N23 beyond ASCII"),
         pytest.param({"state": "s", "code": "a\x00"}, "code", id="N23 control"),
         pytest.param({"state": "a b", "code": "c"}, "state", id="space in the state"),
@@ -324,6 +324,13 @@ def test_malformed_answer(parameters: dict[str, str], field: str) -> None:
         parse_answer(parameters)
     assert caught.value.field == field
     assert caught.value.detail != ParameterInvalid.title()
+
+
+@pytest.mark.requirement("AZ-10", "N23")
+@pytest.mark.parametrize("code", [VSCHAR, " "], ids=["all", "a blank alone"])
+def test_every_character_of_a_code(code: str) -> None:
+    """A code may have every VSCHAR, blanks too (RFC 6749 appendix A)."""
+    assert parse_answer({"state": "s", "code": code}).code == code
 
 
 @pytest.mark.requirement("AZ-10")

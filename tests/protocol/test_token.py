@@ -33,7 +33,7 @@ from flask_pkce.protocol.token import (
     validate_changed_token_request,
     validate_changed_token_response,
 )
-from tests.support import CALLBACK, VERIFIER, make_tenant
+from tests.support import CALLBACK, VERIFIER, VSCHAR, make_tenant
 
 RESPONSE = validate_answer(Answer(state="s", code="the-code"), state="s", tenant=make_tenant())
 CODE_REQUEST = build_code_request(RESPONSE, redirect_uri=CALLBACK, code_verifier=VERIFIER)
@@ -207,12 +207,21 @@ def test_bad_expires_in(expires_in: Any) -> None:
 @pytest.mark.requirement("UP-12", "N66d", "AZ-14")
 @pytest.mark.parametrize("name", ["access_token", "refresh_token", "id_token"])
 @pytest.mark.parametrize(
-    "value", ["", "a b", "a\n", "é", 5, True, ["x"], "x" * (128 * 1024 + 1)], ids=repr
+    "value", ["", "a\x7f", "a\n", "é", 5, True, ["x"], "x" * (128 * 1024 + 1)], ids=repr
 )
 def test_bad_token(name: str, value: Any) -> None:
-    """A token is visible ASCII of a bounded length (N66d)."""
+    """A token is printable ASCII of a bounded length (N66d)."""
     with pytest.raises(TenantError, match=f"unusable {name}"):
         parse(**{name: value})
+
+
+@pytest.mark.requirement("UP-12", "N66d")
+def test_every_character_of_a_token() -> None:
+    """Access and refresh tokens may have every VSCHAR (RFC 6749 appendix A), a JWT may not."""
+    tokens = parse(access_token=VSCHAR, refresh_token=VSCHAR)
+    assert (tokens.access_token, tokens.refresh_token) == (VSCHAR, VSCHAR)
+    with pytest.raises(TenantError, match="unusable id_token"):
+        parse(id_token="a b")
 
 
 @pytest.mark.requirement("UP-12")

@@ -243,7 +243,7 @@ TOKENS: dict[str, tuple[dict[str, Any], str, str]] = {
             "client_id": (1, {}),
             "redirect_uri": (1, "a\nb", "x" * 2049),
             "audience": (1, "a\0b"),
-            "code": (1, "with space", "é", "a\nb", "x" * 4097),
+            "code": (1, "a\x7f", "é", "a\nb", "x" * 4097),
             "code_verifier": (
                 1,
                 VERIFIER[:-1],

@@ -38,7 +38,8 @@ def _accepted() -> Iterator[Row]:
         *("token-endpoint-response-without-expires_in", "no-scope-in-token-endpoint-response"),
         *("token-expires-in-null", "token-expires-in-digits", "token-unknown-members"),
         *("metadata-missing-userinfo-endpoint", "metadata-missing-revocation-endpoint"),
-        *("metadata-missing-end-session-endpoint", "userinfo-invalid-sub", "revoke-503"),
+        *("code-vschar", "token-vschar", "metadata-missing-end-session-endpoint"),
+        *("userinfo-invalid-sub", "revoke-503"),
         # Nothing is pushed here.
         *("par-503", "par-413", "par-refused", "par-no-request-uri", "par-expires-in-zero"),
     ):
@@ -172,7 +173,7 @@ UNUSABLE_TOKENS = {
     "token-access-token-missing": "no access_token",
     "token-access-token-empty": "access_token",
     "token-access-token-number": "access_token",
-    "token-access-token-spaces": "access_token",
+    "token-access-token-control": "access_token",
     "token-access-token-oversized": "access_token",
     "token-expires-in-negative": "expires_in",
     "token-expires-in-true": "expires_in",

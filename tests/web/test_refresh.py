@@ -9,6 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.conftest import MakeApp
+from tests.support import VSCHAR
 from tests.web.host import Browser, Caller, Host, check_problem
 
 
@@ -38,6 +39,34 @@ def test_refresh(host: Host, browser: Browser) -> None:
     assert new["refresh_token"] != old["refresh_token"]
     assert answer["auth0"]["user"]["user_id"] == "auth0|alice"
     assert host.tenant.requests[-1].fields == ("client_id", "grant_type", "refresh_token")
+
+
+@pytest.mark.requirement("AZ-10", "UP-12")
+@pytest.mark.parametrize("member", ["refresh_token", "code"])
+@pytest.mark.parametrize("is_local", [True, False], ids=["program", "browser"])
+def test_every_character(member: str, is_local: bool, make_app: MakeApp) -> None:
+    """Codes and tokens pass through every route with each VSCHAR, a blank at either end too."""
+    host = make_app(PKCE_LOCAL_SESSION=is_local, PKCE_SCOPE="openid offline_access")
+    caller: Caller = host.program() if is_local else host.browser()
+    host.tenant.faults = {"code-vschar", "token-vschar"}
+    url = caller.code().get_json()["authorization_url"]
+    answer = host.tenant.sign_in(url)
+    code = answer.params["code"]
+    assert VSCHAR[:-1] in code
+    assert (code[0], code[-1]) == (" ", " ")
+    if isinstance(caller, Browser):
+        caller.arrive(answer)
+    else:
+        caller.respond(**answer.params)
+    signed_in = caller.token(code=code).get_json()
+    assert signed_in["token"]["code"] == code
+    old = signed_in["auth0"]["oAuth"]["token"]
+    refreshed = caller.token(grant_type="refresh_token", **{member: old["refresh_token"]})
+    assert refreshed.status_code == 200, refreshed.text
+    new = refreshed.get_json()["auth0"]["oAuth"]["token"]
+    for token in (old["access_token"], new["access_token"], new["refresh_token"]):
+        assert VSCHAR[:-1] in token
+        assert (token[0], token[-1]) == (" ", " ")
 
 
 def test_refresh_token_in_code(host: Host, browser: Browser) -> None:

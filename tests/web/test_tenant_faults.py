@@ -203,7 +203,7 @@ GOOD = {"access_token": "a", "token_type": "Bearer"}
         answer({"access_token": "a"}),
         answer({**GOOD, "access_token": ""}),
         answer({**GOOD, "access_token": 5}),
-        answer({**GOOD, "access_token": "with space"}),
+        answer({**GOOD, "access_token": "with\ttab"}),
         answer({**GOOD, "expires_in": -1}),
         answer({**GOOD, "expires_in": True}),
         answer({**GOOD, "expires_in": "soon"}),

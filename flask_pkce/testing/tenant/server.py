@@ -91,6 +91,10 @@ class CodeGrant(grants.AuthorizationCodeGrant):
     ]
     server: TenantServer
 
+    def generate_authorization_code(self) -> str:
+        """Return a new code."""
+        return self.server.provider.spoil("code", secrets.token_urlsafe(36))
+
     def save_authorization_code(self, code: str, request: OAuth2Request) -> None:
         provider = self.server.provider
         data = request.payload.data  # type: ignore[union-attr]
@@ -269,13 +273,13 @@ class TenantServer(AuthorizationServer):
             "scope": scope,
         }
         if "offline_access" in scope.split() or grant_type == "refresh_token":
-            tokens["refresh_token"] = secrets.token_urlsafe(32)
+            tokens["refresh_token"] = self._new_opaque_token()
         return tokens
 
     def _new_access_token(self, grant: Grant, scope: str) -> str:
         provider = self.provider
         if grant.audience is None:
-            return secrets.token_urlsafe(32)
+            return self._new_opaque_token()
         claims: dict[str, Any] = {
             "iss": provider.issuer,
             "sub": grant.user.sub,
@@ -287,6 +291,9 @@ class TenantServer(AuthorizationServer):
             "jti": secrets.token_urlsafe(16),
         }
         return sign(provider, claims | organization_claims(grant.organization))
+
+    def _new_opaque_token(self) -> str:
+        return self.provider.spoil("opaque_token", secrets.token_urlsafe(32))
 
     def _save_token(self, token: dict[str, Any], request: OAuth2Request) -> None:
         provider = self.provider

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from .catalogue import ATTACKER, Scene, fault
-from .spoiling import edited, without
+from .spoiling import all_vschar, edited, without
 
 Params = dict[str, str]
 
@@ -38,6 +38,12 @@ def _invalid_state(params: Params, scene: Scene) -> Params:
 def _missing_state(params: Params, scene: Scene) -> Params:
     """The authorization response has no state."""
     return without(params, "state")
+
+
+@fault("code-vschar", "code")
+def _code_vschar(code: str, scene: Scene) -> str:
+    """Codes have blanks and other characters that forms encode; to be accepted."""
+    return all_vschar(code)
 
 
 @fault("form-post-error", "authorization_response")

@@ -20,6 +20,8 @@ Stage = Literal[
     "metadata",  # Response
     "jwks",  # Response
     "authorization_response",  # dict: the parameters
+    "code",  # str: a new authorization code
+    "opaque_token",  # str: a new refresh token, or access token that is no JWT
     "revocation_request",  # None: as with "token_request"
     "par_request",  # None: as with "token_request"
     "par_response",  # Response: after the request was taken

@@ -28,6 +28,14 @@ def refusal(status: int, error: str, description: str, **further: object) -> Res
     return Response(body, status, mimetype="application/json")
 
 
+def all_vschar(text: str) -> str:
+    """The text and every character that a code or a token may have, a blank at either end.
+
+    :rfc:`6749#appendix-A`
+    """
+    return "".join(map(chr, range(0x20, 0x7F))) + text + " "
+
+
 def base64url(octets: bytes) -> str:
     """The octets without padding."""
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response
 
 from .catalogue import Scene, fault
-from .spoiling import edited, refusal, without
+from .spoiling import all_vschar, edited, refusal, without
 
 Members = dict[str, Any]
 
@@ -159,9 +159,9 @@ _enter(
     lambda members: {"access_token": 5},
 )
 _enter(
-    "token-access-token-spaces",
-    "The access token has spaces in it.",
-    lambda members: {"access_token": "a b"},
+    "token-access-token-control",
+    "The access token has a line feed in it.",
+    lambda members: {"access_token": "a\nb"},
 )
 _enter(
     "token-access-token-oversized",
@@ -173,6 +173,13 @@ _enter(
     "The refresh token is a list.",
     lambda members: {"refresh_token": ["a"]},
 )
+
+
+@fault("token-vschar", "opaque_token")
+def _token_vschar(token: str, scene: Scene) -> str:
+    """Tokens have blanks and other characters that forms encode; to be accepted."""
+    return all_vschar(token)
+
 
 # -- what it says of them ----------------------------------------------------
 
