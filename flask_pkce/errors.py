@@ -127,6 +127,22 @@ class ClientRefused(PKCEError):
         self.error = error
 
 
+class FileDescriptorsExhausted(PKCEError):
+    """The server has no file descriptors left.
+
+    A connection to the tenant or to the store could not be opened, so nothing was sent.
+    """
+
+    code = "file-descriptors-exhausted"
+    error = "temporarily_unavailable"
+    status = 503
+    hint = (
+        "Try again in a moment. For the operator: raise the limit of open files (`ulimit -n`,"
+        " `LimitNOFILE` in systemd), or let fewer threads serve."
+    )
+    retry_after = 5
+
+
 # -- the store ---------------------------------------------------------------
 
 

@@ -6,7 +6,13 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .errors import IDTokenInvalid, TenantError, TenantLimit, TenantUnreachable
+from .errors import (
+    FileDescriptorsExhausted,
+    IDTokenInvalid,
+    TenantError,
+    TenantLimit,
+    TenantUnreachable,
+)
 from .events import REVOCATION_FAILED
 from .hooks import HookRunner
 from .protocol.id_token import Expectation
@@ -107,7 +113,7 @@ class Exchange:
             )
         except BaseException as exc:
             self.revoke(tenant, tokens.refresh_token)
-            if isinstance(exc, TenantUnreachable | TenantLimit):
+            if isinstance(exc, TenantUnreachable | TenantLimit | FileDescriptorsExhausted):
                 # Of the keys, perhaps.  As it is, it would say that the code is still good.
                 raise TenantError("The tokens were issued and could not be checked.") from exc
             raise
@@ -149,7 +155,7 @@ class Exchange:
             return True
         try:
             revoked = self._api.revoke(tenant, refresh_token)
-        except TenantError as exc:
+        except (TenantError, FileDescriptorsExhausted) as exc:
             REVOCATION_FAILED.log(exc.code, tenant=tenant.issuer, error=exc.code)
             return False
         if not revoked:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .errors import (
     AuthorizationPending,
+    FileDescriptorsExhausted,
     GrantError,
     IDTokenInvalid,
     ParameterForeign,
@@ -207,7 +208,7 @@ class Redemption:
             response = self._exchange.obtain(
                 known, request, self._expectation(flow, tenant), scope=scope
             )
-        except (TenantUnreachable, TenantLimit):
+        except (TenantUnreachable, TenantLimit, FileDescriptorsExhausted):
             self._sessions.save(held, flow.put_back())
             raise
         except BaseException as exc:

@@ -68,6 +68,7 @@ def test_what_every_error_carries(cls: type[PKCEError]) -> None:
                 "RecordOfOtherKey",
                 "RecordOfOtherRelease",
                 "TenantBusy",
+                "FileDescriptorsExhausted",
             },
         ),
         (504, {"TenantSilent"}),

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from flask_pkce.errors import FileDescriptorsExhausted
 from flask_pkce.exchange import Exchange
 from flask_pkce.hooks import HookRunner, Hooks
 from flask_pkce.protocol.token import TokenRequest, TokenResponse
 from flask_pkce.tenant_api import TenantAPI
-from tests.support import NOW, Bench, make_tenant
+from tests.support import ISSUER, NOW, Bench, Failing, make_tenant
 
 
 @pytest.fixture
@@ -85,3 +86,10 @@ def test_revoke_in_vain(
         assert exchange.revoke(make_tenant(**changes), "the-secret-token") is False
     assert [record.message.split(":")[0] for record in caplog.records] == ["revocation-failed"]
     assert "the-secret-token" not in caplog.text
+
+
+def test_revoke_without_file_descriptors(bench: Bench, exchange: Exchange) -> None:
+    """A server without file descriptors cannot revoke, and still signs out."""
+    transport = bench.engine.transport.session
+    transport.mount(f"{ISSUER}oauth/revoke", Failing(FileDescriptorsExhausted()))
+    assert exchange.revoke(make_tenant(), "the-token") is False

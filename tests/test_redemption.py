@@ -14,6 +14,7 @@ from flask_pkce.errors import (
     AuthorizationPending,
     ClientRefused,
     CodeSpent,
+    FileDescriptorsExhausted,
     FlowGone,
     GrantError,
     GrantRefused,
@@ -50,6 +51,7 @@ from tests.support import (
     NOW,
     VERIFIER,
     Bench,
+    Failing,
     at_once,
     told,
 )
@@ -438,6 +440,17 @@ def test_put_back(bench: Bench, fault: str, error: type[PKCEError]) -> None:
     assert bench.redeem(session, held).response.claims
 
 
+def test_put_back_without_file_descriptors(bench: Bench) -> None:
+    """Without a file descriptor nothing was sent: the flow is bound again."""
+    session, flow = bench.bound()
+    url = f"{ISSUER}oauth/token"
+    transport = bench.engine.transport.session
+    transport.mount(url, Failing(FileDescriptorsExhausted()))
+    with pytest.raises(FileDescriptorsExhausted):
+        bench.redeem(session, flow)
+    assert bench.now(flow) == flow.value
+
+
 def test_put_back_after_the_session_was_cleared(bench: Bench, hooks: Hooks) -> None:
     """A flow that was cleared meanwhile is not put back."""
     session, flow = bench.bound()
@@ -765,6 +778,7 @@ def test_after_token(bench: Bench, hooks: Hooks) -> None:
         (RuntimeError("a mistake"), RuntimeError, "hook-failed"),
         (TenantUnreachable(), TenantError, "tenant-nonsense"),
         (TenantLimit(), TenantError, "tenant-nonsense"),
+        (FileDescriptorsExhausted(), TenantError, "tenant-nonsense"),
         (KeyboardInterrupt(), KeyboardInterrupt, "hook-failed"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -11,6 +11,7 @@ import pytest
 
 from flask_pkce.errors import (
     AccessDenied,
+    FileDescriptorsExhausted,
     GrantRefused,
     IDTokenInvalid,
     RefreshTokenReused,
@@ -27,7 +28,7 @@ from flask_pkce.records import Held
 from flask_pkce.redemption import Redeemed
 from flask_pkce.session import Grant, Session
 from flask_pkce.tokens import Refreshed
-from tests.support import ISSUER, NOW, Bench, at_once, told
+from tests.support import ISSUER, NOW, Bench, Failing, at_once, told
 
 
 @pytest.fixture
@@ -279,6 +280,16 @@ def test_tenant_that_cannot_be_reached(bench: Bench, fault: str, error: type[Exc
         refresh(bench, signed_in.session)
     (before,), (grant,) = signed_in.session.value.grants, current(bench, signed_in.session).grants
     assert grant == dataclasses.replace(before, is_uncertain=fault != "unreachable")
+
+
+def test_refresh_without_file_descriptors(bench: Bench) -> None:
+    """Without a file descriptor nothing was sent: the refresh token is as good as before."""
+    signed_in = bench.sign_in()
+    transport = bench.engine.transport.session
+    transport.mount(f"{ISSUER}oauth/token", Failing(FileDescriptorsExhausted()))
+    with pytest.raises(FileDescriptorsExhausted):
+        refresh(bench, signed_in.session)
+    assert current(bench, signed_in.session).grants == signed_in.session.value.grants
 
 
 @pytest.mark.requirement("A0-5", "BC-5", "T26")

@@ -26,6 +26,7 @@ from ..errors import (
     CookieOverHTTP,
     CookiesBlocked,
     DeliveryRefused,
+    FileDescriptorsExhausted,
     FlowConflict,
     FlowError,
     FlowEvicted,
@@ -105,6 +106,7 @@ _EVERY_ROUTE: Errors = (
     RecordUnreadable,
     RecordOfOtherKey,
     RecordOfOtherRelease,
+    FileDescriptorsExhausted,
 )
 _BODY: Errors = (BodyMalformed, ParameterInvalid, BodyTooLarge)
 #: As a form or a query, where a parameter may be there twice.
