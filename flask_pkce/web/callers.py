@@ -23,7 +23,7 @@ from ..protocol.addresses import is_loopback_host
 from ..records import Held
 from ..session import Session
 from ..sign_in import Owner
-from .cookies import read_cookies
+from .cookies import MAX_COOKIES, read_cookies
 from .missing import missing_cookie
 from .site import Site
 
@@ -87,8 +87,9 @@ class Caller:
 
 def identify(request: Request, engine: Engine, site: Site) -> Caller:
     """Tell who is calling."""
-    name, host = site.cookie_name(request), site.further_host(request)
-    has_cookie = name in request.cookies
+    host = site.further_host(request)
+    values = read_cookies(request, site.cookie_name(request))
+    has_cookie = bool(values)
     missing = partial(missing_cookie, request, site)
     if not has_cookie and engine.settings.local_session and _is_local_program(request):
         return Caller(Owner(engine.sessions.load_local(), is_local=True), False, missing)
@@ -96,7 +97,7 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     gone: str | None = None
     fault: PKCEError | None = None
     outrun: Held[Session] | None = None
-    for value in read_cookies(request, name):
+    for value in values if len(values) <= MAX_COOKIES else ():
         try:
             pointer = engine.signing.read_pointer(value, host=host)
             held = engine.sessions.at(pointer)

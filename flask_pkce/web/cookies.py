@@ -5,16 +5,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from flask import Request, Response
 
-#: Cookies of our name, above which somebody plants them, and none is looked at.
-_MAX_COOKIES = 4
+#: Cookies of our name in one request.  With more, another site planted some, and the library reads
+#: none of them.
+MAX_COOKIES = 4
 
 
 def read_cookies(request: Request, name: str) -> list[str]:
-    """Every value that came under our name: another subdomain may have planted some."""
-    values = request.cookies.getlist(name)
-    return values if len(values) <= _MAX_COOKIES else []
+    """Return the values of all cookies of a name: another subdomain may have planted some."""
+    return [value for found, value in _pairs(request) if found == name]
+
+
+def cookie_names(request: Request) -> set[str]:
+    """Return the names of the cookies that came with a request."""
+    return {name for name, _ in _pairs(request)}
+
+
+def _pairs(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield the name and value of each cookie, as the browser sent them.
+
+    ``request.cookies`` is not used: some releases of Werkzeug take ``\\xa0__Host-pkce``, which any
+    sibling domain may set, for ``__Host-pkce``; and an application may replace its type.
+
+    :rfc:`6265#section-5.4`
+    """
+    for pair in request.environ.get("HTTP_COOKIE", "").split(";"):
+        name, equals, value = pair.partition("=")
+        if equals:
+            yield name.strip(" \t"), value.strip(" \t")
 
 
 def set_cookie(response: Response, name: str, value: str, *, secure: bool) -> None:

@@ -22,6 +22,7 @@ from ..errors import (
     TicketSpent,
 )
 from ..stores import MemoryStore
+from .cookies import cookie_names
 from .guard import wants_html
 from .site import Site
 
@@ -31,7 +32,8 @@ _LOSSES = (FlowGone, SessionOver, TicketSpent)
 
 def missing_cookie(request: Request, site: Site) -> CookieMissing:
     """Why no cookie of ours came with a request."""
-    if any(site.is_cookie_elsewhere(name) for name in request.cookies):
+    names = cookie_names(request)
+    if any(site.is_cookie_elsewhere(name) for name in names):
         return CookieOfOtherPort()
     if site.public_url is not None and site.is_secure(request) and _came_over_http(request):
         return CookieOverHTTP(site.public_url)
@@ -39,7 +41,7 @@ def missing_cookie(request: Request, site: Site) -> CookieMissing:
         return CookieMissing()
     if request.headers.get("Sec-Fetch-Site") == "none":
         return OpenedElsewhere()
-    return CookieLost() if request.cookies else CookiesBlocked()
+    return CookieLost() if names else CookiesBlocked()
 
 
 def _came_over_http(request: Request) -> bool:

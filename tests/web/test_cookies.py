@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Request
 from werkzeug.test import TestResponse
 
 from tests.conftest import MakeApp
@@ -149,3 +149,41 @@ def test_cookies_of_the_tenant_go_nowhere(make_app: MakeApp) -> None:
         assert "did" not in set_cookies(response)
     assert len(sent) >= 3
     assert not [request for request in sent if "Cookie" in request.headers]
+
+
+@pytest.mark.requirement("CK-7")
+@pytest.mark.parametrize(
+    "name",
+    ["\xa0__Host-pkce", "__Host-pkce\xa0", "\x85__Host-pkce", "\x0b__Host-pkce", "__host-pkce"],
+    ids=ascii,
+)
+def test_name_that_only_looks_like_ours(name: str, make_app: MakeApp) -> None:
+    """Names are compared byte for byte: browsers let a sibling domain set those that only some
+    parsers take for ``__Host-pkce``."""
+    host = make_app(**HTTPS)
+    attacker, victim = host.browser(), host.browser()
+    for browser in (attacker, victim):
+        browser.begin()
+    program = host.program()
+    planted = f"{name}={attacker.cookie}"
+    alone = program.send("POST", "/pkce/token", environ_overrides={"HTTP_COOKIE": planted})
+    check_problem(alone, "cookie-missing")
+    both = {"HTTP_COOKIE": f"{planted}; \t__Host-pkce \t= {victim.cookie} "}
+    assert program.send("POST", "/pkce/clear", environ_overrides=both).status_code == 204
+    assert attacker.code().status_code == 200
+    check_problem(victim.token(), "session-over")
+
+
+def test_cookies_of_another_type(make_app: MakeApp) -> None:
+    """An application may replace the type of ``request.cookies``."""
+
+    class PlainRequest(Request):
+        cookies: Any = {}
+
+    app = Flask("host")
+    app.request_class = PlainRequest
+    host = make_app(app=app)
+    browser = host.browser()
+    _, url = browser.begin()
+    assert "Signed in" in browser.arrive(host.tenant.sign_in(url)).text
+    assert browser.token().status_code == 200
