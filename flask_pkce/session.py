@@ -190,6 +190,9 @@ class Session:
     id: str
     #: SHA-256 of the secret in the cookie; empty for the local session, which has none.
     secret_hash: str = field(repr=False)
+    #: The host on which it was started, in its canonical form; a request with another ``Host`` is
+    #: anonymous.  None for the local session, which is not tied to one.
+    host: str | None = None
     created_at: float
     #: Until when the sign-in of the session is good; ``created_at`` before there is one.
     signed_in_until: float

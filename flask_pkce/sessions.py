@@ -149,6 +149,7 @@ class Sessions:
         self,
         held: Held[Session] | None,
         *,
+        host: str | None = None,
         local: bool = False,
         state: str | None = None,
         own_nonce: bool = False,
@@ -156,7 +157,8 @@ class Sessions:
     ) -> tuple[Held[Session], Held[Flow], Pointer | None]:
         """Start a flow, in a new session if there is none.
 
-        :param local: whether a new session is the local one.
+        :param host: the host to which a new session belongs, in its canonical form.
+        :param local: whether a new session is the local one, which belongs to no host.
         :param state: the caller's own; by default one of ours.
         :param own_nonce: whether the nonce is a value of its own, and not the state.
         :param step: what the flow goes through before it is saved for the first time.
@@ -164,7 +166,9 @@ class Sessions:
         :raises TooManyFlows: if the session's flows are all bound or being redeemed.
         """
         if held is None:
-            return self._start_session(local=local, state=state, own_nonce=own_nonce, step=step)
+            return self._start_session(
+                host=host, local=local, state=state, own_nonce=own_nonce, step=step
+            )
         flow = self._new_flow(held.value, state=state, own_nonce=own_nonce, step=step)
         if flow is None:
             # The caller's own state, twice at once.
@@ -179,13 +183,20 @@ class Sessions:
         return saved, flow, None
 
     def _start_session(
-        self, *, local: bool, state: str | None, own_nonce: bool, step: Callable[[Flow], Flow]
+        self,
+        *,
+        host: str | None,
+        local: bool,
+        state: str | None,
+        own_nonce: bool,
+        step: Callable[[Flow], Flow],
     ) -> tuple[Held[Session], Held[Flow], Pointer | None]:
         pointer = None if local else _random_pointer()
         now = self._clock()
         session = Session(
             id=self._local_ids()[0] if pointer is None else pointer.session_id,
             secret_hash="" if pointer is None else pointer.secret_hash,
+            host=None if pointer is None else host,
             created_at=now,
             signed_in_until=now,
         )

@@ -48,6 +48,8 @@ class Owner:
     is_local: bool = False
     #: The session that the caller had, where nothing is left of it.
     gone: str | None = None
+    #: The host that the request names, to which a new session belongs; None for the local session.
+    host: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,6 +133,7 @@ class SignIn:
         """
         session, flow, pointer = self._sessions.start(
             owner.session,
+            host=owner.host,
             local=owner.is_local,
             state=state,
             own_nonce=self._settings.delivers_to_session,

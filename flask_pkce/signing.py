@@ -10,7 +10,6 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from itsdangerous import BadSignature, Signer
 
@@ -69,9 +68,7 @@ class Signing:
         # itsdangerous signs with the last key.
         keys = list(reversed(secret_keys))
         self._state = _signer(keys, f"flask_pkce.state.{namespace}")
-        self._pointer_of = lru_cache(maxsize=64)(
-            lambda host: _signer(keys, f"flask_pkce.pointer.{namespace}{host and f'@{host}'}")
-        )
+        self._pointer = _signer(keys, f"flask_pkce.pointer.{namespace}")
         #: Names the keys without telling them, first the one that signs.
         self.fingerprints = tuple(
             base64url(hmac.digest(key, b"flask_pkce fingerprint", "sha256")[:6])
@@ -107,20 +104,17 @@ class Signing:
             _owner=data[time_end:],
         )
 
-    def sign_pointer(self, pointer: Pointer, *, host: str = "") -> str:
-        """Make the cookie's value: 76 characters.
-
-        :param host: the only one of ours at which it is taken, where there are several.
-        """
+    def sign_pointer(self, pointer: Pointer) -> str:
+        """Make the cookie's value: 76 characters."""
         payload = base64url(decode_base64url(pointer.session_id) + pointer.secret)
-        return self._pointer_of(host).sign(payload).decode("ascii")
+        return self._pointer.sign(payload).decode("ascii")
 
-    def read_pointer(self, value: str, *, host: str = "") -> Pointer:
+    def read_pointer(self, value: str) -> Pointer:
         """Read a cookie's value.
 
-        :raises CookieForged: if it was not signed with our key, or for another host.
+        :raises CookieForged: if it was not signed with our key.
         """
-        payload = _unsign(self._pointer_of(host), value)
+        payload = _unsign(self._pointer, value)
         if payload is None:
             raise CookieForged()
         data = decode_base64url(payload)

@@ -9,6 +9,7 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
+from flask_pkce.protocol.addresses import read_host
 from flask_pkce.web.cookies import cookie_names, read_cookies
 
 #: Characters: what servers let a header have, at most.
@@ -30,6 +31,7 @@ def _cookie_values(header: str) -> object:
 
 
 READERS: tuple[tuple[Callable[[str], object], tuple[str, ...]], ...] = (
+    (read_host, ("a.", "a", "[", "]", ":", "1", "[:", "a:")),
     (_cookie_names, (";", "=", " ", "=;", "a=;", " ;", "pkce-80=;", '"', "\\")),
     (_cookie_values, (";", "=", " ", "=;", "a=;", " ;", "pkce-80=;", '"', "\\")),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import string
 from urllib.parse import SplitResult, urlsplit
 
 from .text import is_visible_ascii
@@ -12,6 +13,8 @@ _LABEL = r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?"
 _HOST_AND_PORT = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[0-9]*)?")
 _ENCODED_CONTROL = re.compile(r"%(?:[01][0-9a-f]|7f)", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_NAME_CHARACTERS = string.ascii_lowercase + string.digits + ".-"
+_IPV6_CHARACTERS = string.hexdigits + ":."
 
 
 def is_loopback_host(host: str) -> bool:
@@ -61,6 +64,31 @@ def parse_address(text: str) -> SplitResult:
     if port == _DEFAULT_PORTS[parts.scheme]:
         port = None
     return parts._replace(netloc=host if port is None else f"{host}:{port}")
+
+
+def read_host(header: str) -> tuple[str, int | None]:
+    """Return the host that a ``Host`` header names, in its canonical form, and the port.
+
+    The canonical form is in lower case and has no dot at the end; an IPv6 address is in brackets.
+    All hosts of requests are compared in this form.
+
+    :return: an empty host if the header is malformed; no port if the header has none.
+
+    :rfc:`9110#section-7.2`
+    """
+    host, port = header.lower(), None
+    colon = host.find(":", host.find("]") + 1)
+    if colon >= 0:
+        digits = host[colon + 1 :]
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 5):
+            return "", None
+        host, port = host[:colon], int(digits)
+        if not 0 < port < 65536:
+            return "", None
+    if host.startswith("[") and host.endswith("]"):
+        return ("", None) if host[1:-1].strip(_IPV6_CHARACTERS) else (host, port)
+    host = host.removesuffix(".")
+    return ("", None) if host.strip(_NAME_CHARACTERS) else (host, port)
 
 
 def host_of(parts: SplitResult) -> str:

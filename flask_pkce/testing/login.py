@@ -144,7 +144,8 @@ def _sign_session_in(
         signed_in_at=engine.clock(),
     )
     # A session begins with a flow, which is over here.
-    held, flow, _ = engine.sessions.start(call.caller().owner.session)
+    owner = call.caller().owner
+    held, flow, _ = engine.sessions.start(owner.session, host=owner.host)
     saved, pointer = engine.redemption.sign_session_in(
         held, grant, response, audience=None if audience == usual else audience
     )

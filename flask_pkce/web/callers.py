@@ -19,7 +19,7 @@ from ..errors import (
     SessionRenewed,
 )
 from ..events import COOKIE_UNUSABLE
-from ..protocol.addresses import is_loopback_host
+from ..protocol.addresses import is_loopback_host, read_host
 from ..records import Held
 from ..session import Session
 from ..sign_in import Owner
@@ -86,8 +86,11 @@ class Caller:
 
 
 def identify(request: Request, engine: Engine, site: Site) -> Caller:
-    """Tell who is calling."""
-    host = site.further_host(request)
+    """Tell who is calling.
+
+    :raises HostUnknown: if the request names a host that is not ours.
+    """
+    host = site.host(request)
     values = read_cookies(request, site.cookie_name(request))
     has_cookie = bool(values)
     missing = partial(missing_cookie, request, site)
@@ -99,13 +102,13 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     outrun: Held[Session] | None = None
     for value in values if len(values) <= MAX_COOKIES else ():
         try:
-            pointer = engine.signing.read_pointer(value, host=host)
+            pointer = engine.signing.read_pointer(value)
             held = engine.sessions.at(pointer)
         except (CookieForged, RecordUnreadable) as exc:
             COOKIE_UNUSABLE.log(exc.hint, code=exc.code, error=exc.code)
             fault = fault or exc
             continue
-        if held is None:
+        if held is None or held.value.host != host:
             gone = pointer.session_id
             fault = SessionOver()
         elif pointer.opens(held.value.secret_hash):
@@ -119,7 +122,7 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     session = next(iter(sessions.values())) if len(sessions) == 1 else None
     if len(sessions) > 1 or (has_cookie and session is None and fault is None):
         fault = CookieAmbiguous()
-    return Caller(Owner(session, gone=gone), has_cookie, missing, fault, outrun)
+    return Caller(Owner(session, gone=gone, host=host), has_cookie, missing, fault, outrun)
 
 
 def local_owner(request: Request, engine: Engine) -> Owner | None:
@@ -146,6 +149,5 @@ def _is_on_loopback(request: Request) -> bool:
     # ProxyFix keeps what the socket said.
     original = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
     peer = original.get("REMOTE_ADDR") or ""
-    host = request.environ.get("HTTP_HOST", "").lower()
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    return is_loopback_host(peer) and peer != "localhost" and name in _LOCAL_NAMES
+    host, _ = read_host(request.environ.get("HTTP_HOST", ""))
+    return is_loopback_host(peer) and peer != "localhost" and host in _LOCAL_NAMES

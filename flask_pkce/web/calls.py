@@ -116,9 +116,7 @@ class Call:
             set_cookie(
                 response,
                 self.site.cookie_name(self.request),
-                self.engine.signing.sign_pointer(
-                    self.pointer, host=self.site.further_host(self.request)
-                ),
+                self.engine.signing.sign_pointer(self.pointer),
                 secure=self.site.is_secure(self.request),
             )
         return response

@@ -63,7 +63,7 @@ def _guarded(route: Route, call: Call) -> Response:
     happens on one that was refused.
     """
     request = call.request
-    call.site.check_host(request)
+    call.site.host(request)
     if request.method == "OPTIONS":
         return no_content(allowed=route.methods)
     check_method(request, route.methods)

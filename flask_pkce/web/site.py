@@ -6,24 +6,22 @@ An address is never taken from a forwarded header, only from ``PKCE_PUBLIC_URL``
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from urllib.parse import quote, urlsplit
 
 from flask import Request
-from werkzeug.sansio.utils import get_host
 
 from ..errors import HostOtherName, HostUnknown
-from ..protocol.addresses import host_of, is_local_path
+from ..protocol.addresses import host_of, is_local_path, read_host
 from ..protocol.text import one_line
 
 #: The path of the redirect URI, below the blueprint's prefix.
 CALLBACK_PATH = "/pkce/response/code"
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_HOST = re.compile(r"([a-z0-9.\-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -41,21 +39,21 @@ class Site:
     prefix: str
     further_public_urls: tuple[str, ...] = ()
 
-    def check_host(self, request: Request) -> None:
-        """Check that the request was meant for us, before anything of it is read.
+    def host(self, request: Request) -> str:
+        """Return which of our hosts a request names, in the canonical form.
 
         :raises HostOtherName: if it names this machine by another of its own names.
-        :raises HostUnknown: if ``Host`` names anybody else (DNS rebinding).
+        :raises HostUnknown: if it names a host that is not ours (DNS rebinding).
         """
+        host, _ = read_host(_host_header(request))
         if self.public_url is None:
             self.root(request)
-            return
-        host = _read_host(_host_header(request))
-        if host not in self._hosts:
+        elif host not in self._hosts:
             if host in _LOOPBACK_HOSTS and self._hosts & _LOOPBACK_HOSTS:
                 # Two names of this machine.
                 raise HostOtherName(self.public_url)
             raise _unknown(_host_header(request))
+        return host
 
     @cached_property
     def _hosts(self) -> frozenset[str]:
@@ -76,16 +74,7 @@ class Site:
             return _local_root(_host_header(request), request.scheme, request.script_root)
         if not self.further_public_urls:
             return self.public_url
-        return self._roots.get(_read_host(_host_header(request)), self.public_url)
-
-    def further_host(self, request: Request) -> str:
-        """The host that a request names, where ``PKCE_PUBLIC_URL`` names another; else empty.
-
-        A cookie is good at the host that set it, whoever carries it elsewhere: it may be that of
-        another tenant.
-        """
-        root = self.root(request) if self.further_public_urls else self.public_url
-        return "" if root == self.public_url else host_of(urlsplit(root or ""))
+        return self._roots.get(read_host(_host_header(request))[0], self.public_url)
 
     def origin(self, request: Request) -> str:
         """Our origin."""
@@ -108,8 +97,8 @@ class Site:
         if not is_local_path(path):
             return path
         root = urlsplit(self.root(request)).path
-        begins_with_root = re.match(rf"{re.escape(root)}(?:[/?#]|$)", path)
-        return path if begins_with_root else root + path
+        begins_with_root = path.startswith((f"{root}/", f"{root}?", f"{root}#"))
+        return path if path == root or begins_with_root else root + path
 
     def address(self, path: str, request: Request) -> str:
         """The same, as an address."""
@@ -128,8 +117,10 @@ class Site:
         return _cookie_name(self.name, self.root(request))
 
     def is_cookie_elsewhere(self, name: str) -> bool:
-        """Whether a cookie is this blueprint's, at whichever port and scheme."""
-        return _is_named(self.name, name)
+        """Return whether a cookie is this blueprint's, at any scheme and port."""
+        base = _base_name(self.name)
+        port = name.removeprefix(f"{base}-")
+        return name == f"__Host-{base}" or (port != name and port.isascii() and port.isdigit())
 
 
 def _host_header(request: Request) -> str:
@@ -141,25 +132,19 @@ def _unknown(header: str) -> HostUnknown:
     return HostUnknown(host=one_line(header))
 
 
-def _read_host(header: str) -> str:
-    """The host of a ``Host``, without its port; empty if that is malformed."""
-    match = _HOST.fullmatch(header)
-    if match is None or not 0 < int(match[2] or 1) < 65536:
-        return ""
-    return match[1].lower()
-
-
 @lru_cache(maxsize=64)
 def _local_root(header: str, scheme: str, prefix: str) -> str:
     """The address of the root on a loopback host, as a request has it.
 
     :raises HostUnknown: if that is none, whatever a proxy or the client made of it.
     """
-    is_known = _read_host(header) in _LOOPBACK_HOSTS and scheme in {"http", "https"}
+    host, port = read_host(header)
     path = _local_prefix(prefix)
-    if not is_known or (prefix and not path):
+    if host not in _LOOPBACK_HOSTS or scheme not in _DEFAULT_PORTS or (prefix and not path):
         raise _unknown(header)
-    return f"{scheme}://{get_host(scheme, header)}{path}"
+    if port not in {None, _DEFAULT_PORTS[scheme]}:
+        host = f"{host}:{port}"
+    return f"{scheme}://{host}{path}"
 
 
 def _local_prefix(prefix: str) -> str:
@@ -183,8 +168,3 @@ def _cookie_name(blueprint: str, root: str) -> str:
 
 def _base_name(blueprint: str) -> str:
     return blueprint if blueprint == "pkce" else f"pkce-{blueprint.replace('.', '-')}"
-
-
-def _is_named(blueprint: str, cookie: str) -> bool:
-    name = re.escape(_base_name(blueprint))
-    return re.fullmatch(rf"__Host-{name}|{name}-[0-9]+", cookie) is not None

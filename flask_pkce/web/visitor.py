@@ -14,7 +14,6 @@ from ..protocol.addresses import is_local_path
 from ..protocol.claims import has_context
 from ..records import Held
 from ..session import Grant, Session
-from ..tenant_cache import KnownTenant
 from ..user import User
 from .calls import Call, Mounted
 from .further import end_session, user_claims
@@ -74,15 +73,8 @@ class Visitor:
         try:
             return self._call.caller().owner.session
         except HostUnknown:
-            # No browser has a cookie of ours for that.
+            # The session belongs to another host: the application's views see no user.
             return None
-
-    @property
-    def _known(self) -> KnownTenant:
-        """The tenant at which the visitor signed in; by default where one would."""
-        tenants, present = self._engine.tenants, self.present
-        known = tenants.of_grant(present.grant) if present is not None else None
-        return known or tenants.select()
 
     @property
     def user(self) -> User | None:
@@ -102,14 +94,15 @@ class Visitor:
             raise RuntimeError(
                 "The tokens were handed to the caller: set PKCE_TOKEN_DELIVERY to `session`."
             )
-        registration = self._known.registration
+        present = self.present
+        if present is None:
+            raise NotSignedIn()
+        tenants = self._engine.tenants
+        registration = (tenants.of_grant(present.grant) or tenants.select()).registration
         if audience == registration.audience:
             audience = None
         if audience is not None and audience not in registration.audiences_allowed:
             raise ValueError("the audience is neither PKCE_AUDIENCE nor in PKCE_ALLOWED_AUDIENCES")
-        present = self.present
-        if present is None:
-            raise NotSignedIn()
         token = self._engine.refresh.access_token(
             present.session, present.grant, audience=audience, scope=scope, refused=refused
         )
@@ -129,7 +122,15 @@ class Visitor:
         return f"{path}?{urlencode(asked)}" if asked else path
 
     def ask_to_sign_in(self, exc: PKCEError, **asked: str) -> Response:
-        """Send a browser to sign in and back again; tell anybody else that it must."""
+        """Send a browser to sign in and then back to this page; answer others with the error.
+
+        A request with an unknown ``Host`` is answered with that error instead: a sign-in would
+        begin and end at another host, and this page would ask for it for ever.
+        """
+        try:
+            self._call.site.host(request)
+        except HostUnknown as unknown:
+            return self.tell(unknown)
         if not self._call.html:
             return self.tell(exc)
         # What was posted is lost: such a form is opened again.

@@ -12,6 +12,7 @@ from flask_pkce.protocol.addresses import (
     is_loopback_host,
     origin_of,
     parse_address,
+    read_host,
 )
 
 
@@ -171,3 +172,56 @@ def test_local_path(path: str) -> None:
 def test_not_a_local_path(path: str) -> None:
     """Whatever a browser or server could take for another host is refused."""
     assert not is_local_path(path)
+
+
+@pytest.mark.requirement("HO-1")
+@pytest.mark.parametrize(
+    ("header", "host", "port"),
+    [
+        ("app.example", "app.example", None),
+        ("APP.Example.", "app.example", None),
+        ("app.example:443", "app.example", 443),
+        ("app.example.:08080", "app.example", 8080),
+        ("127.0.0.1:1", "127.0.0.1", 1),
+        ("[::1]", "[::1]", None),
+        ("[FE80::1]:65535", "[fe80::1]", 65535),
+    ],
+)
+def test_host(header: str, host: str, port: int | None) -> None:
+    """A host has one canonical form, in whichever spelling a request names it."""
+    assert read_host(header) == (host, port)
+
+
+@pytest.mark.requirement("HO-1")
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        ".",
+        ":80",
+        "app.example:",
+        "app.example:x",
+        "app.example:-1",
+        "app.example:\xb2",
+        "app.example:0",
+        "app.example:65536",
+        "app.example:000080",
+        "app.example:80:80",
+        "app_example",
+        "app example",
+        " app.example",
+        "app.example\xa0",
+        "\u017fhop.example",
+        "a@app.example",
+        "app.example/x",
+        "::1",
+        "[::1",
+        "::1]",
+        "[::1%lo]",
+        "[::1].",
+        "[::1]x:80",
+    ],
+)
+def test_no_host(header: str) -> None:
+    """A malformed header names no host."""
+    assert read_host(header)[0] == ""

@@ -56,7 +56,7 @@ def send(host: Host, route: tuple[str, str], headers: dict[str, str], **options:
     "name",
     [
         "evil.example",
-        "localhost.",
+        "evil.localhost",
         "localhost.evil.example",
         "127.0.0.1:80@evil.example",
         "evil.example:80",
@@ -99,7 +99,9 @@ class UnreadableBody:
 
 
 @pytest.mark.requirement("HO-1")
-@pytest.mark.parametrize("name", ["localhost", "LOCALHOST:5000", "127.0.0.1:1", "[::1]:65535"])
+@pytest.mark.parametrize(
+    "name", ["localhost", "localhost.", "LOCALHOST:5000", "127.0.0.1:1", "[::1]:65535"]
+)
 def test_loopback_hosts(name: str, host: Host) -> None:
     """Without a public URL it is any of the names of the loopback interface, with any port."""
     environ = {"HTTP_HOST": name}
