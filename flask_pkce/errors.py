@@ -825,7 +825,11 @@ class TenantLimit(PKCEError):
     code = "tenant-limit"
     error = "slow_down"
     status = 429
-    hint = "Try again after the time that Retry-After gives."
+    is_for_operators = True
+    hint = (
+        "Try again after the time that Retry-After gives. For the operator: ask the tenant for a"
+        " higher rate limit."
+    )
     retry_after = 30
 
 

@@ -14,7 +14,7 @@ from flask import Flask
 from hypothesis import HealthCheck, settings
 from jinja2.bccache import Bucket, BytecodeCache
 
-from flask_pkce import PKCEBlueprint
+from flask_pkce import PKCEBlueprint, events
 from flask_pkce.engine import build_engine
 from flask_pkce.testing import LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
@@ -94,6 +94,14 @@ def canaries(monkeypatch: pytest.MonkeyPatch) -> Iterator[Canaries]:
     root.removeHandler(canaries)
     assert not canaries.found_in(canaries.lines)
     assert not canaries.undocumented
+
+
+@pytest.fixture(autouse=True)
+def lines_are_not_left_out() -> None:
+    """No line of a test is left out of the log because another test had one of its kind."""
+    for event in events.catalogue():
+        if event.limit is not None:
+            event.limit.clear()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import pkgutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from unittest import mock
 
 import pytest
@@ -13,13 +19,24 @@ from redis import ConnectionError as RedisConnectionError
 
 from flask_pkce import PKCEBlueprint, failed
 from flask_pkce.errors import StoreError
-from flask_pkce.events import Event, catalogue
+from flask_pkce.events import LIMIT_PERIOD, Event, Limit, catalogue
 from flask_pkce.tenant_cache import FRESH
 from tests.canaries import fields_of
 from tests.conftest import MakeApp
+from tests.web.host import Clock, Host
 from tests.web.prepared import Prepared
 
 Provoke = Callable[[MakeApp], None]
+
+
+@contextmanager
+def limited(event: str, code: str, clock: Clock) -> Iterator[None]:
+    """Let the next line of an event be the first one after three that were left out."""
+    limit = Limit(clock=clock)
+    assert [limit.admit(code) for _ in range(4)] == [0, None, None, None]
+    clock.advance(LIMIT_PERIOD)
+    with mock.patch(event, replace(pkgutil.resolve_name(event), limit=limit)):
+        yield
 
 
 def _method_is_wrong(make_app: MakeApp) -> None:
@@ -41,6 +58,24 @@ def _cookie_is_forged(make_app: MakeApp) -> None:
     browser = host.browser()
     browser.client.set_cookie("pkce-80", f"{'A' * 32}.{'A' * 43}")
     browser.challenge()
+
+
+def _tenant_asks_to_slow_down(make_app: MakeApp) -> None:
+    host = make_app()
+    host.tenant.faults.add("metadata-429")
+    host.browser().code()
+
+
+def _hosts_are_foreign(make_app: MakeApp) -> None:
+    host = make_app(PKCE_PUBLIC_URL="https://app.example")
+    with limited("flask_pkce.web.problems.REQUEST_FAILED", "host-unknown", host.clock):
+        host.browser().send("GET", "/pkce/challenge", headers={"Host": "evil.example"})
+
+
+def _cookies_are_forged(make_app: MakeApp) -> None:
+    clock = Clock()
+    with limited("flask_pkce.web.callers.COOKIE_UNUSABLE", "cookie-forged", clock):
+        _cookie_is_forged(make_app)
 
 
 def _keys_cannot_be_fetched_anew(make_app: MakeApp) -> None:
@@ -134,6 +169,35 @@ LOGGED: dict[Provoke, tuple[int, str, dict[str, object]]] = {
         "cookie-forged: Start again. For the operator: do all workers share SECRET_KEY?",
         {"event": "cookie-unusable", "error": "cookie-forged"},
     ),
+    _tenant_asks_to_slow_down: (
+        logging.WARNING,
+        "tenant-limit: The tenant asks us to slow down.",
+        {
+            "event": "request-failed",
+            "route": "pkce.code",
+            "status": 429,
+            "error": "tenant-limit",
+        },
+    ),
+    _hosts_are_foreign: (
+        logging.WARNING,
+        "host-unknown: The request names a host that is not ours. (evil.example)"
+        " (3 more since the last such line)",
+        {
+            "event": "request-failed",
+            "route": "pkce.challenge",
+            "status": 400,
+            "error": "host-unknown",
+            "host": "evil.example",
+            "suppressed": 3,
+        },
+    ),
+    _cookies_are_forged: (
+        logging.WARNING,
+        "cookie-forged: Start again. For the operator: do all workers share SECRET_KEY?"
+        " (3 more since the last such line)",
+        {"event": "cookie-unusable", "error": "cookie-forged", "suppressed": 3},
+    ),
     _keys_cannot_be_fetched_anew: (
         logging.WARNING,
         "tenant-refresh-failed: tenant-unreachable, going on with what there is",
@@ -212,3 +276,76 @@ def test_a_strangers_text_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     (event,) = [event for event in catalogue() if event.name == "request-failed"]
     event.log("It said\nERROR: you are hacked", code="access-denied")
     assert caplog.messages == ["access-denied: It said ERROR: you are hacked"]
+
+
+# -- floods ------------------------------------------------------------------------
+
+
+def _forge_hosts(host: Host) -> None:
+    host.browser().client.get("/pkce/challenge", base_url="http://evil.example")
+
+
+def _forge_cookies(host: Host) -> None:
+    browser = host.browser()
+    browser.client.set_cookie("pkce-80", f"{'A' * 32}.{'A' * 43}")
+    browser.challenge()
+
+
+def _forge_states(host: Host) -> None:
+    browser = host.browser()
+    _, url = browser.begin()
+    answer = dict(host.tenant.sign_in(url).params)
+    answer["state"] = answer["state"][:-20] + "A" * 20
+    browser.arrive(answer)
+
+
+@pytest.mark.parametrize("forge", [_forge_hosts, _forge_cookies, _forge_states])
+def test_strangers_do_not_flood_the_log(
+    forge: Callable[[Host], None], host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Requests of nobody we know make one warning of a kind, however many they are."""
+    caplog.set_level(logging.WARNING)
+    for _ in range(20):
+        forge(host)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+
+
+def test_limit() -> None:
+    """The first line of a kind is logged at once, the next after a minute counts those between."""
+    clock = Clock()
+    limit = Limit(clock=clock)
+    assert [limit.admit("one") for _ in range(3)] == [0, None, None]
+    assert limit.admit("another") == 0
+    clock.advance(LIMIT_PERIOD - 1)
+    assert limit.admit("one") is None
+    clock.advance(1)
+    assert [limit.admit("one"), limit.admit("one"), limit.admit("another")] == [3, None, 0]
+
+
+def test_limit_among_threads() -> None:
+    """No line is lost or counted twice where many threads log at once."""
+    clock = Clock()
+    limit = Limit(clock=clock)
+    barrier = threading.Barrier(8)
+
+    def log(_: int) -> list[int | None]:
+        barrier.wait()
+        return [limit.admit("one") for _ in range(2000)]
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = Counter(each for answer in threads.map(log, range(8)) for each in answer)
+    assert answers == {0: 1, None: 15_999}
+    clock.advance(LIMIT_PERIOD)
+    assert limit.admit("one") == 15_999
+
+
+def test_other_levels_are_not_limited(caplog: pytest.LogCaptureFixture) -> None:
+    """An error and what is only information are logged each time; so is what nobody limits."""
+    caplog.set_level(logging.INFO)
+    limited = Event("limited", logging.getLogger("of_this_test"), logging.WARNING, (), Limit())
+    for level in (logging.INFO, logging.WARNING, logging.ERROR) * 2:
+        limited.log("Again", level=level)
+    replace(limited, limit=None).log("Again")
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["INFO", "WARNING", "ERROR", "INFO", "ERROR", "WARNING"]
