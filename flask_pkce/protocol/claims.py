@@ -1,4 +1,4 @@
-"""What the claims of an ID token say of a user: the organization, and how it authenticated."""
+"""Claims of ID tokens and logout tokens: times, the organization, how the user authenticated."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 #: Characters of what ``acr`` may be asked to be.
 MAX_CONTEXT_LENGTH = 500
+
+
+def numeric_date(value: Any) -> float | None:
+    """Return a NumericDate claim as Unix seconds, which may have a fraction.
+
+    :return: None if the value is no number from 0 up to 2**53.
+
+    :rfc:`7519#section-2`
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+        return None
+    return value
 
 
 def organization_claim(organization: str) -> str:

@@ -22,7 +22,7 @@ from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from ..errors import IDTokenInvalid
 from ..strict_json import StrictJSONError, loads_object
-from .claims import has_context, is_of_organization, organization_claim
+from .claims import has_context, is_of_organization, numeric_date, organization_claim
 from .pkce import base64url, decode_base64url
 from .text import is_printable_ascii
 
@@ -321,11 +321,11 @@ def _check_times(claims: Mapping[str, Any], expected: Expectation, *, now: float
         raise IDTokenInvalid("The user authenticated at the tenant too long ago (auth_time).")
 
 
-def _time(claims: Mapping[str, Any], name: str) -> int:
-    value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+def _time(claims: Mapping[str, Any], name: str) -> float:
+    time = numeric_date(claims.get(name))
+    if time is None:
         raise _wrong(name)
-    return value
+    return time
 
 
 def _check_organization(claims: Mapping[str, Any], expected: Expectation) -> None:

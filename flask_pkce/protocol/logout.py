@@ -14,6 +14,7 @@ from ..errors import IDTokenInvalid, LogoutTokenInvalid
 from ..strict_json import loads_object
 from .addresses import origin_of, parse_address
 from .authorization import MAX_URL_LENGTH
+from .claims import numeric_date
 from .id_token import UnknownKey, VerificationKey, open_jwt
 from .metadata import Tenant
 from .pkce import decode_base64url
@@ -138,15 +139,15 @@ def _check_times(claims: Mapping[str, Any], *, leeway: int, now: float) -> float
     """Check ``iat`` and ``exp``, and return the latter."""
     times = {}
     for name in ("iat", "exp"):
-        value = claims.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        time = numeric_date(claims.get(name))
+        if time is None:
             raise _wrong(name)
-        times[name] = value
+        times[name] = time
     if not now - MAX_AGE - leeway <= times["iat"] <= now + leeway:
         raise _wrong("iat")
     if times["exp"] <= now - leeway:
         raise _wrong("exp")
-    return float(times["exp"])
+    return times["exp"]
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str | None:

@@ -11,7 +11,7 @@ from flask import Response, after_this_request, request
 
 from ..errors import AuthenticationTooWeak, HostUnknown, NotSignedIn, PKCEError
 from ..protocol.addresses import is_local_path
-from ..protocol.claims import has_context
+from ..protocol.claims import has_context, numeric_date
 from ..records import Held
 from ..session import Grant, Session
 from ..user import User
@@ -202,8 +202,8 @@ class Visitor:
     def _is_recent(self, grant: Grant, max_age: int | None) -> bool:
         if max_age is None:
             return True
-        auth_time = grant.claims.get("auth_time")
-        if isinstance(auth_time, bool) or not isinstance(auth_time, int):
+        auth_time = numeric_date(grant.claims.get("auth_time"))
+        if auth_time is None:
             return False
         asked, leeway = grant.asked_max_age, self._engine.settings.leeway
         if asked is not None and asked <= max_age and self._is_new(grant):

@@ -192,8 +192,8 @@ def test_authorized_party() -> None:
 
 
 @pytest.mark.requirement("ID-9", "ST-5")
-@pytest.mark.parametrize("exp", [NOW - 59, NOW + 1, NOW + 10**9])
-def test_expiry(exp: int) -> None:
+@pytest.mark.parametrize("exp", [NOW - 59, NOW - 59.5, NOW + 1, NOW + 0.25, NOW + 10**9])
+def test_expiry(exp: float) -> None:
     """A token is good until it expires, and the leeway longer."""
     assert verify(sign(id_claims(exp=exp)))["exp"] == exp
 
@@ -204,7 +204,10 @@ def test_expiry(exp: int) -> None:
     [
         pytest.param(NOW - 60, id="N70b past"),
         pytest.param(None, id="N70b missing"),
-        pytest.param(NOW + 3600.5, id="N70b float"),
+        pytest.param(NOW - 60.25, id="past, with a fraction"),
+        pytest.param(False, id="false"),
+        pytest.param(-0.5, id="negative fraction"),
+        pytest.param(1e300, id="huge float"),
         pytest.param(f"{NOW + 3600}", id="N70b text"),
         pytest.param(True, id="boolean"),
         pytest.param(-1, id="negative"),
@@ -213,13 +216,13 @@ def test_expiry(exp: int) -> None:
     ],
 )
 def test_bad_expiry(exp: Any) -> None:
-    """A token that expired, or whose expiry is no whole number of seconds, is refused."""
+    """A token that expired, or whose expiry is no number of seconds, is refused."""
     refused_claims("exp", id_claims(exp=exp))
 
 
 @pytest.mark.requirement("ID-10")
-@pytest.mark.parametrize("iat", [NOW + 60, NOW, NOW - 660])
-def test_time_of_issue(iat: int) -> None:
+@pytest.mark.parametrize("iat", [NOW + 60, NOW, NOW + 0.5, NOW - 660])
+def test_time_of_issue(iat: float) -> None:
     """A token was issued at most ten minutes ago, give or take the leeway."""
     assert verify(sign(id_claims(iat=iat)))["iat"] == iat
 
@@ -232,7 +235,8 @@ def test_time_of_issue(iat: int) -> None:
         pytest.param(NOW + 61, id="N70c future"),
         pytest.param(NOW - 661, id="N70c too old"),
         pytest.param(NOW - 7 * 86400, id="N70c a week old"),
-        pytest.param(float(NOW), id="float"),
+        pytest.param(NOW + 60.5, id="future, with a fraction"),
+        pytest.param(True, id="boolean"),
         pytest.param(str(NOW), id="text"),
     ],
 )
@@ -244,7 +248,7 @@ def test_bad_time_of_issue(iat: Any) -> None:
 @pytest.mark.requirement("ID-10", "N70c")
 def test_not_before() -> None:
     """``nbf`` is honoured where there is one (N70c)."""
-    for nbf in (0, NOW + 60):
+    for nbf in (0, NOW + 60, NOW - 0.5):
         assert verify(sign(id_claims(nbf=nbf)))
     refused_claims("nbf", id_claims(nbf=NOW + 61))
     refused_claims("nbf", id_claims(nbf="soon"))
@@ -261,8 +265,8 @@ def test_no_leeway() -> None:
 
 
 @pytest.mark.requirement("ID-13")
-@pytest.mark.parametrize("auth_time", [NOW - 360, NOW])
-def test_time_of_authentication(auth_time: int) -> None:
+@pytest.mark.parametrize("auth_time", [NOW - 360, NOW, NOW - 0.5])
+def test_time_of_authentication(auth_time: float) -> None:
     """With ``max_age`` or ``prompt=login`` the user authenticated since."""
     token = sign(id_claims(auth_time=auth_time))
     assert verify(token, authenticated_since=NOW - 300)
@@ -278,7 +282,7 @@ def test_authentication_too_long_ago(auth_time: int) -> None:
 
 
 @pytest.mark.requirement("ID-13", "N70d", "N70e")
-@pytest.mark.parametrize("auth_time", [None, str(NOW), float(NOW), True])
+@pytest.mark.parametrize("auth_time", [None, str(NOW), True, False])
 def test_no_time_of_authentication(auth_time: Any) -> None:
     """Where it was asked for, the time of authentication must be there (N70d)."""
     refused_claims("auth_time", id_claims(auth_time=auth_time), authenticated_since=NOW - 300)

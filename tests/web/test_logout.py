@@ -237,6 +237,13 @@ def test_age(age: int, is_good: bool, keeping: Host) -> None:
         check_problem(response, "logout-token-invalid")
 
 
+@pytest.mark.requirement("BL-1")
+def test_fractions(keeping: Host) -> None:
+    """The times of a token may have fractions of a second (RFC 7519 2)."""
+    token = logout_token(keeping, iat=keeping.clock() - 0.5, exp=keeping.clock() + 60.5)
+    assert post(keeping, token).status_code == 200
+
+
 @pytest.mark.requirement("BL-3")
 @pytest.mark.parametrize(
     ("valid", "remembered"), [(120, 120 + 60), (86400, 86400), (2**52, 86400)]
@@ -261,6 +268,7 @@ def test_remembered(valid: int, remembered: int, keeping: Host) -> None:
         {"aud": ["another"]},
         {"iat": None},
         {"iat": True},
+        {"exp": True},
         {"exp": None},
         {"exp": 1},
         {"iat": 1},

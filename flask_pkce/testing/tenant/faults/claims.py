@@ -114,9 +114,9 @@ _enter(
 )
 _enter_missing("invalid-missing-exp", "exp", "The ID token does not tell when it expires.")
 _enter(
-    "exp-float",
-    "The ID token expires at a fraction of a second.",
-    lambda c, s: {"exp": c["exp"] + 0.5},
+    "times-float",
+    "The times in the ID token have fractions of a second; to be accepted.",
+    lambda c, s: {name: c[name] + 0.25 for name in ("exp", "iat", "auth_time")},
 )
 _enter(
     "exp-text", "The ID token tells in text when it expires.", lambda c, s: {"exp": str(c["exp"])}
