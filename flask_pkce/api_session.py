@@ -21,7 +21,8 @@ class APISession(requests.Session):
     """A ``requests`` session that carries the user's access token to one origin.
 
     Addresses may be relative to its base.  Where the API answers 401, the token is renewed and the
-    request sent again, once.  A token that has a blank is not sent: :exc:`TenantError`.
+    request sent again, once.  A token that has a blank is not sent:
+    :exc:`~flask_pkce.errors.TenantError`.
 
     :param base_url: the API's address.
     :param token: gets an access token, and another than the one that was refused.

@@ -264,6 +264,7 @@ class Redemption:
         return Expectation(
             issuer=tenant.issuer,
             client_id=tenant.client_id,
+            trusted_audiences=tenant.registration.trusted_audiences,
             algorithms=tenant.algorithms,
             leeway=self._settings.leeway,
             nonce=flow.nonce,

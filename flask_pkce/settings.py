@@ -134,6 +134,11 @@ class Settings:
     allowed_audiences: tuple[str, ...] = field(
         default=(), metadata=_of_tenant("ALLOWED_AUDIENCES", read_listed)
     )
+    #: Audiences that an ID token may have besides our ``client_id``, which it always must have.
+    #: Its ``azp`` must be our ``client_id`` then.  ZITADEL adds the id of its project.
+    trusted_audiences: tuple[str, ...] = field(
+        default=(), metadata=_of_tenant("TRUSTED_AUDIENCES", read_listed)
+    )
     #: Further scopes that a caller may ask for.
     allowed_scopes: tuple[str, ...] = field(
         default=(), metadata=_of_tenant("ALLOWED_SCOPES", read_scopes)
@@ -257,6 +262,7 @@ class Settings:
             audience=self.audience,
             scope=self.scope,
             allowed_audiences=self.allowed_audiences,
+            trusted_audiences=self.trusted_audiences,
             allowed_scopes=self.allowed_scopes,
             redirect_uris=self.redirect_uris,
             response_mode=self.response_mode,

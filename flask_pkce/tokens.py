@@ -241,6 +241,7 @@ class Refresh:
         expected = Expectation(
             issuer=grant.issuer,
             client_id=tenant.client_id,
+            trusted_audiences=tenant.registration.trusted_audiences,
             algorithms=tenant.algorithms,
             leeway=self._settings.leeway,
             nonce=grant.nonce,

@@ -61,6 +61,7 @@ def test_defaults() -> None:
         ("ALLOWED_AUDIENCES", "a, b ,", ("a", "b")),
         ("ALLOWED_AUDIENCES", ("a",), ("a",)),
         ("ALLOWED_AUDIENCES", {"a"}, ("a",)),
+        ("TRUSTED_AUDIENCES", "275", ("275",)),
         ("ALLOWED_SCOPES", "read:users write:users", ("read:users", "write:users")),
         ("ALLOWED_SCOPES", [], ()),
         (
@@ -163,6 +164,7 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("SCOPE", [], "does not contain `openid`"),
         ("SCOPE", 5, "neither a list"),
         ("ALLOWED_AUDIENCES", {"a": 1}, "neither a list"),
+        ("TRUSTED_AUDIENCES", [27.5], "no text"),
         ("ALLOWED_AUDIENCES", [1.5], "no text"),
         ("ALLOWED_AUDIENCES", [""], "is empty"),
         ("ALLOWED_SCOPES", ["a b"], "no scope may have"),
@@ -458,6 +460,7 @@ def test_what_tenants_inherit() -> None:
         "SCOPE": "openid email",
         "ALLOWED_AUDIENCES": "more",
         "ALLOWED_SCOPES": "read",
+        "TRUSTED_AUDIENCES": "project",
         "ALGORITHMS": "ES256",
         "RESPONSE_MODE": "query",
     }

@@ -25,6 +25,23 @@ def numeric_date(value: Any) -> float | None:
     return value
 
 
+def has_audience(claims: Mapping[str, Any], client_id: str) -> bool:
+    """Return whether ``aud`` has our client id, once, as a string or in a list.
+
+    OpenID Connect Core 2
+    """
+    audience = claims.get("aud")
+    if isinstance(audience, list):
+        return audience.count(client_id) == 1
+    return bool(audience == client_id)
+
+
+def further_audiences(claims: Mapping[str, Any], client_id: str) -> list[Any]:
+    """Return the members of ``aud`` besides our client id."""
+    audience = claims.get("aud")
+    return [each for each in audience if each != client_id] if isinstance(audience, list) else []
+
+
 def organization_claim(organization: str) -> str:
     """The claim that names an organization: by its id (``org_…``), or by its name."""
     return "org_id" if organization.startswith("org_") else "org_name"

@@ -22,7 +22,14 @@ from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from ..errors import IDTokenInvalid
 from ..strict_json import StrictJSONError, loads_object
-from .claims import has_context, is_of_organization, numeric_date, organization_claim
+from .claims import (
+    further_audiences,
+    has_audience,
+    has_context,
+    is_of_organization,
+    numeric_date,
+    organization_claim,
+)
 from .pkce import base64url, decode_base64url
 from .text import is_printable_ascii
 
@@ -124,6 +131,8 @@ class Expectation:
 
     issuer: str
     client_id: str
+    #: Audiences that it may have besides ``client_id``.
+    trusted_audiences: tuple[str, ...] = ()
     algorithms: tuple[str, ...]
     #: Seconds by which our clock and the tenant's may differ, 0 to 300.
     leeway: int
@@ -267,7 +276,7 @@ def validate_claims(claims: Mapping[str, Any], expected: Expectation, *, now: fl
     if claims.get("iss") != expected.issuer:
         raise _wrong("iss")
     _check_subject(claims.get("sub"), expected.subject)
-    _check_audience(claims, expected.client_id)
+    _check_audience(claims, expected)
     _check_times(claims, expected, now=now)
     _check_nonce(claims, expected)
     _check_organization(claims, expected)
@@ -297,11 +306,21 @@ def _check_nonce(claims: Mapping[str, Any], expected: Expectation) -> None:
         raise _wrong("nonce")
 
 
-def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
-    aud = claims.get("aud")
-    if aud not in (client_id, [client_id]):
+def _check_audience(claims: Mapping[str, Any], expected: Expectation) -> None:
+    """Check that an ID token is for us, and for others only if we trust them.
+
+    OpenID Connect Core 3.1.3.7, 3 to 5
+    """
+    if not has_audience(claims, expected.client_id):
         raise _wrong("aud")
-    if claims.get("azp", client_id) != client_id:
+    further = further_audiences(claims, expected.client_id)
+    if not all(each in expected.trusted_audiences for each in further):
+        raise IDTokenInvalid(
+            "The ID token has a further audience that is not trusted (aud).",
+            setting="PKCE_TRUSTED_AUDIENCES",
+        )
+    is_named = "azp" in claims or bool(further)
+    if is_named and claims.get("azp") != expected.client_id:
         raise _wrong("azp")
 
 

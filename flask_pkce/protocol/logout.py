@@ -14,7 +14,7 @@ from ..errors import IDTokenInvalid, LogoutTokenInvalid
 from ..strict_json import loads_object
 from .addresses import origin_of, parse_address
 from .authorization import MAX_URL_LENGTH
-from .claims import numeric_date
+from .claims import further_audiences, has_audience, numeric_date
 from .id_token import UnknownKey, VerificationKey, open_jwt
 from .metadata import Tenant
 from .pkce import decode_base64url
@@ -124,9 +124,10 @@ def _wrong(claim: str) -> LogoutTokenInvalid:
 def _check_claims(claims: Mapping[str, Any], tenant: Tenant) -> None:
     if claims.get("iss") != tenant.issuer:
         raise _wrong("iss")
-    audience = claims.get("aud")
-    audiences = audience if isinstance(audience, list) else [audience]
-    if tenant.client_id not in audiences:
+    # As in an ID token (Back-Channel Logout 2.6), but for `azp`, which no logout token has.
+    trusted = tenant.registration.trusted_audiences
+    further = further_audiences(claims, tenant.client_id)
+    if not has_audience(claims, tenant.client_id) or not all(each in trusted for each in further):
         raise _wrong("aud")
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(_EVENT), dict):

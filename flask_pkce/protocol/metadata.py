@@ -77,6 +77,8 @@ class Registration:
     #: Further audiences and scopes that a caller may ask for.
     allowed_audiences: tuple[str, ...] = ()
     allowed_scopes: tuple[str, ...] = ()
+    #: Audiences that an ID token may have besides our ``client_id``.
+    trusted_audiences: tuple[str, ...] = ()
     #: Redirect URIs that a caller may ask for, besides our own callback.
     redirect_uris: tuple[str, ...] = ()
     #: How the tenant answers.

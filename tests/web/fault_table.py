@@ -46,6 +46,8 @@ def _accepted() -> Iterator[Row]:
         yield Row(name, "nowhere", flow="done")
     for name in ("org-name-other-case", "org-name-decomposed"):
         yield Row(name, "nowhere", flow="done", seed=NAMED_ORGANIZATION)
+    trusted = {"PKCE_TRUSTED_AUDIENCES": "another-client"}
+    yield Row("invalid-secondary-aud", "nowhere", flow="done", settings=trusted)
     # The published model has them equal.
     yield Row("nonce-is-state", "nowhere", flow="done", delivery="caller")
 
@@ -64,7 +66,6 @@ WRONG_CLAIMS = {
     "sub-number": "sub",
     "invalid-aud": "aud",
     "missing-aud": "aud",
-    "invalid-secondary-aud": "aud",
     "invalid-azp": "azp",
     "missing-iat": "iat",
     "iat-in-future": "iat",
@@ -80,6 +81,7 @@ WRONG_CLAIMS = {
 
 #: Faults of the token itself, with what is told.
 UNVERIFIED = {
+    "invalid-secondary-aud": "not trusted (aud)",
     "invalid-athash": "at_hash",
     "invalid-chash": "c_hash",
     "invalid-shash": "s_hash",

@@ -212,6 +212,18 @@ def test_refreshed_id_token_is_verified(fault: str, host: Host, browser: Browser
     assert host.revocations == 1
 
 
+@pytest.mark.requirement("ID-3", "ID-21")
+def test_audiences_of_a_refreshed_id_token(make_app: MakeApp) -> None:
+    """A refreshed ID token may have the same audiences as that of the sign-in, and no other."""
+    host = make_app(PKCE_SCOPE="openid offline_access", PKCE_TRUSTED_AUDIENCES="another-client")
+    browser = host.browser()
+    host.tenant.faults = {"invalid-secondary-aud"}
+    sign_in(host, browser)
+    assert browser.token(grant_type="refresh_token").status_code == 200
+    host.tenant.faults.add("invalid-azp")
+    check_problem(browser.token(grant_type="refresh_token"), "id-token-invalid")
+
+
 def test_refresh_without_id_token(host: Host, browser: Browser) -> None:
     """A refresh that brings no ID token leaves the user as it was."""
     user = sign_in(host, browser)["auth0"]["user"]
