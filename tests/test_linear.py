@@ -11,6 +11,7 @@ from werkzeug.test import EnvironBuilder
 
 from flask_pkce.protocol.addresses import read_host
 from flask_pkce.web.cookies import cookie_names, read_cookies
+from flask_pkce.web.waiting import wished_wait
 
 #: Characters: what servers let a header have, at most.
 LENGTH = 65536
@@ -30,8 +31,13 @@ def _cookie_values(header: str) -> object:
     return read_cookies(_request(HTTP_COOKIE=header), "pkce-80")
 
 
+def _prefer(header: str) -> object:
+    return wished_wait(_request(HTTP_PREFER=header))
+
+
 READERS: tuple[tuple[Callable[[str], object], tuple[str, ...]], ...] = (
     (read_host, ("a.", "a", "[", "]", ":", "1", "[:", "a:")),
+    (_prefer, (",", ";", " ", "=", '"', "wait=", "wait =\t", "x,", "1", "wait=1;,")),
     (_cookie_names, (";", "=", " ", "=;", "a=;", " ;", "pkce-80=;", '"', "\\")),
     (_cookie_values, (";", "=", " ", "=;", "a=;", " ;", "pkce-80=;", '"', "\\")),
 )

@@ -107,8 +107,9 @@ class Operations:
                     "name": "Prefer",
                     "in": "header",
                     "description": (
-                        "`wait=N` (RFC 7240): hold the answer until the tenant's came, for at"
-                        f" most {MAX_WAIT} seconds."
+                        "`wait=N` (RFC 7240), for callers of the local session: hold the answer"
+                        f" until the tenant's came, for at most {MAX_WAIT} seconds. It is ignored"
+                        " for all others."
                     ),
                     "schema": {"type": "string"},
                 }

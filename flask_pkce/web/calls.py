@@ -23,7 +23,6 @@ from .guard import check_origin, wants_html
 from .problems import log, problem
 from .responses import page, see_other
 from .site import CALLBACK_PATH, Site
-from .waiting import Waiters
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ class Mounted:
     site: Site
     csrf: CSRFExemption
     answer_limit: AnswerLimit = field(default_factory=AnswerLimit)
-    waiters: Waiters = field(default_factory=Waiters)
 
 
 def has_strict_cookies(config: Mapping[str, Any]) -> bool:

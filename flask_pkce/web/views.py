@@ -29,7 +29,7 @@ from .calls import Call, Route
 from .further import anybody, back_channel_logout, link, login, logout, return_address, user_claims
 from .responses import json_response, no_content, page, see_other
 from .site import CALLBACK_PATH
-from .waiting import wished_wait
+from .waiting import place_to_wait, wished_wait
 
 
 def challenge(call: Call) -> Response:
@@ -56,9 +56,10 @@ def code(call: Call) -> Response:
     if call.html:
         return see_other(sent.authorization_url)
     flow, waited = sent.flow, 0
-    wished = wished_wait(call.request)
+    # Strangers do not wait: each of them would hold a thread, or all of a server of one.
+    wished = wished_wait(call.request) if owner.is_local else 0
     if wished and flow.value.status is Status.SENT:
-        with call.mounted.waiters.place(sent.session.key, call.request) as granted:
+        with place_to_wait(call.request) as granted:
             if granted:
                 flow, waited = call.engine.sign_in.wait(flow, seconds=wished), wished
     tells_result = _may_know_the_code(call, sent.session, flow.value)

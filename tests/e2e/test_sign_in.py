@@ -116,37 +116,6 @@ def test_a_page_refreshes_its_tokens(caller_app: Server, visit: Visit, provider:
     assert provider.count("revoked", since=mark) == 1
 
 
-def test_a_page_can_wait_for_the_answer(caller_app: Server, visit: Visit) -> None:
-    """With ``Prefer: wait`` the answer comes when the sign-in is done, and not before.
-
-    It was asked with the cookie from before the sign-in, so the page asks once more for the code.
-    """
-    person = visit(caller_app)
-    page, login = person.tab(), person.tab()
-    page.open("/")
-    url = page.fetch("/pkce/code", {}).json["authorization_url"]
-    page.page.evaluate(
-        """state => {
-            window.waiting = fetch("/pkce/code", {
-                method: "POST",
-                headers: {"Content-Type": "application/json", "Prefer": "wait=25"},
-                body: JSON.stringify({state}),
-            }).then(async response => {
-                const {result} = await response.json();
-                return {result, applied: response.headers.get("Preference-Applied")};
-            });
-        }""",
-        state_of(url),
-    )
-    login.open(url)
-    login.log_in("ada")
-    waited = page.page.evaluate("window.waiting")
-    assert waited["applied"].startswith("wait")
-    assert waited.get("result") is None
-    asked = page.fetch("/pkce/code", {"state": state_of(url)})
-    assert asked.json["result"]["state"] == state_of(url)
-
-
 def test_two_tabs_each_get_their_own_answer(caller_app: Server, visit: Visit) -> None:
     """Sign-ins side by side do not mix, though the second one is finished first."""
     person = visit(caller_app)

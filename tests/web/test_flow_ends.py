@@ -201,15 +201,15 @@ def test_two_hundred_sign_ins(host: Host, browser: Browser) -> None:
 # -- POST clear: waiters --------------------------------------------------------------
 
 
-def test_waiter_hears_of_a_clear(host: Host, browser: Browser) -> None:
+def test_waiter_hears_of_a_clear(make_app: MakeApp) -> None:
     """Who waits for an answer hears at once that the session was cleared."""
-    state, _ = browser.begin()
-    waiter = host.browser()
-    waiter.client.set_cookie("pkce-80", browser.cookie)
+    host = make_app(PKCE_LOCAL_SESSION=True)
+    waiter = host.program()
+    state, _ = waiter.begin()
 
     def clear() -> None:
         assert host.store.somebody_waits.wait(10)
-        browser.clear()
+        host.program().clear()
 
     clearing = Thread(target=clear)
     clearing.start()

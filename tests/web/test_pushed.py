@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -15,7 +16,12 @@ SECRET = "a secret of this client"
 @pytest.fixture
 def pushing(make_app: MakeApp) -> Host:
     """A host whose tenant demands that requests are pushed."""
-    host = make_app(PKCE_CLIENT_SECRET=SECRET, PKCE_PAR="always")
+    return make_pushing(make_app)
+
+
+def make_pushing(make_app: MakeApp, **settings: Any) -> Host:
+    """Make a host whose tenant demands that requests are pushed."""
+    host = make_app(PKCE_CLIENT_SECRET=SECRET, PKCE_PAR="always", **settings)
     host.tenant._provider.requires_par = True
     host.tenant.register(client_secret=SECRET)
     return host
@@ -79,10 +85,11 @@ def test_the_same_state_again(pushing: Host) -> None:
 
 
 @pytest.mark.requirement("PA-8")
-def test_expired_while_it_waited(pushing: Host) -> None:
+def test_expired_while_it_waited(make_app: MakeApp) -> None:
     """An address that the tenant has forgotten meanwhile is not handed out."""
-    browser = pushing.browser()
-    state, _ = browser.begin()
+    pushing = make_pushing(make_app, PKCE_LOCAL_SESSION=True)
+    program = pushing.program()
+    state, _ = program.begin()
     pushing.store.patience = 0
     wait, store = pushing.store.wait, pushing.store
 
@@ -92,7 +99,7 @@ def test_expired_while_it_waited(pushing: Host) -> None:
         return found
 
     store.wait = wait_a_minute  # type: ignore[method-assign]
-    response = browser.post(
+    response = program.post(
         "/pkce/code",
         {"state": state},
         headers={"Prefer": "wait=20"},

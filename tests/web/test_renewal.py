@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
-from flask_pkce.flow import Flow
+from flask_pkce.flow import Status
 from flask_pkce.protocol.authorization import parse_answer
-from flask_pkce.records import Held
+from flask_pkce.sign_in import Sent
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host, check_page, check_problem
 
@@ -264,28 +264,29 @@ def test_code_that_went_elsewhere_needs_its_code(make_app: MakeApp) -> None:
 
 
 @pytest.mark.requirement("N52", "T8")
-def test_old_cookie_that_clears_meanwhile(
-    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_cleared", [False, True])
+def test_old_cookie_at_the_same_moment(
+    is_cleared: bool, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who waited with the old cookie is told no code either if the session was cleared since."""
+    """A request with the old cookie is told no code that is bound while it is answered."""
     host = make_app()
     thief, victim = host.browser(), host.browser()
     state, url = thief.begin()
     victim.client.set_cookie("pkce-80", thief.cookie)
     answer = host.tenant.sign_in(url)
-    wait = host.engine.sign_in.wait
+    authorize = host.engine.sign_in.authorize
 
-    def wait_and_clear(flow: Held[Flow], *, seconds: float) -> Held[Flow]:
+    def bind_and_authorize(*args: Any, **options: Any) -> Sent:
+        monkeypatch.undo()
         victim.arrive(answer)
-        waited = wait(flow, seconds=seconds)
-        assert victim.clear().status_code == 204
-        return waited
+        sent = authorize(*args, **options)
+        assert sent.flow.value.status is Status.BOUND
+        assert not is_cleared or victim.clear().status_code == 204
+        return sent
 
-    monkeypatch.setattr(host.engine.sign_in, "wait", wait_and_clear)
-    told = thief.post(
-        "/pkce/code",
-        {"state": state},
-        headers={"Prefer": "wait=1"},
-        environ_overrides={"wsgi.multithread": True},
-    )
-    check_problem(told, "signed-out-meanwhile")
+    monkeypatch.setattr(host.engine.sign_in, "authorize", bind_and_authorize)
+    told = thief.code(state=state)
+    if is_cleared:
+        check_problem(told, "signed-out-meanwhile")
+    else:
+        assert "result" not in told.get_json()
