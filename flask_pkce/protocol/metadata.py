@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -179,6 +179,7 @@ class Tenant:
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
+    #: Shown to callers, never called: it may lie on any host.
     userinfo_endpoint: str | None
     revocation_endpoint: str | None
     end_session_endpoint: str | None
@@ -206,6 +207,12 @@ class Tenant:
 
 def parse_metadata(document: Mapping[str, Any], registration: Registration) -> Tenant:
     """Check a tenant's metadata against our registration.
+
+    Endpoints that the library calls, or sends browsers to, must lie on the issuer's host or on one
+    of ``PKCE_ENDPOINT_HOSTS``, even if they are optional: a foreign ``revocation_endpoint`` that
+    counted as absent would leave refresh tokens alive.  The endpoint for pushed requests counts
+    only where requests are pushed.  The library never calls the ``userinfo_endpoint``, so that may
+    lie on any host, as at Microsoft Entra ID.
 
     :raises TenantMisconfigured: if the issuer is another one (:rfc:`8414#section-3.3`), a member
         that is needed is missing, an endpoint lies where it must not, ID tokens are signed
@@ -238,20 +245,24 @@ def parse_metadata(document: Mapping[str, Any], registration: Registration) -> T
         authorization_endpoint=needed("authorization_endpoint"),
         token_endpoint=needed("token_endpoint"),
         jwks_uri=needed("jwks_uri"),
-        userinfo_endpoint=endpoint("userinfo_endpoint"),
+        userinfo_endpoint=_shown_address(document.get("userinfo_endpoint"), plain_http),
         revocation_endpoint=endpoint("revocation_endpoint"),
         end_session_endpoint=endpoint("end_session_endpoint"),
         announces_iss=document.get("authorization_response_iss_parameter_supported") is True,
         algorithms=_common_algorithms(document, registration),
         client_auth=client_auth,
         assertion_algorithm=_assertion_algorithm(document, registration, client_auth),
-        par_endpoint=_par_endpoint(
-            document,
-            registration,
-            client_auth,
-            endpoint("pushed_authorization_request_endpoint"),
-        ),
+        par_endpoint=_par_endpoint(document, registration, client_auth, endpoint),
     )
+
+
+def _shown_address(value: Any, plain_http: bool) -> str | None:
+    """Return an address that is only shown, or None if it is not over https and well-formed."""
+    try:
+        parts = parse_address(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return value if parts is not None and (plain_http or parts.scheme == "https") else None
 
 
 def _check_endpoint(name: str, value: Any, *, hosts: Collection[str], plain_http: bool) -> str:
@@ -338,9 +349,11 @@ def _par_endpoint(
     document: Mapping[str, Any],
     registration: Registration,
     client_auth: ClientAuth,
-    endpoint: str | None,
+    endpoint: Callable[[str], str | None],
 ) -> str | None:
-    """Where requests are pushed, if they are.
+    """Return where requests are pushed, or None if they are not.
+
+    :param endpoint: checks the endpoint of a name; called only where requests are pushed.
 
     :rfc:`9126#section-5`
     """
@@ -352,7 +365,8 @@ def _par_endpoint(
         )
     if wanted is PushedRequests.NEVER or (wanted is PushedRequests.AUTO and not is_demanded):
         return None
-    if endpoint is None:
+    url = endpoint("pushed_authorization_request_endpoint")
+    if url is None:
         raise TenantMisconfigured(
             "the tenant's metadata has no pushed_authorization_request_endpoint;"
             " PKCE_PAR `always` needs one"
@@ -362,4 +376,4 @@ def _par_endpoint(
             "the tenant demands pushed authorization requests, which confidential clients make:"
             " set PKCE_CLIENT_SECRET or PKCE_CLIENT_KEY"
         )
-    return endpoint
+    return url

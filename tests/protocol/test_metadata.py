@@ -235,9 +235,9 @@ def test_missing_member(name: str) -> None:
         "authorization_endpoint",
         "token_endpoint",
         "jwks_uri",
-        "userinfo_endpoint",
         "revocation_endpoint",
         "end_session_endpoint",
+        "pushed_authorization_request_endpoint",
     ],
 )
 @pytest.mark.parametrize(
@@ -256,9 +256,43 @@ def test_missing_member(name: str) -> None:
     ],
 )
 def test_endpoint_where_it_must_not_be(name: str, value: Any, fault: str) -> None:
-    """Every endpoint lies on the issuer's host, over https, without a fragment."""
+    """Every endpoint that is used lies on the issuer's host, over https, without a fragment."""
+    registration = dataclasses.replace(WITH_SECRET, pushed_requests=PushedRequests.ALWAYS)
     with pytest.raises(TenantMisconfigured, match=f"{name} in the tenant's metadata.*{fault}"):
-        make_tenant(**{name: value})
+        make_tenant(registration, **{**PAR, name: value})
+
+
+@pytest.mark.requirement("MD-4")
+@pytest.mark.parametrize("value", [5, "https://evil.example/par", "/par"])
+def test_endpoint_that_is_not_used(value: Any) -> None:
+    """Where no request is pushed, the endpoint for that may lie anywhere."""
+    name = "pushed_authorization_request_endpoint"
+    for registration in (
+        REGISTRATION,
+        dataclasses.replace(WITH_SECRET, pushed_requests=PushedRequests.NEVER),
+    ):
+        assert make_tenant(registration, **{name: value}).par_endpoint is None
+
+
+@pytest.mark.requirement("MD-4", "T12")
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        pytest.param("https://graph.microsoft.com/oidc/userinfo", True, id="Microsoft Entra ID"),
+        pytest.param(f"{ISSUER}userinfo", True, id="on the issuer's host"),
+        pytest.param("http://127.0.0.1/x", False, id="plain http"),
+        pytest.param("http://evil.example/x", False, id="plain http, another host"),
+        pytest.param("javascript:alert(1)", False, id="a script"),
+        pytest.param("https://me@tenant.example/", False, id="user"),
+        pytest.param("/userinfo", False, id="relative"),
+        pytest.param("https://a.example/ x", False, id="a blank"),
+        pytest.param(5, False, id="number"),
+        pytest.param(None, False, id="missing"),
+    ],
+)
+def test_userinfo_endpoint(value: Any, shown: bool) -> None:
+    """The userinfo endpoint is never called: it may lie on any host, over https."""
+    assert make_tenant(userinfo_endpoint=value).userinfo_endpoint == (value if shown else None)
 
 
 @pytest.mark.requirement("MD-4", "BB-5")
@@ -275,6 +309,7 @@ def test_tenant_on_loopback() -> None:
     document = {name: value.replace(ISSUER, issuer) for name, value in metadata().items()}
     tenant = parse_metadata(document, Registration(issuer, True, CLIENT_ID))
     assert tenant.token_endpoint == "http://127.0.0.1:4000/oauth/token"
+    assert tenant.userinfo_endpoint == "http://127.0.0.1:4000/userinfo"
 
 
 @pytest.mark.requirement("ID-6")

@@ -37,9 +37,11 @@ def _accepted() -> Iterator[Row]:
         *("jwks-decoys", "metadata-other-types", "token-type-case-insensitivity"),
         *("token-endpoint-response-without-expires_in", "no-scope-in-token-endpoint-response"),
         *("token-expires-in-null", "token-expires-in-digits", "token-unknown-members"),
-        *("metadata-missing-userinfo-endpoint", "metadata-missing-revocation-endpoint"),
+        # The library never calls it.
+        *("metadata-foreign-userinfo-endpoint", "metadata-http-userinfo-endpoint"),
+        *("metadata-wrong-type-userinfo-endpoint", "metadata-missing-userinfo-endpoint"),
         *("code-vschar", "token-vschar", "times-float", "metadata-missing-end-session-endpoint"),
-        *("userinfo-invalid-sub", "revoke-503"),
+        *("userinfo-invalid-sub", "revoke-503", "metadata-missing-revocation-endpoint"),
         # Nothing is pushed here.
         *("par-503", "par-413", "par-refused", "par-no-request-uri", "par-expires-in-zero"),
     ):
@@ -244,7 +246,7 @@ def _metadata() -> Iterator[Row]:
         ("http", "https://"),
         ("wrong-type", "no string"),
     ):
-        for name in ("authorization", "token", "userinfo", "revocation", "end-session"):
+        for name in ("authorization", "token", "revocation", "end-session"):
             told = f"{name.replace('-', '_')}_endpoint in the tenant's metadata"
             yield _no_metadata(f"metadata-{prefix}-{name}-endpoint", "tenant-misconfigured", told)
         yield _no_metadata(f"metadata-{prefix}-jwks-uri", "tenant-misconfigured", detail)
