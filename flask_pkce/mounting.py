@@ -57,6 +57,7 @@ def mount(
 
     :param config_prefix: what the names of its settings begin with.
     :raises ConfigurationError: if a setting is missing or wrong; every one is named.
+    :raises FileDescriptorsExhausted: if the store cannot be opened for want of one.
     """
     app = state.app
     if not isinstance(app, Flask):

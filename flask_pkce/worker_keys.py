@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .errors import StoreError
+from .errors import FileDescriptorsExhausted, StoreError
 from .stores import Store
 from .strict_json import StrictJSONError, loads_object
 
@@ -64,7 +64,7 @@ class WorkerKeys:
     def leave(self) -> None:
         """Leave our own, unless that was done a short while ago.
 
-        A store that fails now is told of by the next sign-in.
+        Where the store fails, nothing is raised: the next sign-in reports it.
         """
         now = self._monotonic()
         if now < self._due_at:
@@ -74,7 +74,7 @@ class WorkerKeys:
             for _ in range(_ATTEMPTS):
                 if self._add():
                     return
-        except StoreError:
+        except (StoreError, FileDescriptorsExhausted):
             return
 
     def _add(self) -> bool:

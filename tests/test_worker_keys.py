@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from flask_pkce.errors import StoreError
+from flask_pkce.errors import FileDescriptorsExhausted, StoreError
 from flask_pkce.stores import MemoryStore
 from flask_pkce.worker_keys import PERIOD, REMEMBERED, KeySet, WorkerKeys
 from tests.support import NOW, Clock, MeddledStore
@@ -88,7 +88,16 @@ class Gone(MemoryStore):
         raise StoreError()
 
 
-@pytest.mark.parametrize("store", [Contended(), Gone()], ids=lambda store: type(store).__name__)
+class Starved(MemoryStore):
+    """Cannot be reached for want of a file descriptor."""
+
+    def get(self, key: str) -> bytes | None:
+        raise FileDescriptorsExhausted()
+
+
+@pytest.mark.parametrize(
+    "store", [Contended(), Gone(), Starved()], ids=lambda store: type(store).__name__
+)
 def test_in_vain(store: MemoryStore) -> None:
     """A request does not fail because of it, and does not try for ever."""
     worker(store, "a").leave()

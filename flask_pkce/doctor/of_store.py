@@ -10,7 +10,7 @@ from contextlib import suppress
 from threading import Barrier
 from typing import TypeVar
 
-from ..errors import StoreError
+from ..errors import FileDescriptorsExhausted, StoreError
 from ..stores import Store
 from .findings import Finding, Patient, doubtful, right, skipped, wrong
 
@@ -32,6 +32,8 @@ def store(patient: Patient) -> Iterable[Finding]:
     subject = patient.engine.store
     try:
         broken = _try(patient, subject)
+    except FileDescriptorsExhausted as exc:
+        yield wrong("store", str(exc), exc.hint)
     except StoreError as exc:
         host = f" ({exc.host})" if exc.host else ""
         yield wrong("store", f"{exc}{host}", advice)
@@ -115,7 +117,7 @@ def shared_key(patient: Patient) -> Iterable[Finding]:
         return
     try:
         seen = engine.worker_keys.seen()
-    except StoreError:
+    except (StoreError, FileDescriptorsExhausted):
         yield skipped("shared-key", "The store does not say.")
         return
     own = engine.signing.fingerprints

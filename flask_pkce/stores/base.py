@@ -17,7 +17,8 @@ A value past its time is absent
 
 Nothing fails silently
     What stops a store from answering is a `~flask_pkce.errors.StoreError`, with the exception of
-    the driver chained to it.  A value that is absent is never a guess.
+    the driver chained to it; where the process has no file descriptors left, it may be a
+    `~flask_pkce.errors.FileDescriptorsExhausted`.  A value that is absent is never a guess.
 
 A key is text that UTF-8 can encode, of 1 to 512 bytes; two keys are one only if all their
 characters are.

@@ -17,7 +17,8 @@ from redis import Redis, RedisCluster, exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ..errors import StoreError
+from ..descriptors import are_exhausted
+from ..errors import FileDescriptorsExhausted, StoreError
 from .base import DEFAULT_PREFIX, Store, validate_ttl
 
 #: Seconds until a connection to the server must stand, and until it must have answered.
@@ -122,10 +123,13 @@ class RedisStore(Store):
 
     @contextmanager
     def _reported(self) -> Generator[None, None, None]:
-        """Raise what goes wrong as a `StoreError`; where the server is, is for the log alone."""
+        """Raise a `StoreError` for what goes wrong; its host is for the log alone."""
         try:
             yield
         except (exceptions.RedisError, OSError) as error:
+            is_of_connecting = isinstance(error, (exceptions.ConnectionError, OSError))
+            if is_of_connecting and are_exhausted(error):
+                raise FileDescriptorsExhausted() from error
             raise StoreError(f"The Redis server {_problem(error)}.", host=self._address) from error
 
 

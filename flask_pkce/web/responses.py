@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from flask import Response, render_template
+from jinja2 import DictLoader, Environment
 from werkzeug.datastructures import Headers
+
+from ..descriptors import are_exhausted
 
 _HEADERS = (
     ("Cache-Control", "no-store, private"),
@@ -23,6 +27,24 @@ _HEADERS = (
 )
 _CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
+
+def _build_environment() -> Environment:
+    """Read and compile the templates of the package, which later costs no file descriptor.
+
+    The first compilation of a process opens modules of Jinja's and of Python's, too.
+    """
+    folder = Path(__file__).parent / "templates" / "pkce"
+    sources = {f"pkce/{each.name}": each.read_text("utf-8") for each in folder.glob("*.html")}
+    environment = Environment(loader=DictLoader(sources), autoescape=True)
+    for name in sources:
+        environment.get_template(name)
+    return environment
+
+
+#: The pages as the package has them, ready before there is a request.
+#: The application's own environment is left alone until then: loading a page there would fix its
+#: options, and compile the host's layout before the host has registered its filters.
+_BUILT_IN = _build_environment()
 
 #: A location that Werkzeug would send as it is.
 _PLAIN_LOCATION = re.compile(r"[A-Za-z0-9\-._~%!#$&'()*+,/:;=?@]*")
@@ -111,6 +133,19 @@ def see_other(location: str) -> Response:
     return _finish(response)
 
 
+def _render(template: str, **context: Any) -> str:
+    """Render a template, by that of the host if it has one of this name.
+
+    Where it cannot be read because no file descriptors are left, the built-in one is shown.
+    """
+    try:
+        return render_template(template, **context)
+    except Exception as exc:
+        if not are_exhausted(exc):
+            raise
+    return _BUILT_IN.get_template(template).render(context)
+
+
 def page(
     template: str, *, status: int = 200, refresh: str | None = None, **context: Any
 ) -> Response:
@@ -121,7 +156,7 @@ def page(
         ``meta``, so that it is not in the host's hands.
     """
     nonce = secrets.token_urlsafe(16)
-    html = render_template(f"pkce/{template}", csp_nonce=nonce, **context)
+    html = _render(f"pkce/{template}", csp_nonce=nonce, **context)
     # A sign-in goes on to the tenant, and from there to anybody who signs users in for it;
     # Chromium applies form-action to the whole chain of redirects.
     csp = (

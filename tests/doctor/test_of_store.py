@@ -9,7 +9,7 @@ import pytest
 
 from flask_pkce import ConfigurationError, MemoryStore
 from flask_pkce.doctor import Verdict, explain_refusal
-from flask_pkce.errors import StoreError
+from flask_pkce.errors import FileDescriptorsExhausted, StoreError
 from flask_pkce.worker_keys import PERIOD
 from tests.conftest import MakeApp
 from tests.web.host import Clock, Host
@@ -82,6 +82,13 @@ class Unnamed(MemoryStore):
         raise StoreError()
 
 
+class Starved(MemoryStore):
+    """Has no file descriptors left."""
+
+    def get(self, key: str) -> bytes | None:
+        raise FileDescriptorsExhausted()
+
+
 class Careless(MemoryStore):
     """Raises whatever comes, also when something is to be removed."""
 
@@ -102,6 +109,7 @@ class Careless(MemoryStore):
         (TakesTwice(), "of several `take`"),
         (Unreachable(), "The server cannot be reached. (redis.example:6379)"),
         (Unnamed(), "PKCE_STORE_URL"),
+        (Starved(), "raise the limit of open files"),
         (Careless(), "KeyError, which is no StoreError"),
     ],
     ids=lambda value: type(value).__name__,
@@ -200,10 +208,15 @@ def test_shared_key_in_memory(host: Host) -> None:
     check_row(found(host.app, "shared-key"), SKIPPED, "cannot be seen")
 
 
-def test_shared_key_without_a_store(make_app: MakeApp) -> None:
+class Gone(SharedStore, Unnamed):
+    """Shared, and gone."""
+
+
+class Shut(SharedStore, Starved):
+    """Shared, and without file descriptors."""
+
+
+@pytest.mark.parametrize("store", [Gone(), Shut()], ids=lambda value: type(value).__name__)
+def test_shared_key_without_a_store(store: SharedStore, make_app: MakeApp) -> None:
     """Nor does one that cannot be reached, which has a row of its own."""
-
-    class Gone(SharedStore, Unnamed):
-        """Shared, and gone."""
-
-    check_row(found(make_app(PKCE_STORE_URL=Gone()).app, "shared-key"), SKIPPED, "does not say")
+    check_row(found(make_app(PKCE_STORE_URL=store).app, "shared-key"), SKIPPED, "does not say")

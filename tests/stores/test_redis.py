@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from threading import Timer
 import pytest
 from redis import Redis
 
-from flask_pkce.errors import StoreError
+from flask_pkce.errors import FileDescriptorsExhausted, StoreError
 from flask_pkce.stores import open_store
 from flask_pkce.stores.redis import RedisStore, connect
 from flask_pkce.testing.store_suite import StoreFactory, StoreSuite
@@ -325,3 +327,15 @@ def test_where_it_is(url: str, host: str | None) -> None:
 def test_default_port() -> None:
     """A URL without a port means the usual one."""
     assert connect("redis://redis.example")._address == "redis.example:6379"
+
+
+def test_no_descriptors_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no descriptor can be opened, that is what is said, and not where the server is."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(FileDescriptorsExhausted) as caught:
+        connect("redis://127.0.0.1:1/0").get("key")
+    assert caught.value.host is None

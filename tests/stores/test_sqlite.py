@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from flask_pkce.errors import StoreError
+from flask_pkce.errors import FileDescriptorsExhausted, StoreError
 from flask_pkce.stores import MemoryStore, SQLiteStore, sqlite
 from flask_pkce.stores.sqlite import pool
 from flask_pkce.testing.store_suite import (
@@ -471,6 +471,22 @@ def test_windows(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.touch()
     path.chmod(0o666)
     SQLiteStore(path).open()
+
+
+def test_no_descriptors_left(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite says that it cannot open the file; what is missing is something else."""
+    store = SQLiteStore(path)
+    store.open()
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    connect, missing = sqlite3.connect, f"file:{path}/missing"
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(sqlite3, "connect", lambda _, **options: connect(missing, **options))
+    with pytest.raises(FileDescriptorsExhausted) as caught:
+        store.get("key")
+    assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
 
 
 def test_full_disk(store: SQLiteStore) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 
 import pytest
 from flask import Flask, Response
-from jinja2 import DictLoader
+from jinja2 import DictLoader, FunctionLoader
 
 from flask_pkce import PKCEBlueprint, TokenResponse, errors, web
+from flask_pkce.web.responses import page
 from tests.conftest import MakeApp
 from tests.web.host import CALLBACK, Browser, Host
 from tests.web.test_responses import SITUATIONS, directives
@@ -75,6 +78,22 @@ def test_nonce(make_app: MakeApp) -> None:
     nonce = re.search(r'href="/static/shop.css" nonce="([^"]+)"', page.text)
     assert nonce is not None
     assert source == f"'nonce-{nonce[1]}'"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_descriptors_left(name: str, make_app: MakeApp) -> None:
+    """A page that cannot be read any more is there as the package has it."""
+    app = app_with({})
+
+    def fail(_: str) -> str:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    app.jinja_loader = FunctionLoader(fail)  # pyright: ignore[reportAttributeAccessIssue]
+    host = make_app(app=app)
+    error = errors.FlowExpired()
+    with host.app.test_request_context():
+        answer = page(name, error=error, title=error.title(), user={}, start_url="/")
+    assert answer.get_data(as_text=True).startswith("<!doctype html>")
 
 
 def test_policy_is_the_hosts_to_widen(make_app: MakeApp) -> None:

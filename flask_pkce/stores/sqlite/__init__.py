@@ -15,7 +15,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ...errors import StoreError
+from ...descriptors import are_exhausted
+from ...errors import FileDescriptorsExhausted, StoreError
 from ..base import Store, validate_ttl
 from .pool import BUSY_TIMEOUT, Pool, Unfit, primary_code
 
@@ -132,10 +133,12 @@ class SQLiteStore(Store):
 
     @contextmanager
     def _reported(self, subject: str) -> Generator[None, None, None]:
-        """Raise what goes wrong as a `StoreError`; the path is for the log, not for a caller."""
+        """Raise a `StoreError` for what goes wrong; its path is in a note, for the log alone."""
         try:
             yield
         except (sqlite3.Error, OSError, Unfit) as error:
+            if _is_of_opening(error) and are_exhausted(error):
+                raise FileDescriptorsExhausted() from error
             failure = StoreError(f"{subject} {self._problem(error)}.")
             failure.add_note(f"The file of the store is {self.path}")
             raise failure from error
@@ -148,3 +151,9 @@ class SQLiteStore(Store):
         if os.path.isdir(self.path):
             return "is a directory"
         return _PROBLEMS.get(primary_code(error), f"cannot be used: {error}")
+
+
+def _is_of_opening(error: Exception) -> bool:
+    """Whether a file could not be opened, perhaps; SQLite says no more about it."""
+    codes = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+    return isinstance(error, OSError) or primary_code(error) in codes
