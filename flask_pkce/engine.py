@@ -51,6 +51,7 @@ class Engine:
     refresh: Refresh
     sign_out: SignOut
     presence: Presence
+    marks: Marks
     worker_keys: WorkerKeys
 
 
@@ -115,6 +116,7 @@ def build_engine(
         refresh=Refresh(settings, sessions, tenants, exchange, marks, hooks, clock=clock),
         sign_out=sign_out,
         presence=Presence(settings, sessions, tenants, marks, sign_out, clock=clock),
+        marks=marks,
         worker_keys=WorkerKeys(
             store,
             signing.fingerprints,

@@ -216,7 +216,7 @@ class Redemption:
             raise
         grant = self._grant(flow, tenant, response)
         try:
-            self._check_not_over(held, grant)
+            grant = self._admitted(held, grant)
             if self._sessions.save(held, flow.finish()) is None:
                 raise SignedOutMeanwhile()
             saved, pointer = self.sign_session_in(session, grant, response)
@@ -236,19 +236,19 @@ class Redemption:
             redirect_uri=redirect_uri,
         )
 
-    def _check_not_over(self, held: Held[Flow], grant: Grant) -> None:
-        """Fail a flow whose sign-in is over as it begins: signing in again would never end.
+    def _admitted(self, held: Held[Flow], grant: Grant) -> Grant:
+        """Return a sign-in that begins, or fail its flow if it is over already.
 
         :raises IDTokenInvalid: if the tenant says that its session ended before.
-        :raises SignedOutMeanwhile: if the user, or that session, was signed out from outside.
+        :raises SignedOutMeanwhile: if the user, or that session, was signed out meanwhile.
         """
-        exc: PKCEError
+        exc: PKCEError = SignedOutMeanwhile()
         if grant.is_over(now=self._clock()):
             exc = IDTokenInvalid("The session at the tenant is over already (session_expiry).")
-        elif self._marks.is_over(grant):
-            exc = SignedOutMeanwhile()
         else:
-            return
+            admitted = self._marks.admit(grant, bound_at=grant.signed_in_at)
+            if admitted is not None:
+                return admitted
         self._sign_in.fail(held, exc)
         raise exc
 

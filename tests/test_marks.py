@@ -41,15 +41,46 @@ def grant(clock: Clock, **claims: object) -> Grant:
 
 def test_user(marks: Marks, clock: Clock) -> None:
     """What was signed in until now is over, what comes later is not."""
-    before = grant(clock)
+    before = marks.admit(grant(clock))
+    assert before is not None
     assert not marks.is_over(before)
     marks.end_user(ISSUER, "auth0|alice")
     assert marks.is_over(before)
-    clock.now += 1
-    after = grant(clock)
+    after = marks.admit(grant(clock))
+    assert after is not None
     assert not marks.is_over(after)
     marks.end_user(ISSUER, "auth0|alice")
     assert marks.is_over(after)
+    assert marks.is_over(before)
+
+
+@pytest.mark.parametrize(
+    ("bound_at", "is_over"),
+    [
+        pytest.param(-1, True, id="bound before the mark"),
+        pytest.param(0, True, id="at the same moment"),
+        pytest.param(0.5, False, id="bound after the mark"),
+        pytest.param(None, False, id="no exchange"),
+    ],
+)
+def test_user_during_an_exchange(
+    bound_at: float | None, is_over: bool, marks: Marks, clock: Clock
+) -> None:
+    """A sign-in is over as it begins if its user was signed out while the code was exchanged."""
+    marks.end_user(ISSUER, "auth0|alice")
+    at = None if bound_at is None else clock() + bound_at
+    clock.now += 1
+    assert (marks.admit(grant(clock), bound_at=at) is None) is is_over
+
+
+def test_mark_of_a_clock_that_is_ahead(marks: Marks, clock: Clock) -> None:
+    """A mark from the future keeps nobody from signing in again."""
+    clock.now += 3600
+    marks.end_user(ISSUER, "auth0|alice")
+    clock.now -= 3600
+    admitted = marks.admit(grant(clock), bound_at=clock() - 1)
+    assert admitted is not None
+    assert not marks.is_over(admitted)
 
 
 def test_others(marks: Marks, clock: Clock) -> None:
@@ -64,6 +95,7 @@ def test_session(marks: Marks, clock: Clock) -> None:
     marks.end_session(ISSUER, "s1")
     clock.now += 10
     assert marks.is_over(grant(clock, sid="s1"))
+    assert marks.admit(grant(clock, sid="s1")) is None
     assert not marks.is_over(grant(clock, sid="s2"))
     assert not marks.is_over(grant(clock, sid=5))
 

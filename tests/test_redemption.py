@@ -909,7 +909,7 @@ def test_signed_out_from_outside_meanwhile(bench: Bench, hooks: Hooks, who: str)
         if who == "user":
             bench.engine.sign_out.everywhere(ISSUER, claims["sub"])
         else:
-            bench.engine.sign_out._marks.end_session(ISSUER, "ended")
+            bench.engine.marks.end_session(ISSUER, "ended")
         return response.replace(claims=claims)
 
     hooks.after_token.append(sign_out)

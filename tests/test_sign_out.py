@@ -11,7 +11,7 @@ from flask import Response, request
 from flask_pkce.hooks import signed_out
 from flask_pkce.records import Held
 from flask_pkce.session import Grant, Session
-from tests.support import ISSUER, NOW, Bench, told
+from tests.support import ISSUER, NOW, Bench, Clock, told
 
 
 @pytest.fixture
@@ -145,3 +145,41 @@ def test_clear_a_sign_in_at_another_tenant(bench: Bench) -> None:
     assert saved is not None
     assert clear(bench, saved) == [{"revoked": False}]
     assert bench.revocations == 0
+
+
+# -- from another machine ------------------------------------------------------------
+
+
+@pytest.mark.requirement("ST-5")
+@pytest.mark.parametrize("ahead", [-3600, -5, 0, 5, 3600])
+def test_everywhere_with_clocks_that_differ(ahead: int) -> None:
+    """A user who is signed out on one machine is so on another, and can sign in again at once,
+    whichever clock is ahead."""
+    here = Bench()
+    there = Bench(store=here.store, clock=Clock(here.clock() + ahead))
+    for one, other in ((here, there), (there, here)):
+        former = None
+        for _ in range(3):
+            for bench in (here, there):
+                bench.clock.now += 0.001
+            session = one.sign_in().session
+            assert one.engine.presence.grant(session) is not None
+            assert other.engine.presence.grant(session) is not None
+            assert former is None or one.engine.presence.grant(former) is None
+            other.engine.sign_out.everywhere(ISSUER, "auth0|alice")
+            former = session
+        assert former is not None
+        assert other.engine.presence.grant(former) is None
+
+
+def test_refreshed_after_a_sign_out_everywhere(bench: Bench) -> None:
+    """A sign-in that came after a mark stays good when it is refreshed, until the next mark."""
+    bench.engine.sign_out.everywhere(ISSUER, "auth0|alice")
+    bench.clock.now += 0.001
+    session = bench.sign_in().session
+    for _ in range(2):
+        grant = bench.engine.presence.grant(session)
+        assert grant is not None
+        session = bench.engine.refresh.refresh(session, grant).session
+    bench.engine.sign_out.everywhere(ISSUER, "auth0|alice")
+    assert bench.engine.presence.grant(session) is None

@@ -143,11 +143,15 @@ def _sign_session_in(
         audience=usual,
         signed_in_at=engine.clock(),
     )
+    grant = engine.marks.admit(grant) or grant
     # A session begins with a flow, which is over here.
     owner = call.caller().owner
     held, flow, _ = engine.sessions.start(owner.session, host=owner.host)
     saved, pointer = engine.redemption.sign_session_in(
-        held, grant, response, audience=None if audience == usual else audience
+        held,
+        engine.marks.admit(grant) or grant,
+        response,
+        audience=None if audience == usual else audience,
     )
     engine.sessions.update(saved, lambda session: session.without_flow(flow.key))
     return pointer

@@ -215,6 +215,19 @@ def test_another_user(build: Build) -> None:
     assert other.get("/pkce/user").status_code == 401
 
 
+def test_again_after_a_sign_out_everywhere(pkce: PKCEBlueprint, build: Build) -> None:
+    """A user who was signed out everywhere is signed in again, and that counts."""
+    client = build().test_client()
+    claims = login_as(client, "auth0|alice").claims
+    pkce.engine(client.application).sign_out.everywhere(NOWHERE, "auth0|alice")
+    assert client.get("/pkce/user").status_code == 401
+    login_as(client, "auth0|alice")
+    assert client.get("/pkce/user").status_code == 200
+    pkce.engine(client.application).marks.end_session(NOWHERE, claims["sid"])
+    login_as(client, "auth0|alice", sid=claims["sid"])
+    assert client.get("/pkce/user").status_code == 401
+
+
 TENANTS = {"acme": {"domain": "https://acme.example/", "client_id": "shop", "scope": "openid"}}
 
 
