@@ -80,9 +80,10 @@ def doctor(
 @click.option("--issuer", metavar="ISS", help="The tenant; by default every one of the settings.")
 @click.pass_context
 def forget(context: click.Context, subject: str, issuer: str | None) -> None:
-    """Sign a user out of every browser.
+    """End all sessions of a user.
 
-    The sessions end, and their tokens are revoked, when they are used the next time.
+    They end, and their tokens are revoked, when they are used the next time.  A session of the
+    application's own, such as Flask-Login's, ends with them only where it asks `pkce.user`.
     """
     app = _load(context)
     if isinstance(app, ConfigurationError):
@@ -95,7 +96,7 @@ def forget(context: click.Context, subject: str, issuer: str | None) -> None:
         if not engine.store.shared_by_processes:
             raise click.ClickException(
                 "PKCE_STORE_URL is memory://, of which each process has its own:"
-                " restart the application, and everybody is signed out."
+                " restart the application, which ends every session."
             )
     try:
         # All of them before anything is done, for one may not be known now.
@@ -116,7 +117,10 @@ def forget(context: click.Context, subject: str, issuer: str | None) -> None:
                     engine.sign_out.everywhere(each, subject)
     except PKCEError as exc:
         raise click.ClickException(f"{exc}  {exc.hint}") from exc
-    click.echo("Done: at the next request every browser of that user is signed out.")
+    click.echo(
+        "Done: every session of that user that this library keeps ends at its next request."
+        "  A session of the application's own ends only where it asks `pkce.user`."
+    )
 
 
 def _load(context: click.Context) -> Flask | ConfigurationError:

@@ -190,7 +190,9 @@ class HostViews(ABC):
         :param return_to: the path of this application at which the browser ends; by default
             :confval:`PKCE_UNAUTHENTICATED_URL`.  The tenant must know its address as one of the
             allowed logout URLs.
-        :param everywhere: whether the user is signed out of every other browser, too.
+        :param everywhere: whether the user's sessions in all other browsers end, too.  As all that
+            ends sessions, this ends those of the blueprint; a session of the application's own
+            ends with them only where it asks :attr:`user` at each request.
         :param at_tenant: whether the session at the tenant ends, too.
         :raises ValueError: if ``return_to`` is no path of this application.
         :raises RuntimeError: outside of a request.

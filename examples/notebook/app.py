@@ -1,11 +1,11 @@
-"""A notebook with Flask-Login, to which signing in with PKCE was added in ten lines.
+"""A notebook with Flask-Login, to which signing in with PKCE was added in a dozen lines.
 
 .. code-block:: console
 
     $ flask --app examples/notebook/app.py run --port 3000
 
-Then open http://localhost:3000.  The ten lines end with ``# PKCE``; besides, the login page got a
-second button, and logging out goes on to ``/pkce/clear``.  The settings are those of the
+Then open http://localhost:3000.  The dozen lines end with ``# PKCE``; besides, the login page got
+a second button, and logging out goes on to ``/pkce/clear``.  The settings are those of the
 environment: ``FLASK_PKCE_DOMAIN``, ``FLASK_PKCE_CLIENT_ID``, ``FLASK_SECRET_KEY`` and so on; with
 no domain a local tenant comes along.
 """
@@ -60,11 +60,6 @@ class User(UserMixin):  # type: ignore[misc]
             )
         return user
 
-    @classmethod  # PKCE
-    def from_claims(cls, claims: Mapping[str, Any]) -> User:  # PKCE
-        # Issuer and subject stay with one user for ever; an e-mail address may not.
-        return cls.enter(f"{claims['iss']}#{claims['sub']}", claims.get("name", "friend"))  # PKCE
-
 
 @contextmanager
 def database() -> Iterator[sqlite3.Connection]:
@@ -73,14 +68,23 @@ def database() -> Iterator[sqlite3.Connection]:
         yield db
 
 
+def user_id(claims: Mapping[str, Any]) -> str:  # PKCE
+    # Issuer and subject stay with one user for ever; an e-mail address may not.
+    return f"{claims['iss']}#{claims['sub']}"  # PKCE
+
+
 @login_manager.user_loader  # type: ignore[untyped-decorator]
 def load_user(id: str) -> User | None:
+    # A user of the tenant is logged in here for as long as that sign-in is good.
+    if "#" in id and (pkce.user is None or user_id(pkce.user) != id):  # PKCE
+        return None  # PKCE
     return User.find(id)
 
 
 @pkce.after_token  # PKCE
 def log_in(token_response: TokenResponse) -> None:  # PKCE
-    login_user(User.from_claims(token_response.claims))  # PKCE
+    claims = token_response.claims  # PKCE
+    login_user(User.enter(user_id(claims), claims.get("name", "friend")))  # PKCE
 
 
 def create_app() -> Flask:

@@ -1,4 +1,4 @@
-"""The notebook with Flask-Login: two ways in, one way out, and ten lines between."""
+"""The notebook with Flask-Login: two ways in, one way out, and a dozen lines between."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def log_in_with_pkce(browser: FlaskClient, sign_in: SignIn) -> None:
     assert sign_in(browser, sent.location).location == "/account"
 
 
-def test_ten_lines() -> None:
-    """The blueprint was added in ten lines, and nothing else in the file names it."""
+def test_a_dozen_lines() -> None:
+    """The blueprint was added in a dozen lines, and nothing else in the file names it."""
     lines = Path(example.__file__).read_text().splitlines()
-    assert sum(line.endswith(MARK) for line in lines) == 10
+    assert sum(line.endswith(MARK) for line in lines) == 12
     code = lines[lines.index("from __future__ import annotations") :]
     assert [line for line in code if "pkce" in line and not line.endswith(MARK)] == [
         "        # 307 keeps the method: the browser posts to /pkce/clear, and is out of both"
@@ -50,7 +50,7 @@ def test_ten_lines() -> None:
     ]
 
 
-def test_without_the_ten_lines(create_app: CreateApp, tmp_path: Path) -> None:
+def test_without_the_dozen_lines(create_app: CreateApp, tmp_path: Path) -> None:
     """Without them it is the application that it was: passwords and pages work."""
     create_app(example)  # Sets the environment.
     source = Path(example.__file__).read_text().splitlines()
@@ -85,6 +85,24 @@ def test_log_out_of_both(browser: FlaskClient) -> None:
     assert browser.post(out.location, headers=HEADERS).location == "/"
     assert browser.get("/account").status_code == 302
     assert browser.get("/pkce/user", headers=HEADERS).status_code == 401
+
+
+@pytest.mark.parametrize("how", ["clear", "everywhere", "lost cookie", "another user"])
+def test_session_ends_with_ours(how: str, browser: FlaskClient, tenant: LocalTenant) -> None:
+    """Flask-Login knows the user for as long as the sign-in is good, and no other user."""
+    login_as(browser, name="Alice Example")
+    assert "Notes of Alice Example" in browser.get("/account").text
+    engine = browser.application.extensions["pkce"]["pkce"].engine
+    if how == "clear":
+        browser.post("/pkce/clear", headers=HEADERS)
+    elif how == "everywhere":
+        engine.sign_out.everywhere(tenant.issuer, "auth0|alice")
+    elif how == "lost cookie":
+        browser.delete_cookie("pkce-80")
+    else:
+        with browser.session_transaction() as session:
+            session["_user_id"] = f"{tenant.issuer}#auth0|bob"
+    assert browser.get("/account").location == "/login?next=%2Faccount"
 
 
 def test_log_in_with_a_password(browser: FlaskClient) -> None:

@@ -18,6 +18,7 @@ from flask_login import (
 from werkzeug.wrappers import Response
 
 from flask_pkce import PKCEBlueprint
+from flask_pkce.cli import pkce as commands
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host
 
@@ -40,7 +41,11 @@ def host(make_app: MakeApp) -> Host:
     manager = LoginManager(app)
     manager.login_view = "login"  # pyright: ignore[reportAttributeAccessIssue]
     manager.session_protection = "strong"
-    manager.user_loader(User)
+
+    @manager.user_loader  # type: ignore[untyped-decorator]
+    def load_user(user_id: str) -> User | None:
+        is_signed_in = pkce.user is not None and pkce.user.subject == user_id
+        return User(user_id) if is_signed_in else None
 
     @pkce.after_token
     def log_in(token_response: Any) -> None:
@@ -92,12 +97,18 @@ def test_sign_in(host: Host) -> None:
 
 
 def test_remember_me(host: Host) -> None:
-    """Its cookie logs in again after the session is over, without a sign-in of ours."""
+    """Its cookie logs in again as long as our own sign-in is good, and not without it."""
     browser = host.browser()
     sign_in(browser, "/account")
-    remembered = host.app.test_client()
-    remembered.set_cookie("remember_token", browser.cookies["remember_token"])
-    assert remembered.get("/account").text == "auth0|alice"
+    for is_signed_in in (True, False):
+        remembered = host.app.test_client()
+        remembered.set_cookie("remember_token", browser.cookies["remember_token"])
+        if is_signed_in:
+            remembered.set_cookie("pkce-80", browser.cookies["pkce-80"])
+        answer = remembered.get("/account")
+        assert (answer.status_code, answer.text == "auth0|alice") == (
+            (200, True) if is_signed_in else (302, False)
+        )
 
 
 def test_session_protection(host: Host) -> None:
@@ -111,7 +122,7 @@ def test_session_protection(host: Host) -> None:
 
 
 def test_the_two_sign_outs(host: Host) -> None:
-    """``logout_user()`` ends Flask-Login's session, ``/pkce/clear`` ours; neither the other."""
+    """``logout_user()`` ends Flask-Login's session, ``/pkce/clear`` both."""
     browser = host.browser()
     sign_in(browser, "/account")
     assert browser.client.post("/logout").status_code == 302
@@ -119,4 +130,37 @@ def test_the_two_sign_outs(host: Host) -> None:
     assert browser.send("GET", "/pkce/user").get_json()["sub"] == "auth0|alice"
     sign_in(browser, "/account", "bob")
     assert browser.clear().status_code == 204
-    assert browser.client.get("/account").text == "auth0|bob"
+    assert browser.client.get("/account").headers["Location"].startswith("/login")
+
+
+def test_forget(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``flask pkce forget`` ends Flask-Login's session too, its "remember me" included."""
+    monkeypatch.setattr(type(host.store), "shared_by_processes", True)
+    alice, bob = host.browser(), host.browser()
+    sign_in(alice, "/account")
+    sign_in(bob, "/account", "bob")
+    done = host.app.test_cli_runner().invoke(commands, ["forget", "--sub", "auth0|alice"])
+    assert done.exit_code == 0
+    assert "ends only where it asks `pkce.user`" in " ".join(done.output.split())
+    assert alice.client.get("/account").headers["Location"].startswith("/login")
+    assert bob.client.get("/account").text == "auth0|bob"
+
+
+def test_end_of_the_session(host: Host) -> None:
+    """Flask-Login's session, which has no end of its own here, lives no longer than ours."""
+    browser = host.browser()
+    sign_in(browser, "/account")
+    host.clock.advance(host.engine.settings.session_lifetime - 1)
+    assert browser.client.get("/account").text == "auth0|alice"
+    host.clock.advance(1)
+    assert browser.client.get("/account").headers["Location"].startswith("/login")
+
+
+def test_another_user(host: Host) -> None:
+    """Flask-Login's session of one user is worth nothing beside ours of another."""
+    browser = host.browser()
+    sign_in(browser, "/account")
+    browser.client.delete_cookie("remember_token")
+    with browser.client.session_transaction() as session:
+        session["_user_id"] = "auth0|bob"
+    assert browser.client.get("/account").headers["Location"].startswith("/login")
