@@ -107,6 +107,11 @@ class Flow:
     requested: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Where the browser goes in the end: a path of this application.
     return_to: str | None = None
+    #: The one-time value with which the user confirms a flow that another origin started; None
+    #: if this application started it.
+    confirmation: str | None = field(default=None, repr=False)
+    #: Whether the user has confirmed it.
+    is_confirmed: bool = False
     #: The ``schema`` of the request that sent it.
     schema: Mapping[str, int | str] | None = None
     code: str | None = field(default=None, repr=False)
@@ -127,8 +132,12 @@ class Flow:
         schema: Mapping[str, int | str] | None,
         tenant: str = "",
         callback: str = "",
+        confirmation: str | None = None,
     ) -> Flow:
-        """``started`` → ``sent``, with a request that may bring the caller's own challenge."""
+        """``started`` → ``sent``, with a request that may bring the caller's own challenge.
+
+        :param confirmation: a one-time value, if another origin started the flow.
+        """
         own_challenge = request.code_challenge != self.code_challenge
         return self._to(
             Status.SENT,
@@ -142,6 +151,7 @@ class Flow:
             requested=requested,
             return_to=return_to,
             schema=schema,
+            confirmation=confirmation,
         )
 
     def bind(
@@ -167,6 +177,10 @@ class Flow:
             code_hash=_hash(response.code),
             bound_at=now,
         )
+
+    def confirm(self) -> Flow:
+        """A copy of a bound flow that the user has confirmed."""
+        return self._to(self.status, is_confirmed=True)
 
     def redeem(self, *, until: float) -> Flow:
         """``bound`` → ``redeeming``.
@@ -235,6 +249,22 @@ class Flow:
     def has_code(self, code: str) -> bool:
         """Whether this is the code that was bound, told in constant time."""
         return self.code_hash is not None and hmac.compare_digest(self.code_hash, _hash(code))
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another origin started the flow."""
+        return self.confirmation is not None
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether the flow is bound, another origin started it, and the user has not confirmed."""
+        return self.status is Status.BOUND and self.is_foreign and not self.is_confirmed
+
+    def has_confirmation(self, value: str) -> bool:
+        """Whether this is the flow's one-time value, compared in constant time."""
+        return self.confirmation is not None and hmac.compare_digest(
+            self.confirmation.encode(), value.encode()
+        )
 
     @property
     def is_answered(self) -> bool:

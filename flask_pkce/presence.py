@@ -45,14 +45,24 @@ class Presence:
         A session that was signed out from outside is cleared.  One that signed in at a tenant
         which is not configured any more is not signed in.
         """
-        grant = held.value.grant(now=self._clock())
-        if grant is None or self._tenants.of_grant(grant) is None:
+        grant = self._configured(held.value)
+        if grant is None:
             return None
         if self._marks.is_over(grant):
             self._sign_out.clear(held)
             return None
         self._note_use(held)
         return grant
+
+    def peek(self, held: Held[Session]) -> Grant | None:
+        """Return what :meth:`grant` does, and change nothing: neither clear nor note a use."""
+        grant = self._configured(held.value)
+        return None if grant is None or self._marks.is_over(grant) else grant
+
+    def _configured(self, session: Session) -> Grant | None:
+        """The newest sign-in of a session, if it is at a tenant that is configured now."""
+        grant = session.grant(now=self._clock())
+        return None if grant is None or self._tenants.of_grant(grant) is None else grant
 
     def _note_use(self, held: Held[Session]) -> None:
         idle = self._settings.session_idle_lifetime

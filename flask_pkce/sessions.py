@@ -256,19 +256,21 @@ class Sessions:
             raise
 
     def _evict(self, session: Session) -> str:
-        """Delete the flow that can best be spared, and tell its key.
+        """Delete the flow that can best be spared, and return its key.
 
-        Finished ones go first, then unsent, then the oldest sent; never one that is bound or
-        being redeemed.
+        Finished flows go first, then unsent ones, then sent ones that another origin started,
+        then the oldest sent one; a flow that is bound or being redeemed stays.
+
+        :raises TooManyFlows: if all are bound or being redeemed.
         """
-        order = {Status.DONE: 0, Status.FAILED: 0, Status.STARTED: 1, Status.SENT: 2}
         candidates = []
         for age, entry in enumerate(session.flows):
             held = self._flow_at(entry.key)
             if held is None:
                 return entry.key
-            if held.value.status in order:
-                candidates.append((order[held.value.status], age, held))
+            rank = _eviction_rank(held.value)
+            if rank is not None:
+                candidates.append((rank, age, held))
         for _, _, held in sorted(candidates, key=lambda candidate: candidate[:2]):
             # Failed first, and only if it is as it was: it may be bound at this moment.
             if self.save(held, held.value.fail(FlowGone())) is not None:
@@ -354,6 +356,13 @@ class Sessions:
     def _flow_key(self, session: Session, state: str) -> str:
         digest = hashlib.sha256(f"{session.id} {session.created_at} {state}".encode()).digest()
         return f"{self._namespace}:f:{base64url(digest)}"
+
+
+def _eviction_rank(flow: Flow) -> int | None:
+    """How soon a flow gives way to a new one, the lowest rank first; None if it stays."""
+    if flow.status is Status.SENT:
+        return 2 if flow.is_foreign else 3
+    return {Status.DONE: 0, Status.FAILED: 0, Status.STARTED: 1}.get(flow.status)
 
 
 def _has_evicted(session: Session, state: SignedState) -> bool:

@@ -62,6 +62,15 @@ class TokenDelivery(StrEnum):
     SESSION = "session"
 
 
+class LoginLinks(StrEnum):
+    """Which links from other origins to ``/pkce/login`` ask before they start a sign-in."""
+
+    #: Those that name a tenant other than the default one, and all while a user is signed in.
+    AUTO = "auto"
+    #: All.
+    ASK = "ask"
+
+
 class Fault(ValueError):
     """What is wrong with one setting."""
 
@@ -213,6 +222,13 @@ def read_delivery(value: Any) -> TokenDelivery:
         return TokenDelivery(value)
     except ValueError:
         raise Fault("is neither `caller` nor `session`") from None
+
+
+def read_login_links(value: Any) -> LoginLinks:
+    try:
+        return LoginLinks(value)
+    except ValueError:
+        raise Fault("is neither `auto` nor `ask`") from None
 
 
 def read_algorithms(value: Any) -> tuple[str, ...]:

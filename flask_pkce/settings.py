@@ -23,6 +23,7 @@ from .protocol.metadata import ClientAuth, PushedRequests, Registration, parse_d
 from .setting_fields import from_setting as _from
 from .setting_fields import of_tenant as _of_tenant
 from .setting_values import (
+    LoginLinks,
     TokenDelivery,
     read_algorithms,
     read_boolean,
@@ -33,6 +34,7 @@ from .setting_values import (
     read_domain,
     read_hosts,
     read_listed,
+    read_login_links,
     read_openid_scopes,
     read_origins,
     read_parameter_names,
@@ -194,6 +196,12 @@ class Settings:
     #: server alone.
     token_delivery: TokenDelivery = field(
         default=TokenDelivery.CALLER, metadata=_from("TOKEN_DELIVERY", read_delivery)
+    )
+    #: Which links from other sites to ``/pkce/login`` show a page that asks before the sign-in
+    #: starts: ``auto``, those that name a tenant other than the default one and all links while
+    #: a user is signed in; ``ask``, every link.
+    login_links: LoginLinks = field(
+        default=LoginLinks.AUTO, metadata=_from("LOGIN_LINKS", read_login_links)
     )
     #: Whether programs without cookies on this machine share one session.
     #: For a single-user server on the loopback interface alone.

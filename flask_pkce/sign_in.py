@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,7 @@ from .protocol.authorization import (
     validate_answer,
 )
 from .protocol.metadata import Tenant
+from .protocol.pkce import base64url
 from .records import Held
 from .seeding import build_request, changed_by_hooks, check_same, check_seed
 from .session import LOCAL_OWNER, Session
@@ -37,6 +39,9 @@ from .settings import Settings
 from .signing import Pointer
 from .tenants import Tenants, own_callback
 from .wire import Schema, SeededPKCE
+
+#: Bytes of the one-time value with which a user confirms a flow.
+_CONFIRMATION_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,7 @@ class _Asked:
     tenant: Tenant
     callback_url: str
     return_to: str | None
+    is_foreign: bool
 
 
 class SignIn:
@@ -148,11 +154,13 @@ class SignIn:
         *,
         callback_url: str,
         return_to: str | None = None,
+        is_foreign: bool = False,
     ) -> Sent:
         """Make the authorization request of a flow, or tell of one that was made.
 
         :param callback_url: our own callback, that of all tenants.
         :param return_to: where the browser goes in the end, checked.
+        :param is_foreign: whether another origin starts the flow.
         :raises RequestError: if the seed asks for anything that is not configured.
         :raises FlowConflict: if the flow was sent with other parameters.
         :raises FlowFailed: if the flow failed.
@@ -162,7 +170,7 @@ class SignIn:
         tenant = self._tenant_of(begun, seed)
         callback_url = own_callback(callback_url, self._tenants.callback_of(tenant))
         check_seed(seed, settings=self._settings, tenant=tenant, callback_url=callback_url)
-        asked = _Asked(seed, tenant, callback_url, return_to)
+        asked = _Asked(seed, tenant, callback_url, return_to, is_foreign)
         return self._start_sent(owner, asked) if begun is None else self._go_on(begun, asked)
 
     def _tenant_of(self, begun: Begun | None, seed: SeededPKCE) -> Tenant:
@@ -272,6 +280,7 @@ class SignIn:
             callback=self._tenants.callback_of(tenant) if is_ours else "",
             requested=changed_by_hooks(original, request),
             return_to=asked.return_to,
+            confirmation=base64url(os.urandom(_CONFIRMATION_BYTES)) if asked.is_foreign else None,
             schema=msgspec.to_builtins(schema) if isinstance(schema, Schema) else None,
         )
         return sent, url

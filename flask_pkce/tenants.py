@@ -82,6 +82,10 @@ class Tenants:
             return known
         raise TenantUnknown()
 
+    def is_default(self, known: KnownTenant) -> bool:
+        """Whether this is the default tenant."""
+        return known is next(iter(self._configured.values()), None)
+
     def issuers(self) -> tuple[str, ...]:
         """The issuers of the tenants that are configured, each once.
 

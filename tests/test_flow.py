@@ -70,6 +70,20 @@ def test_send() -> None:
     assert SENT.code_verifier == STARTED.code_verifier
 
 
+def test_confirmation() -> None:
+    """A flow that another origin started awaits its one-time value from when it is bound."""
+    foreign = dataclasses.replace(SENT, confirmation="the-value")
+    assert (SENT.is_foreign, foreign.is_foreign) == (False, True)
+    bound = foreign.bind(RESPONSE, now=NOW + 5)
+    assert [flow.is_unconfirmed for flow in (foreign, bound, BOUND)] == [False, True, False]
+    assert bound.has_confirmation("the-value")
+    assert not bound.has_confirmation("an\u00f6ther")
+    assert not BOUND.has_confirmation("")
+    confirmed = bound.confirm()
+    assert (confirmed.status, confirmed.is_unconfirmed) == (Status.BOUND, False)
+    assert "the-value" not in repr(confirmed)
+
+
 def test_send_with_the_callers_own_challenge() -> None:
     """With a challenge of the caller's own, only the caller knows the verifier."""
     request = REQUEST.replace(code_challenge=CHALLENGE, nonce="own-nonce")

@@ -575,6 +575,22 @@ def test_which_flow_gives_way(
     assert desk.keys == {held.key, *left}
 
 
+def test_foreign_flows_give_way_before_others(desk: Desk) -> None:
+    """A sent flow that another origin started goes before older ones, and after unsent ones."""
+    held, flows = desk.full([T, B, T, S] + [T] * (MAX_FLOWS - 4))
+    foreign = dataclasses.replace(flows[2].value, confirmation="the-value")
+    assert desk.sessions.save(flows[2], foreign) is not None
+    bound = dataclasses.replace(flows[1].value, confirmation="the-value")
+    assert desk.sessions.save(flows[1], bound) is not None
+    gone = []
+    for _ in range(3):
+        held, flow = desk.another(held)
+        desk.advance(flow, T)
+        left = {entry.key for entry in held.value.flows}
+        gone += [i for i, each in enumerate(flows) if each.key not in left and i not in gone]
+    assert gone == [3, 2, 0]
+
+
 def test_nothing_can_give_way(desk: Desk) -> None:
     """What is bound or being redeemed never gives way: the new flow is refused."""
     held, flows = desk.full([B, R] * (MAX_FLOWS // 2))

@@ -15,7 +15,7 @@ from flask_pkce import settings as settings_module
 from flask_pkce.configuration import find_misspelt, read_settings, read_tenant
 from flask_pkce.errors import ConfigurationError
 from flask_pkce.secret_keys import read_secret_keys
-from flask_pkce.setting_values import TokenDelivery
+from flask_pkce.setting_values import LoginLinks, TokenDelivery
 from flask_pkce.settings import Settings
 from flask_pkce.stores import MemoryStore
 from flask_pkce.tenant_settings import TenantSettings
@@ -89,6 +89,8 @@ def test_defaults() -> None:
         ("BACKCHANNEL_LOGOUT", "1", True),
         ("TOKEN_DELIVERY", "session", TokenDelivery.SESSION),
         ("TOKEN_DELIVERY", TokenDelivery.CALLER, TokenDelivery.CALLER),
+        ("LOGIN_LINKS", "ask", LoginLinks.ASK),
+        ("LOGIN_LINKS", "auto", LoginLinks.AUTO),
         ("LOCAL_SESSION", True, True),
         ("LOCAL_SESSION", "True", True),
         ("LOCAL_SESSION", " TRUE ", True),
@@ -206,6 +208,8 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("BACKCHANNEL_LOGOUT", "yes", "neither true nor false"),
         ("TOKEN_DELIVERY", "cookie", "neither `caller` nor `session`"),
         ("TOKEN_DELIVERY", ["caller"], "neither `caller` nor `session`"),
+        ("LOGIN_LINKS", "never", "neither `auto` nor `ask`"),
+        ("LOGIN_LINKS", False, "neither `auto` nor `ask`"),
         ("LOCAL_SESSION", "yes", "neither true nor false"),
         ("LOCAL_SESSION", 2, "neither true nor false"),
         pytest.param("LOCAL_SESSION", 10**5000, "neither true", id="boolean without end"),

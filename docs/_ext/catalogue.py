@@ -39,6 +39,7 @@ _KINDS = {
     "tuple[str, ...]": "list, or comma-separated text",
     "tuple[Registration, ...]": "mapping of names to settings",
     "TokenDelivery": "``caller`` or ``session``",
+    "LoginLinks": "``auto`` or ``ask``",
     "ClientAuth | None": "the name of a method",
     "ClientKey | None": "PEM, JWK, or the path of a file with one",
     "PushedRequests": "``auto``, ``always`` or ``never``",

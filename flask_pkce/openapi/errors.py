@@ -317,6 +317,20 @@ _SESSION: dict[tuple[str, str], Errors] = {
         FlowGone,
         *_METADATA,
     ),
+    ("login", "POST"): (
+        OriginRefused,
+        *_FORM,
+        MediaTypeUnsupported,
+        ParameterForeign,
+        ReturnAddressRefused,
+        *_NO_SESSION,
+        *_NO_COOKIE,
+        TicketSpent,
+        TooManyAnswers,
+        TooManyFlows,
+        FlowGone,
+        *_METADATA,
+    ),
     ("logout", "POST"): (OriginRefused,),
 }
 

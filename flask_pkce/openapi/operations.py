@@ -8,6 +8,8 @@ from typing import Any
 from ..settings import Settings
 from ..web.body import MAX_FIELDS
 from ..web.calls import Route
+from ..web.confirmation import CONFIRMATION, DECLINE
+from ..web.further import FOREIGN
 from ..web.waiting import MAX_WAIT
 from .errors import markdown, problems
 from .schemas import FIELD, answer_parameters, link_parameters, ref
@@ -239,15 +241,66 @@ class Operations:
     def _get_login(self) -> dict[str, Any]:
         return {
             "operationId": "login",
-            "description": "For links: the browser signs in and comes back to `return_to`.",
+            "description": (
+                "For links: the browser signs in and comes back to `return_to`. A page asks the"
+                " user first if the link is another site's and a user is signed in, or if it"
+                " names a tenant other than the default one."
+            ),
             "parameters": [
-                {"name": name, "in": "query", "schema": schema}
-                for name, schema in link_parameters().items()
+                *(
+                    {"name": name, "in": "query", "schema": schema}
+                    for name, schema in link_parameters().items()
+                ),
+                {
+                    "name": FOREIGN,
+                    "in": "query",
+                    "description": "Set by a page of ours that follows such a link once more.",
+                    "schema": {"type": "string"},
+                },
             ],
             "security": self._security(is_optional=True),
             "responses": {
-                "200": _ok("Another request of this browser is a moment ahead.", _PAGE),
+                "200": _ok(
+                    "A page asks the user first, or another request of this browser is a moment"
+                    " ahead.",
+                    _PAGE,
+                ),
                 "303": _redirect("To the tenant."),
+            },
+        }
+
+    def _post_login(self) -> dict[str, Any]:
+        answers = {
+            CONFIRMATION: {
+                "type": "string",
+                "description": (
+                    "The one-time value of a sign-in that another site started, and that is to"
+                    " take the place of the present one. The other fields but `decline` are"
+                    " ignored then."
+                ),
+            },
+            DECLINE: {"type": "string", "description": "Keeps the present sign-in."},
+        }
+        form = {
+            "type": "object",
+            "properties": {**link_parameters(), **answers},
+            "additionalProperties": FIELD,
+            "maxProperties": MAX_FIELDS,
+        }
+        return {
+            "operationId": "confirm_login",
+            "description": (
+                "The user's answer to a page that asks: the parameters of the link, or the"
+                " one-time value of a sign-in. Only pages of this application may post it."
+            ),
+            "requestBody": {
+                "required": True,
+                "content": {"application/x-www-form-urlencoded": {"schema": form}},
+            },
+            "security": self._security(is_optional=True),
+            "responses": {
+                "200": _ok("Another request of this browser is a moment ahead.", _PAGE),
+                "303": _redirect("To the tenant, to the callback, or where sign-ins end."),
             },
         }
 

@@ -31,6 +31,7 @@ from ..wire import read_schema
 from .body import read_form, read_query
 from .callers import Caller, local_owner
 from .calls import Call
+from .confirmation import ask_about_sign_in
 from .missing import explain_loss
 from .responses import json_response, page, see_other
 
@@ -221,7 +222,7 @@ def _spent(call: Call, caller: Caller) -> Response:
         recent = [
             flow
             for flow in call.engine.sessions.flows(session)
-            if (flow.value.bound_at or 0) > now - ANSWER_LIFETIME
+            if flow.value.is_unconfirmed or (flow.value.bound_at or 0) > now - ANSWER_LIFETIME
         ]
         if recent:
             newest = max(recent, key=lambda flow: flow.value.bound_at or 0)
@@ -240,6 +241,9 @@ def _go_on(call: Call, session: Held[Session], flow: Held[Flow]) -> Response:
         return page("redeeming.html", refresh="1")
     if flow.value.status is Status.DONE or not call.settings.delivers_to_session:
         return call.on(flow.value)
+    question = ask_about_sign_in(call, session, flow.value)
+    if question is not None:
+        return question
     try:
         redeemed = call.engine.redemption.redeem(session, flow, callback_url=call.callback_url)
     except RedemptionUnderWay:

@@ -19,7 +19,7 @@ from .answers import Answers
 from .callers import Caller, identify
 from .cookies import delete_cookie, set_cookie
 from .csrf import CSRFExemption
-from .guard import check_origin, wants_html
+from .guard import check_origin, is_foreign, wants_html
 from .problems import log, problem
 from .responses import page, see_other
 from .site import CALLBACK_PATH, Site
@@ -67,6 +67,15 @@ class Call:
         :raises OriginRefused: otherwise.
         """
         check_origin(
+            self.request,
+            origin=self.site.origin(self.request),
+            allowed_origins=self.settings.allowed_origins,
+        )
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether a page of another origin, which the application does not allow, calls."""
+        return is_foreign(
             self.request,
             origin=self.site.origin(self.request),
             allowed_origins=self.settings.allowed_origins,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response
 
@@ -13,6 +14,7 @@ from ..session import Grant
 from ..wire import read_seed
 from .body import read_form, read_query
 from .calls import Call
+from .confirmation import CONFIRMATION, LOGIN_PATH, ask_about_link, take_answer
 from .guard import check_link
 from .responses import empty, page, see_other
 
@@ -21,8 +23,11 @@ from .responses import empty, page, see_other
 _LINKED = ("domain", "client_id", "screen_hint", "organization", "invitation")
 _LINKED_ADDITIONAL = ("max_age", "acr_values", "connection", "login_hint", "ui_locales")
 
-#: All that ``GET /pkce/login`` reads.
+#: All that a link to ``/pkce/login`` can ask for.
 LINK_PARAMETERS = ("return_to", *_LINKED, *_LINKED_ADDITIONAL)
+
+#: Set by a page of ours that follows a foreign link once more: its own request is no foreign one.
+FOREIGN = "foreign"
 
 #: Claims of the ID token that are the protocol's, and not the user's.
 _PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
@@ -45,8 +50,11 @@ def return_address(parameters: Mapping[str, str]) -> str | None:
 
 
 def link(call: Call) -> None:
-    """Anybody may link here."""
-    check_link(call.request)
+    """Any site may link here; only this application's pages may post here."""
+    if call.request.method == "POST":
+        call.check_origin()
+    else:
+        check_link(call.request)
 
 
 def anybody(_: Call) -> None:
@@ -54,26 +62,41 @@ def anybody(_: Call) -> None:
 
 
 def login(call: Call) -> Response:
-    """``GET /pkce/login``: send the browser to the tenant, as a link does.
+    """``/pkce/login``: send the browser to the tenant, as a link does, or ask the user first.
 
     OpenID Connect Core 4
     """
-    query = read_query(call.request)
-    return_to = return_address(query)
+    is_posted = call.request.method == "POST"
+    given = read_form(call.request) if is_posted else read_query(call.request)
+    if is_posted and CONFIRMATION in given:
+        return take_answer(call, given)
+    is_foreign = not is_posted and (call.is_foreign or FOREIGN in given)
+    fields = {name: given[name] for name in LINK_PARAMETERS if name in given}
+    return_to = return_address(fields)
     caller = call.caller()
     if caller.is_outrun:
         # The new cookie is in the browser in a moment.  If it was lost with a worker, the old one
         # counts as none in some seconds.
-        return page("redeeming.html", refresh="2")
-    seed: dict[str, Any] = {name: query[name] for name in _LINKED if name in query}
-    seed["ADDITIONAL_PARAMETERS"] = {
-        name: query[name] for name in _LINKED_ADDITIONAL if name in query
-    }
+        again = f"{call.site.route(LOGIN_PATH, call.request)}?{urlencode({**given, FOREIGN: ''})}"
+        return page("redeeming.html", refresh=f"2; url={again}" if is_foreign else "2")
+    seed = read_seed(
+        {
+            **{name: fields[name] for name in _LINKED if name in fields},
+            "ADDITIONAL_PARAMETERS": {
+                name: fields[name] for name in _LINKED_ADDITIONAL if name in fields
+            },
+        }
+    )
+    session = caller.owner.session
+    question = ask_about_link(call, fields, seed, session) if is_foreign else None
+    if question is not None:
+        return question
     sent = call.engine.sign_in.authorize(
         caller.owner,
-        read_seed(seed),
+        seed,
         callback_url=call.callback_url,
         return_to=return_to,
+        is_foreign=is_foreign,
     )
     call.pointer = sent.pointer
     return see_other(sent.authorization_url)

@@ -44,25 +44,40 @@ def check_prefetch(request: Request) -> None:
         raise PrefetchRefused()
 
 
-def check_origin(request: Request, *, origin: str, allowed_origins: Collection[str]) -> None:
-    """Check that a page of ours, or no page at all, makes this request.
+def is_foreign(request: Request, *, origin: str, allowed_origins: Collection[str]) -> bool:
+    """Whether a page of another origin, which the application does not allow, makes a request.
 
-    ``Sec-Fetch-Site`` decides; ``Origin`` only where a browser does not send that.
+    ``Sec-Fetch-Site`` decides; ``Origin`` only where that is absent.  A request with neither
+    comes from a program or from an old browser, and is not foreign.  ``Referer`` is never read.
 
     :param origin: our own.
-    :param allowed_origins: those that the host allows by name.
-    :raises OriginRefused: otherwise.
+    :param allowed_origins: those that the application allows by name.
     """
     claimed = request.headers.get("Origin")
-    if claimed is not None and claimed in allowed_origins:
-        return
+    if claimed in allowed_origins:
+        return False
     site = request.headers.get("Sec-Fetch-Site")
     if site is None:
-        if claimed in {None, origin}:
-            return
-    elif site == "same-origin" or (site == "none" and request.method == "GET"):
+        return claimed not in {None, origin}
+    return site not in {"same-origin", "none"}
+
+
+def check_origin(request: Request, *, origin: str, allowed_origins: Collection[str]) -> None:
+    """Check that no page of another origin makes this request.
+
+    No user can type a POST: ``Sec-Fetch-Site: none`` allows a GET alone.
+
+    :param origin: our own.
+    :param allowed_origins: those that the application allows by name.
+    :raises OriginRefused: otherwise.
+    """
+    if request.headers.get("Origin") in allowed_origins:
         return
-    raise OriginRefused()
+    is_typed = request.headers.get("Sec-Fetch-Site") == "none"
+    if is_typed and request.method != "GET":
+        raise OriginRefused()
+    if is_foreign(request, origin=origin, allowed_origins=allowed_origins):
+        raise OriginRefused()
 
 
 def check_callback(request: Request) -> None:

@@ -26,6 +26,7 @@ from ..wire import SeededPKCE, TokenizedPKCE, read_seed, read_token_body, user_o
 from .body import is_form, read_form, read_json
 from .callback import response_code
 from .calls import Call, Route
+from .confirmation import LOGIN_PATH
 from .further import anybody, back_channel_logout, link, login, logout, return_address, user_claims
 from .responses import json_response, no_content, page, see_other
 from .site import CALLBACK_PATH
@@ -233,7 +234,7 @@ TENANT_CALLBACK_ROUTE = Route(
 )
 _SESSION_ROUTES = (
     Route("/pkce/user", "user", ("GET",), user),
-    Route("/pkce/login", "login", ("GET",), login, guard=link, has_content=False),
+    Route(LOGIN_PATH, "login", ("GET", "POST"), login, guard=link, has_content=False),
     Route("/pkce/logout", "logout", ("POST",), logout, has_content=False),
 )
 _BACK_CHANNEL_ROUTE = Route(

@@ -160,3 +160,61 @@ def test_an_answer_from_a_page_signs_nobody_in(
     tab.log_in("ada")
     assert tab.path == "/account"
     assert tab.who() == "ada@example.org"
+
+
+def follow_link(person: Person, foreign: ForeignPages, site: str, path: str) -> Tab:
+    """Follow a link that stands on a foreign page."""
+    tab = person.tab()
+    tab.page.goto(foreign.add(site, f'<a href="{person.server.url}{path}">A prize</a>'))
+    with tab.page.expect_navigation():
+        tab.page.get_by_role("link").click()
+    tab.page.wait_for_load_state()
+    return tab
+
+
+def test_a_link_asks_a_signed_in_user(
+    person: Person, signed_in: Tab, foreign: ForeignPages, site: str
+) -> None:
+    """A foreign link starts nothing while a user is signed in, until the user confirms."""
+    before = person.jar
+    tab = follow_link(person, foreign, site, "/pkce/login?return_to=/account%3Flinked")
+    for _ in range(2):
+        assert tab.page.get_by_role("heading").inner_text() == (
+            "You are signed in as ada@example.org"
+        )
+        tab.reload()
+    assert person.jar == before
+    tab.page.get_by_role("button", name="Continue").click()
+    # The tenant knows the user still.
+    tab.page.wait_for_url(f"{person.server.url}/account?linked")
+    assert signed_in.who() == "ada@example.org"
+    other = follow_link(person, foreign, site, "/pkce/login")
+    other.page.get_by_role("link", name="Stay signed in").click()
+    other.page.wait_for_url(f"{person.server.url}/")
+    assert signed_in.who() == "ada@example.org"
+
+
+@pytest.mark.parametrize("answer", ["Continue", "Stay"])
+def test_a_link_from_before_the_sign_in_asks(
+    person: Person, foreign: ForeignPages, site: str, answer: str
+) -> None:
+    """A foreign link that is answered after the user signed in asks before it replaces that."""
+    linked = follow_link(person, foreign, site, "/pkce/login?return_to=/account%3Flinked")
+    linked.page.wait_for_url("http://127.0.0.1:*/interaction/*")
+    tab = person.tab()
+    tab.press_sign_in()
+    tab.log_in("ada")
+    linked.log_in("eve")
+    for _ in range(2):
+        assert linked.page.get_by_role("heading").inner_text() == (
+            "You are signed in as ada@example.org"
+        )
+        linked.reload()
+    assert tab.who() == "ada@example.org"
+    linked.page.get_by_role("button", name=answer).click()
+    if answer == "Continue":
+        linked.page.wait_for_url(f"{person.server.url}/account?linked")
+        assert tab.who() == "eve@example.org"
+    else:
+        linked.page.wait_for_url(f"{person.server.url}/")
+        assert tab.who() == "ada@example.org"

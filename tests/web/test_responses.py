@@ -30,6 +30,7 @@ CHALLENGE, CODE, TOKEN = (
 )
 DELIVERED, FETCHED = ("POST", CALLBACK), ("GET", CALLBACK)
 CLEAR, USER = ("POST", "/pkce/clear"), ("GET", "/pkce/user")
+LOGIN = ("GET", "/pkce/login")
 ROUTES = (CHALLENGE, CODE, DELIVERED, FETCHED, TOKEN, CLEAR, USER)
 
 #: The statuses that each route answers with, as JSON and as a page.
@@ -53,6 +54,8 @@ STATUSES: Mapping[tuple[str, str], tuple[str, str]] = {
     ),
     CLEAR: ("204 400 403 405 503", "200 204 303 400 403 405 503"),
     USER: ("200 204 400 401 403 405 406 503", "200 204 400 401 403 405 406 503"),
+    # For pages alone, and of those what no other route has.
+    LOGIN: ("", "200 303"),
 }
 
 
@@ -381,6 +384,21 @@ def _signed_in(host: Host, route: tuple[str, str], is_page: bool) -> TestRespons
     url = (browser := host.browser()).submit("/pkce/code").headers["Location"]
     browser.arrive(host.tenant.sign_in(url))
     return ask(host, route, is_page, browser=browser)
+
+
+@situation(200, LOGIN, form="page", PKCE_LOGIN_LINKS="ask", **_SESSION)
+@situation(303, LOGIN, form="page", **_SESSION)
+def _linked(host: Host, route: tuple[str, str], is_page: bool) -> TestResponse:
+    response: TestResponse = host.browser().open(route[1], site="cross-site")
+    return response
+
+
+@situation(200, FETCHED, form="page", **_SESSION)
+def _linked_before(host: Host, route: tuple[str, str], is_page: bool) -> TestResponse:
+    linked = (browser := host.browser()).open(LOGIN[1], site="cross-site").headers["Location"]
+    url = browser.submit("/pkce/code").headers["Location"]
+    browser.arrive(host.tenant.sign_in(url))
+    return browser.arrive(host.tenant.sign_in(linked))
 
 
 @situation(401, USER, **_SESSION)

@@ -1,0 +1,125 @@
+"""The pages that ask before a link of another origin changes who is signed in.
+
+Both post to ``/pkce/login``, which takes a POST from this application's own pages alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response
+
+from ..errors import AccessDenied, NavigationRequired, TicketSpent
+from ..flow import Flow
+from ..protocol.authorization import Answer
+from ..records import Held
+from ..session import Grant, Session
+from ..setting_values import LoginLinks
+from ..tenant_cache import KnownTenant
+from ..tenants import own_callback
+from ..wire import SeededPKCE
+from .calls import Call
+from .responses import page, see_other
+from .site import CALLBACK_PATH
+
+#: The path of the link, and of the forms on both pages.
+LOGIN_PATH = "/pkce/login"
+#: The form field with a flow's one-time value.
+CONFIRMATION = "confirmation"
+#: The form field of the button that keeps the present sign-in.
+DECLINE = "decline"
+
+#: What a user recognizes an account by, the best first; ``sub`` where a tenant tells none.
+_ACCOUNT_CLAIMS = ("email", "preferred_username", "nickname", "name", "sub")
+
+
+def ask_about_link(
+    call: Call, fields: Mapping[str, str], seed: SeededPKCE, session: Held[Session] | None
+) -> Response | None:
+    """Return the page that asks before a link of another origin starts a sign-in.
+
+    :param fields: the parameters of the link that ``/pkce/login`` reads.
+    :return: None if the link may start the sign-in without a question.
+    :raises NavigationRequired: if the caller cannot show a page.
+    :raises ParameterForeign: if the link names no configured tenant.
+    """
+    tenants = call.engine.tenants
+    known = tenants.select(seed.domain, seed.client_id)
+    present = call.engine.presence.peek(session) if session is not None else None
+    asks_always = call.settings.login_links is LoginLinks.ASK
+    if present is None and tenants.is_default(known) and not asks_always:
+        return None
+    if not call.html:
+        raise NavigationRequired()
+    # The query stays in the address: a `tenant_loader` may read it.
+    query = call.request.query_string.decode("latin-1")
+    return page(
+        "confirm_link.html",
+        login_url=f"{call.site.route(LOGIN_PATH, call.request)}?{query}",
+        fields=list(fields.items()),
+        **_told(call, known, present),
+    )
+
+
+def ask_about_sign_in(call: Call, session: Held[Session], flow: Flow) -> Response | None:
+    """Return the page that asks before a sign-in takes the place of the present one.
+
+    :param flow: a flow that is bound.
+    :return: None if this application started the flow, the user has confirmed it, or no user is
+        signed in.
+    """
+    if not flow.is_unconfirmed:
+        return None
+    present = call.engine.presence.peek(session)
+    if present is None:
+        return None
+    return page(
+        "confirm_sign_in.html",
+        login_url=call.site.route(LOGIN_PATH, call.request),
+        confirmation=flow.confirmation,
+        **_told(call, call.engine.tenants.of_flow(flow), present),
+    )
+
+
+def take_answer(call: Call, form: Mapping[str, str]) -> Response:
+    """Take the user's answer to :func:`ask_about_sign_in`.
+
+    The callback goes on with a flow that the user confirms.  A flow that the user declines fails,
+    and the present sign-in stays.  The same answer again changes nothing.
+
+    :raises TicketSpent: if no flow of the session has the one-time value.
+    """
+    engine = call.engine
+    session = call.caller().known_session
+    flows = engine.sessions.flows(session)
+    flow = next((each for each in flows if each.value.has_confirmation(form[CONFIRMATION])), None)
+    if flow is None:
+        raise TicketSpent()
+    if DECLINE in form:
+        if flow.value.is_unconfirmed:
+            engine.sign_in.fail(flow, AccessDenied("The user kept the present sign-in."))
+        return call.on(None)
+    if flow.value.is_unconfirmed:
+        engine.sessions.save(flow, flow.value.confirm())
+    call.mounted.answer_limit.count()
+    ticket = engine.tickets.keep(Answer(state=flow.value.state))
+    callback = own_callback(call.site.route(CALLBACK_PATH, call.request), flow.value.callback)
+    return see_other(f"{callback}?{urlencode({'ticket': ticket})}")
+
+
+def _told(call: Call, known: KnownTenant, present: Grant | None) -> dict[str, Any]:
+    """What both pages say: the tenant, the account that is signed in, and the way back."""
+    home = call.settings.authenticated_url or "/"
+    return {
+        "tenant": known.registration.domain,
+        "account": None if present is None else _account(present),
+        "home_url": call.site.destination(home, call.request),
+    }
+
+
+def _account(grant: Grant) -> str:
+    """What a user recognizes the signed-in account by."""
+    claims = (grant.claims.get(name) for name in _ACCOUNT_CLAIMS)
+    return next(claim for claim in claims if isinstance(claim, str) and claim)
