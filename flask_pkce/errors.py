@@ -614,6 +614,18 @@ class IssuerMissing(IssuerMismatch):
     )
 
 
+class UserChanged(PKCEError):
+    """Another user authenticated than the one who is signed in."""
+
+    code = "user-changed"
+    error = "user_changed"
+    status = 400
+    hint = (
+        "You are still signed in as before. Go back and authenticate with that account; to use"
+        " another account, sign out first."
+    )
+
+
 class SignedOutMeanwhile(FlowError):
     """The session was cleared while its code was being exchanged."""
 

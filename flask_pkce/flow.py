@@ -107,6 +107,8 @@ class Flow:
     requested: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Where the browser goes in the end: a path of this application.
     return_to: str | None = None
+    #: The issuer and the subject of the signed-in user whom the flow asks to authenticate again.
+    user: tuple[str, str] | None = None
     #: The one-time value with which the user confirms a flow that another origin started; None
     #: if this application started it.
     confirmation: str | None = field(default=None, repr=False)
@@ -132,10 +134,12 @@ class Flow:
         schema: Mapping[str, int | str] | None,
         tenant: str = "",
         callback: str = "",
+        user: tuple[str, str] | None = None,
         confirmation: str | None = None,
     ) -> Flow:
         """``started`` → ``sent``, with a request that may bring the caller's own challenge.
 
+        :param user: the issuer and the subject of the user who is asked to authenticate again.
         :param confirmation: a one-time value, if another origin started the flow.
         """
         own_challenge = request.code_challenge != self.code_challenge
@@ -151,6 +155,7 @@ class Flow:
             requested=requested,
             return_to=return_to,
             schema=schema,
+            user=user,
             confirmation=confirmation,
         )
 

@@ -11,9 +11,13 @@ from .sessions import Sessions
 from .settings import Settings
 from .sign_out import SignOut
 from .tenants import Tenants
+from .wire import SeededPKCE
 
 #: How often a session is saved only because somebody uses it: parts of the time it may idle.
 _SAVED_PER_IDLE = 10
+
+#: The parameters by which a signed-in user is asked to authenticate again.
+_AGAIN = frozenset({"max_age", "acr_values"})
 
 
 class Presence:
@@ -58,6 +62,16 @@ class Presence:
         """Return what :meth:`grant` does, and change nothing: neither clear nor note a use."""
         grant = self._configured(held.value)
         return None if grant is None or self._marks.is_over(grant) else grant
+
+    def asked_again(self, held: Held[Session], seed: SeededPKCE) -> tuple[str, str] | None:
+        """Return the issuer and the subject of the user whom a sign-in asks to authenticate again.
+
+        A request for ``max_age`` or ``acr_values`` does, where a user is signed in.
+        """
+        if not seed.additional.keys() & _AGAIN:
+            return None
+        grant = self.peek(held)
+        return None if grant is None else (grant.issuer, grant.subject)
 
     def _configured(self, session: Session) -> Grant | None:
         """The newest sign-in of a session, if it is at a tenant that is configured now."""

@@ -274,6 +274,7 @@ class Redemption:
             organization=(tenant.registration if request is None else request).organization,
             organizations=tenant.registration.organizations,
             acr_values=(tenant.registration if request is None else request).acr_values,
+            user=flow.user,
         )
 
     def _grant(self, flow: Flow, tenant: Tenant, response: TokenResponse) -> Grant:

@@ -96,6 +96,7 @@ class _Asked:
     tenant: Tenant
     callback_url: str
     return_to: str | None
+    user: tuple[str, str] | None
     is_foreign: bool
 
 
@@ -154,12 +155,14 @@ class SignIn:
         *,
         callback_url: str,
         return_to: str | None = None,
+        user: tuple[str, str] | None = None,
         is_foreign: bool = False,
     ) -> Sent:
         """Make the authorization request of a flow, or tell of one that was made.
 
         :param callback_url: our own callback, that of all tenants.
         :param return_to: where the browser goes in the end, checked.
+        :param user: the issuer and the subject of the user who is asked to authenticate again.
         :param is_foreign: whether another origin starts the flow.
         :raises RequestError: if the seed asks for anything that is not configured.
         :raises FlowConflict: if the flow was sent with other parameters.
@@ -170,7 +173,7 @@ class SignIn:
         tenant = self._tenant_of(begun, seed)
         callback_url = own_callback(callback_url, self._tenants.callback_of(tenant))
         check_seed(seed, settings=self._settings, tenant=tenant, callback_url=callback_url)
-        asked = _Asked(seed, tenant, callback_url, return_to, is_foreign)
+        asked = _Asked(seed, tenant, callback_url, return_to, user, is_foreign)
         return self._start_sent(owner, asked) if begun is None else self._go_on(begun, asked)
 
     def _tenant_of(self, begun: Begun | None, seed: SeededPKCE) -> Tenant:
@@ -280,6 +283,7 @@ class SignIn:
             callback=self._tenants.callback_of(tenant) if is_ours else "",
             requested=changed_by_hooks(original, request),
             return_to=asked.return_to,
+            user=asked.user,
             confirmation=base64url(os.urandom(_CONFIRMATION_BYTES)) if asked.is_foreign else None,
             schema=msgspec.to_builtins(schema) if isinstance(schema, Schema) else None,
         )

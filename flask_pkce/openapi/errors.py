@@ -89,6 +89,7 @@ from ..errors import (
     TicketSpent,
     TooManyAnswers,
     TooManyFlows,
+    UserChanged,
     VerifierMismatch,
 )
 from ..web.problems import problem_type
@@ -171,6 +172,7 @@ _EXCHANGE: Errors = (
     ScopeInvalid,
     ClientRefused,
     IDTokenInvalid,
+    UserChanged,
 )
 #: Why a flow may have failed; told with status 400 to everybody who asks later.
 FAILURES: Errors = (
@@ -182,6 +184,7 @@ FAILURES: Errors = (
     TenantError,
     TenantSilent,
     IDTokenInvalid,
+    UserChanged,
     RedemptionAbandoned,
 )
 

@@ -20,7 +20,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
-from ..errors import IDTokenInvalid
+from ..errors import IDTokenInvalid, UserChanged
 from ..strict_json import StrictJSONError, loads_object
 from .claims import (
     further_audiences,
@@ -154,6 +154,8 @@ class Expectation:
     acr_values: tuple[str, ...] = ()
     #: The subject of the sign-in, at a refresh.
     subject: str | None = None
+    #: The issuer and the subject of the user who was asked to authenticate again.
+    user: tuple[str, str] | None = None
 
 
 def verify_id_token(
@@ -170,6 +172,7 @@ def verify_id_token(
     :return: its claims.
     :raises UnknownKey: if no key of the set fits; fetching the set again may help.
     :raises IDTokenInvalid: for anything else, with the claim and never its value.
+    :raises UserChanged: if the token is good, and another user's than was expected.
 
     OpenID Connect Core 3.1.3.7
     """
@@ -179,6 +182,8 @@ def verify_id_token(
     for claim, hashed in hashes.items():
         if claim in payload and hashed is not None:
             _check_hash(payload, claim, hashed, alg)
+    if expected.user not in {None, (payload["iss"], payload["sub"])}:
+        raise UserChanged()
     return payload
 
 

@@ -96,6 +96,7 @@ def login(call: Call) -> Response:
         seed,
         callback_url=call.callback_url,
         return_to=return_to,
+        user=call.engine.presence.asked_again(session, seed) if session is not None else None,
         is_foreign=is_foreign,
     )
     call.pointer = sent.pointer

@@ -50,8 +50,9 @@ def code(call: Call) -> Response:
     else:
         seed = read_seed(read_json(call.request))
     owner = call.caller().owner_to_start
+    user = call.engine.presence.asked_again(owner.session, seed) if owner.session else None
     sent = call.engine.sign_in.authorize(
-        owner, seed, callback_url=call.callback_url, return_to=return_to
+        owner, seed, callback_url=call.callback_url, return_to=return_to, user=user
     )
     call.pointer = sent.pointer
     if call.html:

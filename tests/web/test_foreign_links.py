@@ -398,3 +398,80 @@ def test_foreign_flows_give_way_first(keeping: Host, browser: Browser) -> None:
         browser.open(LOGIN, site="cross-site")
     browser.arrive(keeping.tenant.sign_in(own))
     assert who(browser) == "auth0|alice"
+
+
+# -- another user than the one who is asked to authenticate again ----------------------
+
+
+@pytest.mark.parametrize("asks", ["max_age=0", "acr_values=mfa"])
+@pytest.mark.parametrize("site", ["same-origin", "cross-site"])
+def test_another_user_authenticates(site: str, asks: str, make_app: MakeApp) -> None:
+    """Where alice is asked again and bob authenticates, bob's tokens are revoked, unseen."""
+    seen: list[str] = []
+    pkce = PKCEBlueprint()
+    pkce.after_token(lambda response: seen.append(response.claims["sub"]))
+    scope = "openid profile email offline_access"
+    host = make_app(blueprint=pkce, PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE=scope)
+    browser = host.browser()
+    sign_in(browser)
+    sent = browser.open(f"{LOGIN}?{asks}", site=site)
+    sent = press(browser, sent) if site == "cross-site" else sent
+    page = browser.arrive(host.tenant.sign_in(sent.headers["Location"], "auth0|bob"))
+    check_page(page, "user-changed")
+    assert (who(browser), seen, host.revocations) == ("auth0|alice", ["auth0|alice"], 1)
+    again = browser.open(f"{LOGIN}?{asks}", site="same-origin")
+    browser.arrive(host.tenant.sign_in(again.headers["Location"], "auth0|alice"))
+    assert (who(browser), seen) == ("auth0|alice", ["auth0|alice"] * 2)
+
+
+def test_other_flows_may_change_the_user(keeping: Host, browser: Browser) -> None:
+    """A sign-in that asks for no fresh authentication changes the user, as the user wants."""
+    sign_in(browser)
+    sent = browser.open(f"{LOGIN}?login_hint=bob", site="same-origin")
+    browser.arrive(keeping.tenant.sign_in(sent.headers["Location"], "auth0|bob"))
+    assert who(browser) == "auth0|bob"
+
+
+def test_first_sign_in_may_be_fresh(keeping: Host, browser: Browser) -> None:
+    """Where no user is signed in, any user may answer a request for a fresh sign-in."""
+    sent = browser.open(f"{LOGIN}?max_age=0", site="same-origin")
+    browser.arrive(keeping.tenant.sign_in(sent.headers["Location"], "auth0|bob"))
+    assert who(browser) == "auth0|bob"
+
+
+def test_another_user_at_another_tenant(make_app: MakeApp, acme: LocalTenant) -> None:
+    """The same subject at another issuer is another user."""
+    host = with_acme(make_app, acme)
+    browser = host.browser()
+    sign_in(browser)
+    sent = browser.open(f"{LOGIN}?domain=acme.example&max_age=0", site="same-origin")
+    page = deliver(browser, acme.sign_in(sent.headers["Location"], "auth0|alice"))
+    check_page(page, "user-changed")
+    assert browser.send("GET", "/pkce/user").get_json()["iss"] == host.tenant.issuer
+
+
+def test_delivery_caller(host: Host) -> None:
+    """With delivery ``caller`` the same holds for ``POST /pkce/code`` and ``/pkce/token``."""
+    browser = host.browser()
+    _, url = browser.begin()
+    browser.arrive(host.tenant.sign_in(url, "auth0|alice"))
+    assert browser.token().status_code == 200
+    _, url = browser.begin(ADDITIONAL_PARAMETERS={"max_age": "0"})
+    browser.arrive(host.tenant.sign_in(url, "auth0|bob"))
+    for _ in range(2):
+        check_problem(browser.token(), "user-changed", error="user_changed")
+    assert host.revocations == 1
+    grant = host.session_of(browser).value.grant(now=host.clock())
+    assert grant is not None
+    assert grant.subject == "auth0|alice"
+
+
+def test_user_who_is_signed_out_from_outside(keeping: Host, browser: Browser) -> None:
+    """A sign-in that was ended from outside binds no later one to its user."""
+    sign_in(browser)
+    keeping.clock.advance(1)
+    keeping.engine.sign_out.everywhere(keeping.tenant.issuer, "auth0|alice")
+    keeping.clock.advance(1)
+    sent = browser.open(f"{LOGIN}?max_age=0", site="same-origin")
+    browser.arrive(keeping.tenant.sign_in(sent.headers["Location"], "auth0|bob"))
+    assert who(browser) == "auth0|bob"
