@@ -91,6 +91,8 @@ def our_app(provider: Provider, *, store: Any, delivery: str, **settings: Any) -
         PKCE_STORE_URL=store,
         PKCE_TOKEN_DELIVERY=delivery,
         PKCE_LOCAL_SESSION=delivery == "caller",
+        # As many as a worker has threads here at most: the stub never hangs.
+        PKCE_MAX_CALLS=32,
         **settings,
     )
     PKCEBlueprint().init_app(app)

@@ -19,7 +19,7 @@ A message never holds a code, a token, a verifier, a ticket or a cookie.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class PKCEError(Exception):
@@ -69,6 +69,16 @@ class PKCEError(Exception):
         if setting is not None:
             self.setting = setting
         super().__init__(f"{field}: {self.detail}" if field else self.detail)
+
+    def fresh(self) -> Self:
+        """Return the same error as if it had not been raised: without traceback and cause.
+
+        An error that was raised belongs to one request.  What several requests are told is kept
+        as a fresh error, of which each request raises a fresh one.
+        """
+        fresh = type(self).__new__(type(self), *self.args)
+        vars(fresh).update(vars(self))
+        return fresh
 
     @classmethod
     def title(cls) -> str:
@@ -873,7 +883,7 @@ class TenantUnreachable(TenantError):
 
 
 class TenantBusy(TenantUnreachable):
-    """Too many calls to the tenant are under way; this one was not made."""
+    """Too many requests call the tenant or wait for it; this one did not reach it."""
 
     code = "tenant-busy"
     status = 503

@@ -136,11 +136,17 @@ class Exchange:
     def revoke_all(self, grants: Iterable[Grant]) -> bool:
         """Take back the refresh tokens of sign-ins that are over, as far as that goes.
 
-        The first that fails is the last that is tried: nobody waits long.
+        Nothing more is tried after the first failure, or once ``PKCE_TIMEOUT`` seconds have
+        passed.
 
         :return: whether the tenants said that all of it is done.
         """
-        return all(self._revoke_grant(grant) for grant in grants if grant.refresh_token)
+        until = self._clock() + self._api.timeout
+        return all(
+            self._clock() < until and self._revoke_grant(grant)
+            for grant in grants
+            if grant.refresh_token
+        )
 
     def _revoke_grant(self, grant: Grant) -> bool:
         tenant = self._tenants.met_at(grant)

@@ -20,7 +20,7 @@ from .protocol.text import is_scope_token, is_visible_ascii
 
 #: A private-use scheme is a reversed domain name (:rfc:`8252#section-7.1`).
 _PRIVATE_USE = re.compile(r"[a-z][a-z0-9+\-]*(\.[a-z0-9+\-]+)+:/", re.IGNORECASE)
-_SECONDS = re.compile(r"[0-9]{1,9}")
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 #: It is part of an address.
 _TENANT_NAME = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 TENANT_NAME = "1 to 64 letters, digits, hyphens and underscores"
@@ -106,13 +106,21 @@ def read_boolean(value: Any) -> bool:
 
 
 def read_seconds(low: int, high: int) -> Callable[[Any], int]:
+    return _read_whole(low, high, " of seconds", " seconds")
+
+
+def read_count(low: int, high: int) -> Callable[[Any], int]:
+    return _read_whole(low, high, "", "")
+
+
+def _read_whole(low: int, high: int, of_unit: str, unit: str) -> Callable[[Any], int]:
     def read(value: Any) -> int:
-        if isinstance(value, str) and _SECONDS.fullmatch(value.strip()):
+        if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise Fault("is not a whole number of seconds")
+            raise Fault(f"is not a whole number{of_unit}")
         if not low <= value <= high:
-            raise Fault(f"is not between {low} and {high} seconds")
+            raise Fault(f"is not between {low} and {high}{unit}")
         return value
 
     return read

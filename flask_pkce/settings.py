@@ -29,6 +29,7 @@ from .setting_values import (
     read_boolean,
     read_ca_bundle,
     read_client_id,
+    read_count,
     read_delivery,
     read_destination,
     read_domain,
@@ -231,6 +232,11 @@ class Settings:
     ca_bundle: str | None = field(default=None, metadata=_from("CA_BUNDLE", read_ca_bundle))
     #: Seconds that a whole call to the tenant may take.
     timeout: int = field(default=10, metadata=_from("TIMEOUT", read_seconds(1, 60)))
+    #: Calls to one tenant, and requests that wait for such a call, that one process may have
+    #: under way at once: 2 to 1000.
+    #: A tenant that does not answer holds no more threads than that; keep it below the number of
+    #: threads of a worker.
+    max_calls: int = field(default=8, metadata=_of_tenant("MAX_CALLS", read_count(2, 1000)))
     #: Seconds by which our clock and the tenant's may differ.
     leeway: int = field(default=60, metadata=_from("LEEWAY", read_seconds(0, 300)))
     #: Whether ``GET /pkce/openapi.json`` describes the routes.
@@ -274,6 +280,7 @@ class Settings:
             allowed_scopes=self.allowed_scopes,
             redirect_uris=self.redirect_uris,
             response_mode=self.response_mode,
+            max_calls=self.max_calls,
             name=name,
         )
 

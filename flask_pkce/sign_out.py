@@ -108,7 +108,8 @@ class SignOut:
             token = known.with_keys(
                 lambda keys: verify_logout_token(
                     logout_token, tenant, keys=keys, leeway=self._settings.leeway, now=now
-                )
+                ),
+                is_unverified=True,
             )
         except IDTokenInvalid:
             raise LogoutTokenInvalid("No key of the tenant has signed the logout token.") from None

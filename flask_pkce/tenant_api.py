@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from .errors import BodyTooLarge, PKCEError, TenantError, TenantLimit
+from .places import Places, Use
 from .protocol.authorization import AuthorizationRequest
 from .protocol.client_auth import ASSERTION_ID_BYTES, Credentials, build_credentials
 from .protocol.id_token import VerificationKey, parse_key_set
@@ -28,7 +30,10 @@ T = TypeVar("T")
 
 
 class TenantAPI:
-    """Calls a tenant.
+    """Calls the tenants, each no more often at once than its ``max_calls`` says.
+
+    Every method that calls a tenant raises :class:`~flask_pkce.errors.TenantBusy`, and calls
+    nothing, where too many calls are under way.
 
     :param clock: returns Unix seconds.
     :param monotonic: returns seconds that never go back.
@@ -51,11 +56,22 @@ class TenantAPI:
         self._monotonic = monotonic
         self._randomness = randomness
         self._observe = observe
+        self._places = Places()
 
     @property
     def timeout(self) -> float:
         """Seconds that one call may take."""
         return self._transport.timeout
+
+    def waiting(
+        self, registration: Registration, *, is_minor: bool = False
+    ) -> AbstractContextManager[None]:
+        """Hold a place of a tenant while the block waits for a call that another thread makes.
+
+        :param is_minor: whether it waits on behalf of a token that anybody may have made.
+        :raises TenantBusy: at once, if there are no more.
+        """
+        return self._places.take(registration, Use.MINOR if is_minor else Use.WAIT)
 
     def discover(self, registration: Registration) -> Tenant:
         """Fetch and check the tenant's metadata.
@@ -67,6 +83,7 @@ class TenantAPI:
         """
         return self._call(
             "discovery",
+            registration,
             registration.issuer,
             lambda: self._transport.get(registration.discovery_url),
             lambda answer: parse_metadata(self._document(answer), registration),
@@ -80,7 +97,11 @@ class TenantAPI:
         :rfc:`7517#section-5`
         """
         return self._call(
-            "keys", tenant.issuer, lambda: self._transport.get(tenant.jwks_uri), self._read_keys
+            "keys",
+            tenant.registration,
+            tenant.issuer,
+            lambda: self._transport.get(tenant.jwks_uri),
+            self._read_keys,
         )
 
     def _read_keys(self, answer: HTTPAnswer) -> tuple[VerificationKey, ...]:
@@ -111,6 +132,7 @@ class TenantAPI:
         form = build_token_form(request, credentials)
         return self._call(
             "token",
+            tenant.registration,
             tenant.issuer,
             lambda: self._transport.post(tenant.token_endpoint, form, credentials.headers),
             lambda answer: self._read_success(answer, form, credentials),
@@ -146,6 +168,7 @@ class TenantAPI:
         form = build_pushed_form(request, credentials)
         return self._call(
             "par",
+            tenant.registration,
             tenant.issuer,
             lambda: self._transport.post(url, form, credentials.headers),
             lambda answer: self._read_pushed(answer, form, credentials),
@@ -162,7 +185,7 @@ class TenantAPI:
         )
 
     def revoke(self, tenant: Tenant, refresh_token: str) -> bool:
-        """Revoke a refresh token.
+        """Revoke a refresh token; revocations have half of the tenant's places.
 
         :return: whether the tenant said so; a token that it does not know counts.
         :raises TenantError: if it cannot be reached.
@@ -176,9 +199,11 @@ class TenantAPI:
         form = build_revocation_form(refresh_token, credentials)
         return self._call(
             "revocation",
+            tenant.registration,
             tenant.issuer,
             lambda: self._transport.post(url, form, credentials.headers),
             lambda answer: answer.status == 200,
+            use=Use.MINOR,
         )
 
     def _credentials(self, tenant: Tenant) -> Credentials:
@@ -193,24 +218,31 @@ class TenantAPI:
     def _call(
         self,
         endpoint: str,
+        registration: Registration,
         issuer: str,
         send: Callable[[], HTTPAnswer],
         read: Callable[[HTTPAnswer], T],
+        *,
+        use: Use = Use.CALL,
     ) -> T:
-        """Send a request and read its answer, and tell the observer how it went."""
-        if self._observe is None:
-            return read(send())
+        """Send a request and read its answer, and tell the observer how it went.
+
+        :param use: what kind of place it takes.
+        :raises TenantBusy: if there is none; nothing is sent.
+        """
         begun = self._monotonic()
         status = error = None
         try:
-            answer = send()
+            with self._places.take(registration, use):
+                answer = send()
             status = answer.status
             return read(answer)
         except PKCEError as exc:
             error = exc.code
             raise
         finally:
-            self._observe(endpoint, issuer, self._monotonic() - begun, status, error)
+            if self._observe is not None:
+                self._observe(endpoint, issuer, self._monotonic() - begun, status, error)
 
     def _check_limit(self, answer: HTTPAnswer) -> None:
         if answer.status == 429:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
-from .errors import PKCEError
+from .errors import PKCEError, TenantBusy
 from .events import TENANT_REFRESH_FAILED
 from .protocol.id_token import Expectation, UnknownKey, VerificationKey, verify_id_token
 from .protocol.metadata import Registration, Tenant
@@ -19,55 +21,104 @@ FRESH = 600
 STALE = 86400
 #: Seconds between two fetches that failed, or that an unknown key asked for.
 COOLDOWN = 30
+#: Seconds for which a failed fetch answers every request, where there is nothing to serve.
+FAILED = 3
+#: Seconds for which a request waits for the fetch of another one.
+MAX_WAIT = 2
 
 T = TypeVar("T")
+
+
+class Waiting(Protocol):
+    """Makes what a thread holds while it waits for another thread's fetch."""
+
+    def __call__(self, *, is_minor: bool = False) -> AbstractContextManager[None]:
+        """:raises TenantBusy: if too many wait already."""
 
 
 class Cached(Generic[T]):
     """A document of the tenant: fetched by one thread at a time, and kept while fetching fails.
 
+    Other threads wait at most two seconds for that thread.
+
     :param fetch: gets it, or raises :class:`~flask_pkce.errors.PKCEError`.
+    :param waiting: what a thread holds while it waits.
+    :param host: the tenant's, for the log.
     :param clock: monotonic seconds.
     """
 
-    def __init__(self, fetch: Callable[[], T], *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        fetch: Callable[[], T],
+        *,
+        waiting: Waiting,
+        host: str,
+        clock: Callable[[], float],
+    ) -> None:
         self._fetch = fetch
+        self._waiting = waiting
+        self._host = host
         self._clock = clock
         self._lock = threading.Lock()
         self._value: T | None = None
         self._fetched_at = 0.0
+        #: Why the last fetch failed; never raised itself, since each request raises its own.
         self._failure: PKCEError | None = None
-        self._failures = 0
         self._failed_at = 0.0
-        self._renewed_at: float | None = None
+        #: When a verified token, and when a token that anybody may have made, had it renewed.
+        self._renewed_at: dict[bool, float] = {}
 
     def get(self) -> T:
-        """The document, fetched again if it is older than ten minutes.
+        """Return the document, fetched again if it is older than ten minutes.
 
         :raises PKCEError: what fetching raises, once there is nothing that is at most a day old.
+            The error of a failed fetch is raised for three seconds without another try.
+        :raises TenantBusy: if another thread fetches it, and takes too long.
         """
         age = self._clock() - self._fetched_at
         if self._value is not None and age < FRESH:
             return self._value
         if self._value is not None and age < STALE:
             return self._refreshed(self._value)
-        failures = self._failures
-        with self._lock:
+        self._check_failure()
+        with self._turn():
             if self._value is not None and self._clock() - self._fetched_at < FRESH:
                 return self._value
-            if self._failures != failures and self._failure is not None:
-                # Fetched in vain while we waited: the next one tries again.
-                raise self._failure
+            # Another thread may have fetched in vain while this one waited.
+            self._check_failure()
             return self._fetch_now()
 
+    def _check_failure(self) -> None:
+        """Raise the error of the last fetch if that failed a moment ago."""
+        if self._failure is not None and self._clock() - self._failed_at < FAILED:
+            raise self._failure.fresh()
+
+    @contextmanager
+    def _turn(self, *, is_minor: bool = False) -> Iterator[None]:
+        """Be the one thread that fetches.
+
+        :param is_minor: whether the thread makes room for others while it waits.
+        :raises TenantBusy: if another thread fetches for two seconds, or too many wait for it.
+        """
+        if not self._lock.acquire(blocking=False):
+            with self._waiting(is_minor=is_minor):
+                if not self._lock.acquire(timeout=MAX_WAIT):
+                    raise TenantBusy(host=self._host)
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def _refreshed(self, value: T) -> T:
-        """What can be fetched, else ``value``; while one thread fetches, the others go on."""
-        if self._clock() - self._failed_at < COOLDOWN and self._failures:
+        """Return what can be fetched, else ``value``; other threads go on with that."""
+        if self._failure is not None and self._clock() - self._failed_at < COOLDOWN:
             return value
         if not self._lock.acquire(blocking=False):
             return value
         try:
             return self._fetch_now()
+        except TenantBusy:
+            return value
         except PKCEError as exc:
             TENANT_REFRESH_FAILED.log(
                 f"{exc.code}, going on with what there is",
@@ -82,29 +133,40 @@ class Cached(Generic[T]):
     def _fetch_now(self) -> T:
         try:
             value = self._fetch()
+        except TenantBusy:
+            # The tenant was not asked: there is nothing to remember.
+            raise
         except PKCEError as exc:
-            self._failure = exc
-            self._failures += 1
+            self._failure = exc.fresh()
             self._failed_at = self._clock()
             raise
         self._value = value
+        self._failure = None
         self._fetched_at = self._clock()
         return value
 
-    def renew(self, seen: T) -> T | None:
-        """The document, fetched again because ``seen`` does not do.
+    def renew(self, seen: T, *, is_unverified: bool = False) -> T | None:
+        """Fetch the document again because ``seen`` does not do.
 
+        :param is_unverified: whether a token that anybody may have made asks for it.  Such tokens
+            have a cooldown of their own, so that they use up no other's.
         :return: None if that was tried less than half a minute ago already.
         :raises PKCEError: what fetching raises.
+        :raises TenantBusy: if another thread fetches it, and takes too long.
         """
-        with self._lock:
+        with self._turn(is_minor=is_unverified):
             if self._value is not None and self._value is not seen:
                 return self._value
-            now = self._clock()
-            if self._renewed_at is not None and now - self._renewed_at < COOLDOWN:
+            now, renewed_at = self._clock(), self._renewed_at.get(is_unverified)
+            if renewed_at is not None and now - renewed_at < COOLDOWN:
                 return None
-            self._renewed_at = now
-            return self._fetch_now()
+            self._renewed_at[is_unverified] = now
+            try:
+                return self._fetch_now()
+            except TenantBusy:
+                # The tenant was not asked: the next caller may try.
+                del self._renewed_at[is_unverified]
+                raise
 
 
 class KnownTenant:
@@ -121,9 +183,20 @@ class KnownTenant:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.registration = registration
-        self._metadata = Cached(lambda: api.discover(registration), clock=clock)
+        #: Makes what a thread holds while it waits for another thread's call to the tenant.
+        self.waiting: Waiting = partial(api.waiting, registration)
+        self._metadata = Cached(
+            lambda: api.discover(registration),
+            waiting=self.waiting,
+            host=registration.domain,
+            clock=clock,
+        )
+        # Callers have the metadata already, so that the inner `get` waits for no other thread.
         self._keys: Cached[tuple[VerificationKey, ...]] = Cached(
-            lambda: api.fetch_keys(self._metadata.get()), clock=clock
+            lambda: api.fetch_keys(self._metadata.get()),
+            waiting=self.waiting,
+            host=registration.domain,
+            clock=clock,
         )
 
     @property
@@ -164,9 +237,16 @@ class KnownTenant:
             )
         )
 
-    def with_keys(self, check: Callable[[tuple[VerificationKey, ...]], T]) -> T:
+    def with_keys(
+        self,
+        check: Callable[[tuple[VerificationKey, ...]], T],
+        *,
+        is_unverified: bool = False,
+    ) -> T:
         """Check a signature with the tenant's keys, fetched once more for an unknown one.
 
+        :param is_unverified: whether anybody may have made the token: what it has fetched again
+            delays no sign-in.
         :raises IDTokenInvalid: what the check raises.
         :raises TenantError: if the keys cannot be had.
         """
@@ -174,7 +254,7 @@ class KnownTenant:
         try:
             return check(keys)
         except UnknownKey:
-            renewed = self._keys.renew(keys)
+            renewed = self._keys.renew(keys, is_unverified=is_unverified)
             if renewed is None:
                 raise
             return check(renewed)

@@ -42,6 +42,16 @@ class Refreshed:
     response: TokenResponse
 
 
+@dataclass
+class _Patience:
+    """How long one request waits for the refreshes of other requests."""
+
+    #: Monotonic seconds.
+    until: float
+    #: The sign-in as it was when the request began to wait.
+    first_seen: Grant | None = None
+
+
 class _Outrun(Exception):
     """Another request changed the sign-in meanwhile."""
 
@@ -143,6 +153,7 @@ class Refresh:
             it was lost; the sign-in is over.
         :raises GrantRefused: if it took it back for another reason; the sign-in is over.
         :raises SignedOutMeanwhile: if the session was cleared; the new tokens are revoked.
+        :raises TenantBusy: if too many requests call the tenant, or wait for it.
 
         :rfc:`6749#section-6`, OpenID Connect Core 12
         """
@@ -156,8 +167,10 @@ class Refresh:
                 raise RefreshTokenUnknown(field="$.refresh_token")
             return Refreshed(held, tenant, self._shared(grant, grant.renewal))
         is_abandoned = self._was_abandoned(grant)
+        patience = _Patience(time.monotonic() + self._exchange.deadline() - self._clock())
         while (begun := self._begin(held, grant, is_abandoned=is_abandoned)) is None:
-            held, current, is_abandoned = self._wait(held, grant)
+            with known.waiting():
+                held, current, is_abandoned = self._wait(held, grant, patience)
             renewal = current.renewal
             is_new = renewal is not None and renewal != grant.renewal
             if renewal is not None and is_new and _brought(renewal, audience, scope):
@@ -196,26 +209,26 @@ class Refresh:
             raise SignedOutMeanwhile()
         return saved, begun
 
-    def _wait(self, held: Held[Session], grant: Grant) -> tuple[Held[Session], Grant, bool]:
-        """Wait until the refresh of another request ended, or must have.
+    def _wait(
+        self, held: Held[Session], grant: Grant, patience: _Patience
+    ) -> tuple[Held[Session], Grant, bool]:
+        """Wait until the refresh of another request ended, or must have, or patience does.
 
         :return: the session and the sign-in as they are then, and whether the other's worker died.
         :raises GrantRefused: if the sign-in is over.
         :raises SignedOutMeanwhile: if the session was cleared.
         """
         now_held = self._sessions.reload(held)
-        until = time.monotonic() + self._exchange.deadline() - self._clock()
-        first: Grant | None = None
         while now_held is not None:
             current = now_held.value.same_grant(grant)
             if current is None:
                 raise GrantRefused()
-            first = first or current
+            patience.first_seen = patience.first_seen or current
             # The clock may have been set back since the deadline was noted; this one never is.
-            real_left = until - time.monotonic()
+            real_left = patience.until - time.monotonic()
             left = min((current.refreshing_until or 0) - self._clock(), real_left)
             if current.renewal != grant.renewal or left <= 0:
-                has_waited = real_left <= 0 and current == first
+                has_waited = real_left <= 0 and current == patience.first_seen
                 is_taken = current.refreshing_until is not None
                 is_abandoned = is_taken and (has_waited or self._was_abandoned(current))
                 return now_held, current, is_abandoned

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import ssl
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,13 +19,10 @@ import requests
 import urllib3.exceptions
 
 from .connections import Adapter, NotConnected
-from .errors import TenantBusy, TenantError, TenantSilent, TenantUnreachable
+from .errors import TenantError, TenantSilent, TenantUnreachable
 from .http_answers import MAX_BODY
 from .protocol.text import form_encode
 from .strict_json import StrictJSONError, loads_object
-
-#: Calls of one process that may be under way: a tenant that is silent holds no more threads.
-MAX_CALLS = 32
 
 _CHUNK = 64 * 1024
 _MAX_DEPTH = 32
@@ -60,7 +56,6 @@ class Transport:
     :param timeout: seconds that a whole call may take.
     :param proxies: proxies by scheme; those of the environment are not used.
     :param ca_bundle: a file or folder of certificate authorities in place of certifi's.
-    :param max_calls: how many calls may be under way at once.
     :param clock: monotonic seconds.
     """
 
@@ -70,7 +65,6 @@ class Transport:
         timeout: float,
         proxies: Mapping[str, str] | None = None,
         ca_bundle: str | None = None,
-        max_calls: int = MAX_CALLS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.timeout = timeout
@@ -83,7 +77,6 @@ class Transport:
             self.session.mount(scheme, Adapter(clock))
         self._proxies = dict(proxies or {})
         self._verify = ca_bundle or True
-        self._free = threading.BoundedSemaphore(max_calls)
         #: The few addresses are those of the tenant's metadata.
         self._prepared = lru_cache(maxsize=16)(self._prepare)
 
@@ -135,8 +128,7 @@ class Transport:
 
         :param may_redirect: whether a redirect is an answer.
 
-        :raises TenantUnreachable: if the request surely did not reach the tenant;
-            :class:`~flask_pkce.errors.TenantBusy` if it was not tried.
+        :raises TenantUnreachable: if the request surely did not reach the tenant.
         :raises TenantSilent: if it may have, and no whole answer came in time.
         :raises TenantError: if the answer is a redirect, encoded, or too large.
         """
@@ -150,8 +142,6 @@ class Transport:
         return answer
 
     def _exchange(self, request: requests.PreparedRequest) -> HTTPAnswer:
-        if not self._free.acquire(blocking=False):
-            raise TenantBusy()
         try:
             response = self.session.send(
                 request,
@@ -169,8 +159,6 @@ class Transport:
             raise _classify(exc) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise TenantSilent() from exc
-        finally:
-            self._free.release()
         return HTTPAnswer(response.status_code, response.headers, body)
 
 

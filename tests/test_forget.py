@@ -11,6 +11,7 @@ from flask_pkce import PKCEBlueprint
 from flask_pkce.cli import pkce
 from flask_pkce.errors import StoreError
 from flask_pkce.marks import Marks
+from flask_pkce.tenant_cache import FAILED
 from flask_pkce.testing import LocalTenant
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host, ObservedStore, check_problem
@@ -104,6 +105,7 @@ def test_several_tenants(make_app: MakeApp, ended: list[tuple[str, ...]]) -> Non
     assert run(host.app, "--sub", "alice")[0] == 1
     assert ended == []
     acme.faults = []
+    host.clock.advance(FAILED)
     assert run(host.app, "--sub", "alice")[0] == 0
     assert ended == [("https://tenant.example/", "alice"), ("https://acme.example/", "alice")]
 

@@ -115,6 +115,8 @@ def test_defaults() -> None:
         ("CA_BUNDLE", __file__, __file__),
         ("TIMEOUT", 60, 60),
         ("TIMEOUT", "1", 1),
+        ("MAX_CALLS", 2, 2),
+        ("MAX_CALLS", " 1000 ", 1000),
         ("LEEWAY", 0, 0),
         ("ALGORITHMS", "RS256,ES256", ("RS256", "ES256")),
         ("ALGORITHMS", ["EdDSA"], ("EdDSA",)),
@@ -237,6 +239,9 @@ def test_good_value(name: str, given: Any, value: Any) -> None:
         ("CA_BUNDLE", "/nowhere/ca.pem", "no file and no folder"),
         ("TIMEOUT", 0, "between 1 and 60"),
         ("TIMEOUT", 61, "between 1 and 60"),
+        ("MAX_CALLS", 1, "between 2 and 1000"),
+        ("MAX_CALLS", 1001, "between 2 and 1000"),
+        ("MAX_CALLS", "many", "is not a whole number"),
         ("LEEWAY", -1, "between 0 and 300"),
         ("LEEWAY", 301, "between 0 and 300"),
         ("ALGORITHMS", "none", "not one of RS256"),
@@ -467,6 +472,7 @@ def test_what_tenants_inherit() -> None:
         "TRUSTED_AUDIENCES": "project",
         "ALGORITHMS": "ES256",
         "RESPONSE_MODE": "query",
+        "MAX_CALLS": 4,
     }
     own = {
         "CLIENT_SECRET": "top-secret",
@@ -475,10 +481,9 @@ def test_what_tenants_inherit() -> None:
     }
     for name in shared:
         other = {"acme": ACME, "globex": {**GLOBEX, name.lower(): "openid"}}
-        if name in {"ALGORITHMS", "RESPONSE_MODE"}:
-            other["globex"][name.lower()] = {"ALGORITHMS": "RS256", "RESPONSE_MODE": "form_post"}[
-                name
-            ]
+        others = {"ALGORITHMS": "RS256", "RESPONSE_MODE": "form_post", "MAX_CALLS": "5"}
+        if name in others:
+            other["globex"][name.lower()] = others[name]
         default, acme, globex = read(**shared, TENANTS=other).registrations
         assert getattr(acme, name.lower()) == getattr(default, name.lower())
         assert getattr(globex, name.lower()) != getattr(default, name.lower())

@@ -20,6 +20,7 @@ from flask_pkce.errors import (
     GrantRefused,
     PKCEError,
     ScopeInvalid,
+    TenantBusy,
     TenantError,
     TenantLimit,
     TenantMisconfigured,
@@ -375,6 +376,65 @@ def test_push_in_vain(
     assert type(caught.value) is cls
     assert caught.value.status == answered
     assert mocked.call_count == 1
+
+
+# -- how many at once --------------------------------------------------------------
+
+NARROW = dataclasses.replace(REGISTRATION, max_calls=4)
+NARROW_TENANT = make_tenant(NARROW)
+EVERY_CALL: dict[str, Callable[[TenantAPI], object]] = {
+    "discovery": lambda api: api.discover(NARROW),
+    "keys": lambda api: api.fetch_keys(NARROW_TENANT),
+    "token": lambda api: api.request_token(NARROW_TENANT, REQUEST),
+    "par": lambda api: api.push(NARROW_TENANT, URL, ASKED),
+    "revocation": lambda api: api.revoke(NARROW_TENANT, "the-refresh-token"),
+}
+ANSWER = {**metadata(), "keys": [], "request_uri": "urn:x", "expires_in": 5}
+
+
+@pytest.mark.requirement("UP-13")
+@pytest.mark.parametrize("endpoint", EVERY_CALL)
+def test_every_call_takes_a_place(endpoint: str, mocked: requests_mock.Mocker) -> None:
+    """While waits and a call have all places of a tenant, nothing more is sent to it."""
+    api = TenantAPI(TRANSPORT, clock=Clock())
+    busy: list[TenantBusy] = []
+
+    def meanwhile(request: object) -> bool:
+        with pytest.raises(TenantBusy) as caught:
+            EVERY_CALL[endpoint](api)
+        busy.append(caught.value)
+        return True
+
+    mocked.register_uri(
+        requests_mock.ANY,
+        requests_mock.ANY,
+        json=ANSWER,
+        headers=JSON,
+        additional_matcher=meanwhile,
+    )
+    with api.waiting(NARROW), api.waiting(NARROW), api.waiting(NARROW):
+        # The last place is for the call that they wait for.
+        with pytest.raises(TenantBusy), api.waiting(NARROW):
+            pass
+        api.discover(NARROW)
+    assert [(exc.status, exc.host) for exc in busy] == [(503, NARROW.domain)]
+    assert mocked.call_count == 1
+
+
+@pytest.mark.requirement("UP-13")
+def test_revocations_make_room(mocked: requests_mock.Mocker) -> None:
+    """Revocations, and waits on behalf of unverified tokens, have half of the places."""
+    mocked.register_uri(requests_mock.ANY, requests_mock.ANY, json=ANSWER, headers=JSON)
+    api = TenantAPI(TRANSPORT, clock=Clock())
+    with api.waiting(NARROW, is_minor=True):
+        assert api.revoke(NARROW_TENANT, "the-refresh-token")
+        with api.waiting(NARROW, is_minor=True):
+            with pytest.raises(TenantBusy):
+                api.revoke(NARROW_TENANT, "the-refresh-token")
+            with pytest.raises(TenantBusy), api.waiting(NARROW, is_minor=True):
+                pass
+            assert api.discover(NARROW).issuer == NARROW.issuer
+    assert mocked.call_count == 2
 
 
 # -- observers ---------------------------------------------------------------------

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from threading import Barrier, Event, Lock
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
 import requests_mock
 
+from flask_pkce import tenant_cache
 from flask_pkce.errors import (
     IDTokenInvalid,
     PKCEError,
+    TenantBusy,
     TenantError,
     TenantLimit,
     TenantMisconfigured,
@@ -20,7 +23,7 @@ from flask_pkce.errors import (
 )
 from flask_pkce.protocol.id_token import Expectation, UnknownKey
 from flask_pkce.tenant_api import TenantAPI
-from flask_pkce.tenant_cache import COOLDOWN, FRESH, STALE, Cached, KnownTenant
+from flask_pkce.tenant_cache import COOLDOWN, FAILED, FRESH, STALE, Cached, KnownTenant
 from flask_pkce.transport import Transport
 from tests.support import (
     CLIENT_ID,
@@ -45,8 +48,15 @@ class Source:
         self.clock = Clock(1000)
         self.fetches = 0
         self.error: PKCEError | None = None
-        self.cached: Cached[str] = Cached(self.fetch, clock=self.clock)
+        self.cached: Cached[str] = Cached(
+            self.fetch, waiting=self.waiting, host="tenant.example", clock=self.clock
+        )
         self.meanwhile: Callable[[], object] = lambda: None
+        #: For each thread that waited for another's fetch, whether it made room for others.
+        self.waits: list[bool] = []
+        #: Set once as many threads wait as ``expected`` says.
+        self.all_wait = Event()
+        self.expected = 0
 
     def fetch(self) -> str:
         self.fetches += 1
@@ -56,35 +66,22 @@ class Source:
             raise self.error
         return f"document {number}"
 
+    @contextmanager
+    def waiting(self, *, is_minor: bool = False) -> Iterator[None]:
+        self.waits.append(is_minor)
+        if len(self.waits) == self.expected:
+            self.all_wait.set()
+        yield
+
+    def fetch_while_others_wait(self, others: int) -> None:
+        """Let a fetch last until so many other threads wait for it."""
+        self.expected = others
+        self.meanwhile = lambda: self.all_wait.wait(10)
+
 
 @pytest.fixture
 def source() -> Source:
     return Source()
-
-
-class Arrivals:
-    """Stands before the lock of a cache, and counts who came to it."""
-
-    def __init__(self, cached: Cached[str], count: int) -> None:
-        self._lock: Any = cached._lock
-        self._counting = Lock()
-        self._left = count
-        self._all = Event()
-        cached._lock = self  # type: ignore[assignment]
-
-    def __enter__(self) -> None:
-        with self._counting:
-            self._left -= 1
-            if self._left == 0:
-                self._all.set()
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def wait_for_all(self) -> None:
-        """Wait until everybody has the lock or waits for it."""
-        assert self._all.wait(10)
 
 
 # -- one document ------------------------------------------------------------------
@@ -149,15 +146,66 @@ def test_cooldown_after_a_failure(source: Source) -> None:
     assert source.cached.get() == "document 3"
 
 
-def test_no_cooldown_without_a_document(source: Source) -> None:
-    """While there is nothing to serve, each caller tries."""
+@pytest.mark.requirement("T23")
+def test_failure_without_a_document(source: Source) -> None:
+    """While there is nothing to serve, a failure is remembered for a moment, then one tries."""
     source.error = TenantUnreachable()
     for _ in range(3):
         with pytest.raises(TenantUnreachable):
             source.cached.get()
-    assert source.fetches == 3
+    assert source.fetches == 1
+    source.clock.now += FAILED - 0.1
+    with pytest.raises(TenantUnreachable):
+        source.cached.get()
+    assert source.fetches == 1
+    source.clock.now += 0.1
     source.error = None
-    assert source.cached.get() == "document 4"
+    assert source.cached.get() == "document 2"
+
+
+def test_failure_is_each_callers_own(source: Source) -> None:
+    """Of one failure each caller raises an error of its own, which says the same."""
+    source.error = TenantLimit(
+        "Too many.", hint="Wait.", retry_after=7, host="a.example", setting="PKCE_X"
+    )
+    caught = []
+    for number in range(3):
+        with pytest.raises(TenantLimit) as raised:
+            source.cached.get()
+        caught.append(raised.value)
+        # As a hook of the host may do.
+        raised.value.add_note(f"request {number}")
+    assert len({id(error) for error in caught}) == 3
+    for number, error in enumerate(caught):
+        assert vars(error) == {
+            "detail": "Too many.",
+            "field": None,
+            "hint": "Wait.",
+            "retry_after": 7,
+            "host": "a.example",
+            "setting": "PKCE_X",
+            "__notes__": [f"request {number}"],
+        }
+        assert str(error) == "Too many."
+
+
+@pytest.mark.requirement("UP-13")
+def test_busy_is_no_failure(source: Source, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the tenant was not asked, the next caller may ask at once, and nothing is logged."""
+    source.error = TenantBusy()
+    with pytest.raises(TenantBusy):
+        source.cached.get()
+    source.error = None
+    assert source.cached.get() == "document 2"
+    source.clock.now += FRESH
+    source.error = TenantBusy()
+    assert source.cached.get() == "document 2"
+    seen = source.cached.get()
+    with pytest.raises(TenantBusy):
+        source.cached.renew(seen)
+    source.error = None
+    assert source.cached.renew(seen) == "document 6"
+    assert not caplog.records
 
 
 def test_clock_that_began_at_zero() -> None:
@@ -175,18 +223,50 @@ def test_clock_that_began_at_zero() -> None:
 def test_one_fetch_for_many(source: Source) -> None:
     """However many ask at first, one fetches, and all who waited get it."""
     count = 6
-    source.meanwhile = Arrivals(source.cached, count).wait_for_all
+    source.fetch_while_others_wait(count - 1)
     assert at_once(lambda _: source.cached.get(), count) == ["document 1"] * count
     assert source.fetches == 1
+    assert source.waits == [False] * (count - 1)
 
 
 def test_one_failure_for_those_who_wait(source: Source) -> None:
-    """Who waited for a fetch that failed hears of it, and does not try in turn."""
+    """Threads that waited for a fetch that failed raise its error, and do not try in turn."""
     count = 6
     source.error = TenantUnreachable()
-    source.meanwhile = Arrivals(source.cached, count).wait_for_all
-    assert at_once(lambda _: source.cached.get(), count) == [source.error] * count
+    source.fetch_while_others_wait(count - 1)
+    errors = at_once(lambda _: source.cached.get(), count)
+    assert {type(error) for error in errors} == {TenantUnreachable}
+    assert len({id(error) for error in errors}) == count
     assert source.fetches == 1
+
+
+@pytest.mark.requirement("UP-13")
+@pytest.mark.parametrize("asks_for", ["get", "renew"])
+def test_wait_is_bounded(asks_for: str, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread waits a moment for another's fetch, and not until that ends."""
+    monkeypatch.setattr(tenant_cache, "MAX_WAIT", 0.05)
+    fetching, refused = Event(), Event()
+
+    def meanwhile() -> None:
+        fetching.set()
+        assert refused.wait(10)
+
+    source.meanwhile = meanwhile
+
+    def run(number: int) -> str | None:
+        if number == 0:
+            return source.cached.get()
+        fetching.wait(10)
+        try:
+            return source.cached.get() if asks_for == "get" else source.cached.renew("old")
+        finally:
+            refused.set()
+
+    first, second = at_once(run, 2)
+    assert first == "document 1"
+    assert isinstance(second, TenantBusy)
+    assert (second.status, second.retry_after, second.host) == (503, 1, "tenant.example")
+    assert source.cached.get() == "document 1"
 
 
 def test_stale_while_somebody_fetches(source: Source) -> None:
@@ -252,6 +332,30 @@ def test_renew_in_vain(source: Source) -> None:
     assert source.cached.renew(first) is None
     assert source.fetches == 2
     assert source.cached.get() == "document 1"
+
+
+@pytest.mark.requirement("N73", "T23")
+def test_renew_for_an_unverified_token(source: Source) -> None:
+    """A token that anybody may have made uses up no renewal but those of its kind."""
+    first = source.cached.get()
+    second = source.cached.renew(first, is_unverified=True)
+    assert second == "document 2"
+    assert source.cached.renew(second, is_unverified=True) is None
+    third = source.cached.renew(second)
+    assert third == "document 3"
+    assert source.cached.renew(third) is None
+    assert source.cached.renew(third, is_unverified=True) is None
+    source.clock.now += COOLDOWN
+    assert source.cached.renew(third, is_unverified=True) == "document 4"
+
+
+def test_renew_for_an_unverified_token_makes_room(source: Source) -> None:
+    """While it waits, half of the places stay free for sign-ins."""
+    first = source.cached.get()
+    source.fetch_while_others_wait(3)
+    renewed = at_once(lambda _: source.cached.renew(first, is_unverified=True), 4)
+    assert renewed == ["document 2"] * 4
+    assert source.waits == [True] * 3
 
 
 def test_renew_before_anything_was_fetched(source: Source) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from flask_pkce.errors import (
     RefreshTokenUnknown,
     RefreshUnderWay,
     SignedOutMeanwhile,
+    TenantBusy,
     TenantError,
     TenantSilent,
     TenantUnreachable,
@@ -26,7 +28,7 @@ from flask_pkce.hooks import Hooks, token_refreshed
 from flask_pkce.protocol.token import TokenRequest, TokenResponse
 from flask_pkce.records import Held
 from flask_pkce.redemption import Redeemed
-from flask_pkce.session import Grant, Session
+from flask_pkce.session import Grant, Renewal, Session
 from flask_pkce.tokens import Refreshed
 from tests.support import ISSUER, NOW, Bench, Failing, at_once, told
 
@@ -466,6 +468,61 @@ def test_refresh_without_end(bench: Bench, meanwhile: Callable[..., None]) -> No
         refresh(bench, held)
     assert 1 < len(waits) < 10
     assert bench.token_requests == asked
+
+
+@pytest.mark.usefixtures("ticking")
+def test_patience_is_for_all_waits_together(bench: Bench, meanwhile: Callable[..., None]) -> None:
+    """A request waits no longer where others refresh for other APIs, one after the other."""
+    held = taken(bench, bench.sign_in(), seconds=1000)
+    waits: list[None] = []
+
+    def refresh_and_take_over() -> None:
+        waits.append(None)
+        grant = current(bench, held).grants[0]
+        renewal = Renewal(
+            at=NOW,
+            access_token=f"token {len(waits)}",
+            expires_at=None,
+            scope=("openid",),
+            audience="https://api.example/",
+            asked_scope=None,
+            id_token=None,
+            spent=None,
+        )
+        begun = dataclasses.replace(grant, renewal=renewal)
+        bench.sessions.update(held, lambda session: session.with_grant(grant, begun))
+
+    asked = bench.token_requests
+    meanwhile(refresh_and_take_over)
+    with pytest.raises(RefreshUnderWay):
+        refresh(bench, held)
+    assert 1 < len(waits) < 10
+    assert bench.token_requests == asked
+
+
+@pytest.mark.requirement("UP-13")
+def test_waiting_takes_a_place_of_the_tenant(bench: Bench, meanwhile: Callable[..., None]) -> None:
+    """Requests that wait for another's refresh count among those that a tenant may hold."""
+    held = taken(bench, bench.sign_in())
+    known = bench.engine.tenants.default
+    places_left: list[None] = []
+
+    def look() -> None:
+        with ExitStack() as places, suppress(TenantBusy):
+            while True:
+                places.enter_context(known.waiting())
+                places_left.append(None)
+        bench.clock.now = NOW + 20
+
+    meanwhile(look)
+    refresh(bench, held)
+    # One is for the call that is waited for, and the request itself had one.
+    assert len(places_left) == bench.engine.settings.max_calls - 2
+    with ExitStack() as places:
+        for _ in range(bench.engine.settings.max_calls - 1):
+            places.enter_context(known.waiting())
+        with pytest.raises(TenantBusy):
+            refresh(bench, taken(bench, bench.sign_in()))
 
 
 def test_refresh_for_another_audience_meanwhile(

@@ -34,7 +34,7 @@ from urllib3.exceptions import (
 )
 
 from flask_pkce.connections import MAX_IDLE
-from flask_pkce.errors import TenantBusy, TenantError, TenantSilent, TenantUnreachable
+from flask_pkce.errors import TenantError, TenantSilent, TenantUnreachable
 from flask_pkce.http_answers import MAX_BODY
 from flask_pkce.transport import HTTPAnswer, Transport
 from tests.support import Clock, Failing, RawServer, answering, at_once, http
@@ -55,30 +55,6 @@ def mocked(transport: Transport) -> Any:
 
 
 # -- requests and answers ----------------------------------------------------------
-
-
-@pytest.mark.requirement("UP-13")
-def test_calls_at_a_time() -> None:
-    """No more calls are made at a time than may be, and the place of one that ended is free."""
-    transport = Transport(timeout=5, max_calls=2)
-    busy: list[TenantBusy] = []
-
-    def answer(request: Any, context: Any) -> str:
-        depth = len(mocker.request_history)
-        if depth == 2:
-            with pytest.raises(TenantBusy) as caught:
-                transport.get(URL)
-            busy.append(caught.value)
-        elif depth == 1:
-            transport.get(URL)
-        return "{}"
-
-    with requests_mock.Mocker(session=transport.session) as mocker:
-        mocker.get(URL, text=answer, headers=JSON)
-        transport.get(URL)
-        transport.get(URL)
-    assert [(error.status, error.retry_after) for error in busy] == [(503, 1)]
-    assert mocker.call_count == 3
 
 
 @pytest.mark.requirement("UP-4")

@@ -83,6 +83,8 @@ class Registration:
     redirect_uris: tuple[str, ...] = ()
     #: How the tenant answers.
     response_mode: str = "form_post"
+    #: Calls to the tenant, and waits for one, that one process may have under way at once.
+    max_calls: int = 8
     #: What tells it from others, where there are several; empty for that of ``PKCE_DOMAIN``.
     name: str = ""
 

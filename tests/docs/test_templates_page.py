@@ -18,7 +18,7 @@ _BLOCK = re.compile(
 )
 
 #: What a template can know of an error.
-_ATTRIBUTES = {"code", "detail", "hint", "restart", "return_to"}
+_ATTRIBUTES = {"code", "detail", "hint", "restart"}
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from flask_pkce import PKCEBlueprint
 from flask_pkce.errors import PKCEError
 from flask_pkce.protocol.authorization import parse_answer
+from flask_pkce.tenant_cache import FAILED
 from flask_pkce.testing import LocalTenant
 from flask_pkce.web.answer_limit import AnswerLimit
 from tests.conftest import MakeApp
@@ -400,6 +401,7 @@ def test_query_shows_no_page_beside_the_code(make_app: MakeApp) -> None:
     assert list(dict(parse_qsl(urlsplit(kept.headers["Location"]).query))) == ["ticket"]
     check_page(browser.follow(kept), "tenant-unreachable")
     host.tenant.faults.clear()
+    host.clock.advance(FAILED)
     assert browser.follow(kept).headers["Location"] == "/account"
     assert host.token_requests == 1
 
@@ -843,6 +845,7 @@ def test_unreachable_tenant(keeping: Host) -> None:
     keeping.tenant.faults.add("unreachable")
     check_page(browser.follow(kept), "tenant-unreachable")
     keeping.tenant.faults.clear()
+    keeping.clock.advance(FAILED)
     assert browser.follow(kept).headers["Location"] == "/account"
     assert keeping.token_requests == 1
 

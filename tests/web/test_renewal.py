@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from flask_pkce.flow import Status
 from flask_pkce.protocol.authorization import parse_answer
 from flask_pkce.sign_in import Sent
+from flask_pkce.tenant_cache import FAILED
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host, check_page, check_problem
 
@@ -258,6 +259,7 @@ def test_code_that_went_elsewhere_needs_its_code(make_app: MakeApp) -> None:
     host.tenant.faults.add("unreachable")
     check_problem(victim.token(code=code), "tenant-unreachable")
     host.tenant.faults.clear()
+    host.clock.advance(FAILED)
     check_problem(thief.token(), "authorization-pending")
     check_problem(thief.token(code_verifier=verifier), "authorization-pending")
     assert victim.token(code=code).status_code == 200
