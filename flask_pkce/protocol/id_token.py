@@ -48,6 +48,8 @@ ALGORITHMS: Mapping[str, tuple[str, str]] = {
 }
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 _MIN_RSA_BITS = 2048
+#: Members that a key set may have; tenants have fewer than ten.
+MAX_KEYS = 100
 _MAX_HEADER_LENGTH = 4096
 _KEY_TYPES: Mapping[str, type[RSAKey | ECKey | OKPKey]] = {
     "RSA": RSAKey,
@@ -93,13 +95,16 @@ def parse_key_set(document: Mapping[str, Any]) -> tuple[VerificationKey, ...]:
 
     Members that are malformed, private, symmetric, too short or for encryption are left out.
 
-    :raises ValueError: if there is no list of keys at all.
+    :raises ValueError: if there is no list of keys at all, or one of more than 100 members: each
+        key takes time to read, and to leave some out could leave out the one that signs.
 
     :rfc:`7517#section-5`
     """
     members = document.get("keys")
     if not isinstance(members, list):
         raise ValueError("the key set has no list of keys")
+    if len(members) > MAX_KEYS:
+        raise ValueError(f"the key set has more than {MAX_KEYS} keys")
     return tuple(key for key in map(_parse_key, members) if key is not None)
 
 

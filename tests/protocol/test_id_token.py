@@ -18,6 +18,7 @@ from flask_pkce.errors import IDTokenInvalid
 from flask_pkce.protocol.claims import MULTI_FACTOR
 from flask_pkce.protocol.id_token import (
     ALGORITHMS,
+    MAX_KEYS,
     Expectation,
     UnknownKey,
     VerificationKey,
@@ -868,6 +869,22 @@ def test_member_that_is_no_key(member: Any) -> None:
     keys = key_set(member, GOOD)
     assert [key.kid for key in keys] == ["first"]
     assert verify(sign(id_claims()), keys=keys)
+
+
+class Unread(dict[str, Any]):
+    """A member of a key set that must not be looked at."""
+
+    def get(self, *_: object) -> Any:
+        raise AssertionError("a member was read")
+
+
+@pytest.mark.requirement("MD-8")
+def test_more_keys_than_there_may_be() -> None:
+    """A set of 100 members is read; of one with more not even the first is."""
+    decoys = [{"kty": "unheard-of"}] * (MAX_KEYS - 1)
+    assert [key.kid for key in key_set(*decoys, GOOD)] == ["first"]
+    with pytest.raises(ValueError, match="more than 100 keys"):
+        key_set(*([Unread(GOOD)] * (MAX_KEYS + 1)))
 
 
 @pytest.mark.requirement("MD-8")

@@ -15,6 +15,7 @@ from urllib3.exceptions import NewConnectionError
 from flask_pkce import PKCEBlueprint
 from flask_pkce.errors import StoreError
 from flask_pkce.marks import Marks
+from flask_pkce.tenant_cache import COOLDOWN
 from tests.conftest import MakeApp
 from tests.support import Failing, sign_parts
 from tests.web.host import Browser, Host, check_page, check_problem
@@ -171,6 +172,38 @@ def logout_token(host: Host, **changes: Any) -> str:
 def post(host: Host, token: str) -> Any:
     """What the tenant does: it is no browser and has no cookie."""
     return host.program().send("POST", BACK_CHANNEL, data={"logout_token": token})
+
+
+def post_forged(host: Host) -> None:
+    """Post a logout token whose header names a key that no tenant has."""
+    forged = logout_token(host, header={"kid": "made up"})
+    check_problem(post(host, forged), "logout-token-invalid")
+
+
+@pytest.mark.requirement("MD-8", "T23")
+def test_forged_token_uses_up_no_renewal(keeping: Host) -> None:
+    """Forged logout tokens keep no user from signing in after the tenant rotated its keys."""
+    sign_in(keeping)
+    post_forged(keeping)
+    keeping.tenant.rotate_keys()
+    post_forged(keeping)
+    assert is_signed_in(sign_in(keeping))
+
+
+@pytest.mark.requirement("T23")
+@pytest.mark.parametrize("is_rotated_first", [True, False])
+def test_rotation_after_a_forged_token(is_rotated_first: bool, keeping: Host) -> None:
+    """A logout token of a new key is taken: at once, or when its kind may renew the keys again."""
+    browser = sign_in(keeping)
+    if is_rotated_first:
+        keeping.tenant.rotate_keys()
+        post_forged(keeping)
+    else:
+        post_forged(keeping)
+        keeping.tenant.rotate_keys()
+        keeping.clock.advance(COOLDOWN)
+    assert post(keeping, logout_token(keeping)).status_code == 200
+    assert not is_signed_in(browser)
 
 
 @pytest.mark.requirement("BL-1", "BL-2", "T29")
