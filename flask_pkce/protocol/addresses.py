@@ -11,7 +11,7 @@ from .text import is_visible_ascii
 
 _LABEL = r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?"
 _HOST_AND_PORT = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[0-9]*)?")
-_ENCODED_CONTROL = re.compile(r"%(?:[01][0-9a-f]|7f)", re.IGNORECASE)
+_ENCODED_CONTROL = re.compile(r"%(?:[01][0-9a-f]|7f)")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAME_CHARACTERS = string.ascii_lowercase + string.digits + ".-"
 _IPV6_CHARACTERS = string.hexdigits + ":."
@@ -116,8 +116,8 @@ def is_local_path(text: str) -> bool:
         return False
     if not text.startswith("/") or "\\" in text:
         return False
-    path = re.split(r"[?#]", text, maxsplit=1)[0]
+    path = text.partition("?")[0].partition("#")[0].lower()
     if _ENCODED_CONTROL.search(path):
         return False
-    decoded = re.sub(r"%2e", ".", re.sub(r"%(2f|5c)", "/", path, flags=re.I), flags=re.I)
+    decoded = path.replace("%2f", "/").replace("%5c", "/").replace("%2e", ".")
     return "//" not in decoded and not {".", ".."}.intersection(decoded.split("/"))

@@ -23,6 +23,9 @@ _HTML = "text/html"
 #: `Sec-Purpose` and its forerunners, as the environ has them.
 _PURPOSES = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ")
 _JSON = ("application/json", "application/problem+json")
+#: Characters of an ``Accept`` that is read; those of browsers have about 200.  Werkzeug's parser
+#: takes seconds for 64 KiB of white space.
+_MAX_ACCEPT = 1024
 
 
 def check_method(request: Request, allowed: Collection[str]) -> None:
@@ -125,7 +128,7 @@ class _Accepted(NamedTuple):
 
 # Those of browsers and programs are few, and parsing one costs as much as a bare request.
 @lru_cache(maxsize=64)
-def _read_accept(header: str | None) -> _Accepted:
+def _read_accept(header: str) -> _Accepted:
     accept = parse_accept_header(header, MIMEAccept)
     is_named = any(name.lower() == _HTML for name, _ in accept)
     return _Accepted(
@@ -134,9 +137,15 @@ def _read_accept(header: str | None) -> _Accepted:
     )
 
 
+def _accepted(request: Request) -> _Accepted:
+    """Return what the ``Accept`` of a request says; one that is too long says nothing."""
+    header = request.headers.get("Accept", "")
+    return _read_accept(header if len(header) <= _MAX_ACCEPT else "")
+
+
 def wants_html(request: Request) -> bool:
     """Whether the caller is to get HTML: a navigation, or one that ranks it above JSON."""
-    return is_navigation(request) or _read_accept(request.headers.get("Accept")).html_above_json
+    return is_navigation(request) or _accepted(request).html_above_json
 
 
 def check_acceptable(request: Request) -> None:
@@ -144,5 +153,5 @@ def check_acceptable(request: Request) -> None:
 
     :raises NotAcceptable: if neither JSON nor HTML will do.
     """
-    if not _read_accept(request.headers.get("Accept")).either:
+    if not _accepted(request).either:
         raise NotAcceptable()

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import Annotated
 
 from flask import Response
@@ -104,8 +103,7 @@ def problem(
 def _explanation(exc: PKCEError) -> str:
     """What happened, for a page that says the title already."""
     more = exc.detail.removeprefix(exc.title()).strip()
-    in_brackets = re.fullmatch(r"\((.+)\)", more)
-    return in_brackets[1] if in_brackets else more
+    return more[1:-1] if more.startswith("(") and more.endswith(")") else more
 
 
 def _document(exc: PKCEError) -> Problem:

@@ -556,3 +556,12 @@ def test_browser_elsewhere_finishes_no_local_flow(elsewhere: Any, local: Host) -
     response = browser.open(kept.headers["Location"], site="cross-site", **elsewhere)
     check_page(response, "cookies-blocked")
     assert local.status_of(program, state) == "sent"
+
+
+@pytest.mark.parametrize(("length", "is_page"), [(1024, True), (1025, False)])
+def test_accept_that_is_too_long(length: int, is_page: bool, host: Host) -> None:
+    """An ``Accept`` longer than any of a browser counts as none: reading it may take seconds."""
+    accept = "text/html".ljust(length - 1) + ","
+    response = host.program().send("GET", "/pkce/challenge", headers={"Accept": accept})
+    assert response.status_code == 200
+    assert response.is_json is not is_page
