@@ -21,6 +21,7 @@ from .errors import (
     RedemptionUnderWay,
 )
 from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
+from .protocol.metadata import Tenant
 from .protocol.pkce import base64url, build_code_verifier, code_challenge
 
 
@@ -81,6 +82,38 @@ class FlowFailed(PKCEError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExpectedResponse:
+    """What the authorization response of a flow must bring.
+
+    The flow stores this before its browser goes to the tenant.  Metadata and settings that change
+    later change nothing here, or a tenant could have the code of another one sent to itself.
+
+    :rfc:`9700#section-4.4.2`
+    """
+
+    #: The tenant's name; empty for that of ``PKCE_DOMAIN``.
+    tenant: str = ""
+    issuer: str
+    client_id: str
+    #: Whether the response must have an ``iss`` (RFC 9207).
+    owes_iss: bool
+    #: The callback that the response must reach, by its exact address.  None where the request
+    #: named another redirect URI: then nothing that reaches a callback of ours is bound.
+    callback_url: str | None
+
+    @classmethod
+    def of(cls, tenant: Tenant, *, callback_url: str | None) -> ExpectedResponse:
+        """Return what a tenant owes, by its metadata at this moment."""
+        return cls(
+            tenant=tenant.name,
+            issuer=tenant.issuer,
+            client_id=tenant.client_id,
+            owes_iss=tenant.announces_iss,
+            callback_url=callback_url,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Flow:
     """One run of the grant, as the store keeps it.
 
@@ -96,11 +129,9 @@ class Flow:
     #: Whatever happens to the flow, it ends here.
     expires_at: float
     status: Status = Status.STARTED
-    #: The issuer it was sent to, and the name of the tenant, where there are several.
-    issuer: str | None = None
-    tenant: str = ""
-    #: The tenant to whose own callback its answer comes; empty where that is the common one.
-    callback: str = ""
+    #: What its authorization response must bring; None where the flow was started and can only be
+    #: sent by ``POST /pkce/code``.  Without it no response is bound.
+    expected: ExpectedResponse | None = None
     #: The authorization request as it was sent.
     request: AuthorizationRequest | None = None
     #: The parameters that a hook changed, as the caller had asked for them.
@@ -128,12 +159,10 @@ class Flow:
         self,
         request: AuthorizationRequest,
         *,
-        issuer: str,
+        expected: ExpectedResponse,
         requested: Mapping[str, str],
         return_to: str | None,
         schema: Mapping[str, int | str] | None,
-        tenant: str = "",
-        callback: str = "",
         user: tuple[str, str] | None = None,
         confirmation: str | None = None,
     ) -> Flow:
@@ -148,9 +177,7 @@ class Flow:
             nonce=request.nonce,
             code_challenge=request.code_challenge,
             code_verifier=None if own_challenge else self.code_verifier,
-            issuer=issuer,
-            tenant=tenant,
-            callback=callback,
+            expected=expected,
             request=request,
             requested=requested,
             return_to=return_to,
@@ -159,14 +186,11 @@ class Flow:
             confirmation=confirmation,
         )
 
-    def bind(
-        self,
-        response: AuthorizationResponse,
-        *,
-        now: float,
-        tenant: str = "",
-        callback: str = "",
-    ) -> Flow:
+    def expect(self, expected: ExpectedResponse) -> Flow:
+        """Stay ``started``, and store what the response to its caller's own request must bring."""
+        return self._to(Status.STARTED, expected=expected)
+
+    def bind(self, response: AuthorizationResponse, *, now: float) -> Flow:
         """``sent`` → ``bound``, also from ``started`` where the caller built the URL itself.
 
         :raises AnswerConflict: if another answer was bound first.
@@ -175,9 +199,6 @@ class Flow:
             raise AnswerConflict()
         return self._to(
             Status.BOUND,
-            issuer=response.issuer,
-            tenant=tenant,
-            callback=callback,
             code=response.code,
             code_hash=_hash(response.code),
             bound_at=now,
@@ -247,9 +268,23 @@ class Flow:
     @property
     def response(self) -> AuthorizationResponse:
         """The authorization response that was validated and bound."""
-        return AuthorizationResponse(
-            code=self.code or "", state=self.state, issuer=self.issuer or ""
-        )
+        issuer = "" if self.expected is None else self.expected.issuer
+        return AuthorizationResponse(code=self.code or "", state=self.state, issuer=issuer)
+
+    @property
+    def is_sent_elsewhere(self) -> bool:
+        """Whether its request named a redirect URI that is none of our callbacks."""
+        return self.expected is not None and self.expected.callback_url is None
+
+    @property
+    def redirect_uri(self) -> str:
+        """The redirect URI of its request, to the byte; empty where none is known.
+
+        :rfc:`6749#section-4.1.3`
+        """
+        if self.request is not None:
+            return self.request.redirect_uri
+        return (self.expected and self.expected.callback_url) or ""
 
     def has_code(self, code: str) -> bool:
         """Whether this is the code that was bound, told in constant time."""

@@ -24,7 +24,6 @@ from .exchange import Exchange, with_tokens
 from .flow import Flow, Status
 from .hooks import HookRunner, signed_in
 from .marks import Marks
-from .protocol.authorization import Answer
 from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
 from .protocol.pkce import verifies
@@ -36,7 +35,7 @@ from .settings import Settings
 from .sign_in import SignIn
 from .signing import Pointer
 from .tenant_cache import KnownTenant
-from .tenants import Tenants, own_callback
+from .tenants import Tenants
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,6 @@ class Redemption:
         code: str | None,
         code_verifier: str | None,
         redirect_uri: str | None,
-        callback_url: str,
         check: Callable[[KnownTenant], None] = lambda known: None,
     ) -> Held[Flow]:
         """The flow that a code or a verifier names; with neither, the newest bound one.
@@ -102,13 +100,15 @@ class Redemption:
             redeemed without its code.
         """
         held = self._named_flow(session, code, code_verifier)
+        if held.value.expected is None:
+            # Started and not sent: to redeem it says so.
+            return held
         check(self._tenants.of_flow(held.value))
-        expected = _redirect_uri(held.value, callback_url)
-        if redirect_uri not in {None, expected}:
+        if redirect_uri not in {None, held.value.redirect_uri}:
             raise ParameterForeign(
                 "is not the redirect URI of this sign-in", field="$.redirect_uri"
             )
-        is_elsewhere = expected != own_callback(callback_url, held.value.callback)
+        is_elsewhere = held.value.is_sent_elsewhere
         if code is None and is_elsewhere and held.value.status is Status.BOUND:
             # Its code is known to whoever brought it, and no cookie was renewed for that: others
             # who have the cookie, and the verifier, wait in vain.
@@ -117,9 +117,9 @@ class Redemption:
             return held
         if held.value.status is Status.BOUND:
             raise GrantError(field="$.code")
-        if not self._awaits_code_elsewhere(held.value):
+        if not _awaits_code_elsewhere(held.value):
             return held
-        return self._sign_in.bind_passed_on(held, Answer(state=held.value.state, code=code))
+        return self._sign_in.bind_code(held, code)
 
     def _named_flow(
         self, session: Held[Session], code: str | None, code_verifier: str | None
@@ -136,7 +136,7 @@ class Redemption:
         for flow in flows:
             if code_verifier is not None and verifies(code_verifier, flow.value.code_challenge):
                 return flow
-            if code_verifier is None and self._awaits_code_elsewhere(flow.value):
+            if code_verifier is None and _awaits_code_elsewhere(flow.value):
                 return flow
         if not session.value.grants and not any(
             flow.value.is_answered or flow.value.failure for flow in flows
@@ -145,18 +145,11 @@ class Redemption:
             raise SessionMismatch()
         raise GrantError(field="$.code" if code is not None else "$.code_verifier")
 
-    def _awaits_code_elsewhere(self, flow: Flow) -> bool:
-        """Whether the answer goes to a redirect URI that is not our callback, and is due."""
-        if flow.status is not Status.SENT or flow.request is None:
-            return False
-        return flow.request.redirect_uri in self._tenants.redirect_uris
-
     def redeem(
         self,
         session: Held[Session],
         held: Held[Flow],
         *,
-        callback_url: str,
         code_verifier: str | None = None,
     ) -> Redeemed:
         """Exchange the code of a flow, once, and sign the session in.
@@ -178,14 +171,14 @@ class Redemption:
             raise VerifierMismatch(field="$.code_verifier")
         known = self._tenants.of_flow(held.value)
         tenant = self._exchange.prepare(known)
-        if held.value.issuer not in {None, tenant.issuer}:
+        if held.value.response.issuer != tenant.issuer:
             raise TenantReplaced()
         until = self._exchange.deadline()
         redeeming = self._sessions.save(held, held.value.redeem(until=until))
         if redeeming is None:
             self._sign_in.reloaded(held).value.check_redeemable()
             raise GrantError()
-        return self._exchange_code(session, redeeming, known, tenant, verifier, callback_url)
+        return self._exchange_code(session, redeeming, known, tenant, verifier)
 
     def _exchange_code(
         self,
@@ -194,14 +187,12 @@ class Redemption:
         known: KnownTenant,
         tenant: Tenant,
         code_verifier: str,
-        callback_url: str,
     ) -> Redeemed:
         flow = held.value
-        redirect_uri = _redirect_uri(flow, callback_url)
         scope = flow.request.scope if flow.request else tenant.registration.scope
         request = build_code_request(
             flow.response,
-            redirect_uri=redirect_uri,
+            redirect_uri=flow.redirect_uri,
             code_verifier=code_verifier,
         )
         try:
@@ -233,7 +224,7 @@ class Redemption:
             response=response,
             code=flow.response.code,
             code_verifier=code_verifier,
-            redirect_uri=redirect_uri,
+            redirect_uri=flow.redirect_uri,
         )
 
     def _admitted(self, held: Held[Flow], grant: Grant) -> Grant:
@@ -327,8 +318,6 @@ class Redemption:
         )
 
 
-def _redirect_uri(flow: Flow, callback_url: str) -> str:
-    """The redirect URI of a flow, to the byte; ours where the caller built the URL itself."""
-    if flow.request is not None:
-        return flow.request.redirect_uri
-    return own_callback(callback_url, flow.callback)
+def _awaits_code_elsewhere(flow: Flow) -> bool:
+    """Whether the code goes to a redirect URI that is not our callback, and is due."""
+    return flow.status is Status.SENT and flow.is_sent_elsewhere

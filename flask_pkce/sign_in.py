@@ -12,6 +12,7 @@ import msgspec
 from .authorization_urls import AuthorizationURL, AuthorizationURLs
 from .errors import (
     AnswerConflict,
+    AuthorizationPending,
     CookieMissing,
     FlowConflict,
     HookFailed,
@@ -19,14 +20,14 @@ from .errors import (
     PKCEError,
     SignedOutMeanwhile,
     TenantRefused,
-    TenantReplaced,
 )
-from .flow import Flow, Status
+from .flow import ExpectedResponse, Flow, Status
 from .hooks import HookRunner, authorization_answered, authorization_requested
 from .protocol.authorization import (
     Answer,
     AuthorizationRequest,
     AuthorizationResponse,
+    check_issuer,
     validate_answer,
 )
 from .protocol.metadata import Tenant
@@ -100,6 +101,15 @@ class _Asked:
     is_foreign: bool
 
 
+def passed_on(answer: Answer, flow: Flow) -> Answer:
+    """Return an answer that a program passes on, and did not deliver as a browser does.
+
+    The published API has no member for ``iss``, so one that is missing is not missed.
+    """
+    issuer = None if flow.expected is None else flow.expected.issuer
+    return dataclasses.replace(answer, iss=answer.iss or issuer)
+
+
 class SignIn:
     """The steps of a sign-in, for one blueprint in one application.
 
@@ -148,6 +158,23 @@ class SignIn:
         )
         return Begun(session, flow, pointer)
 
+    def start_for_caller(self, owner: Owner, *, callback_url: str) -> Begun:
+        """Start a flow whose caller may build the authorization URL itself.
+
+        The flow stores what the tenant of ``PKCE_DOMAIN`` owes.  With delivery ``session``, or
+        without that tenant, no caller can build the URL: then the flow stores nothing, and no
+        response is bound to it before ``POST /pkce/code`` has sent it.
+
+        :param callback_url: our own callback, that of the default tenant.
+        :raises PKCEError: if the tenant's metadata cannot be had; nothing is started.
+        :raises TooManyFlows: as :meth:`start`.
+        """
+        if not self._settings.domain or self._settings.delivers_to_session:
+            return self.start(owner)
+        tenant = self._tenants.default.get()
+        expected = ExpectedResponse.of(tenant, callback_url=callback_url)
+        return self.start(owner, step=lambda flow: flow.expect(expected))
+
     def authorize(
         self,
         owner: Owner,
@@ -160,7 +187,7 @@ class SignIn:
     ) -> Sent:
         """Make the authorization request of a flow, or tell of one that was made.
 
-        :param callback_url: our own callback, that of all tenants.
+        :param callback_url: our own callback, that of the default tenant.
         :param return_to: where the browser goes in the end, checked.
         :param user: the issuer and the subject of the user who is asked to authenticate again.
         :param is_foreign: whether another origin starts the flow.
@@ -171,16 +198,17 @@ class SignIn:
         """
         begun = self._flow_of(owner, seed.state)
         tenant = self._tenant_of(begun, seed)
-        callback_url = own_callback(callback_url, self._tenants.callback_of(tenant))
+        callback_url = own_callback(callback_url, tenant.name)
         check_seed(seed, settings=self._settings, tenant=tenant, callback_url=callback_url)
         asked = _Asked(seed, tenant, callback_url, return_to, user, is_foreign)
         return self._start_sent(owner, asked) if begun is None else self._go_on(begun, asked)
 
     def _tenant_of(self, begun: Begun | None, seed: SeededPKCE) -> Tenant:
         """The tenant to which a flow was sent, or is to be sent."""
-        if begun is None or begun.flow.value.issuer is None:
+        flow = None if begun is None else begun.flow.value
+        if flow is None or (flow.request is None and not flow.is_answered):
             return self._tenants.select(seed.domain, seed.client_id).get()
-        known = self._tenants.of_flow(begun.flow.value)
+        known = self._tenants.of_flow(flow)
         if seed.domain is not None and not known.registration.names(seed.domain):
             self._tenants.select(seed.domain)
             raise FlowConflict(field="$.domain")
@@ -249,7 +277,8 @@ class SignIn:
         flow.value.check_not_failed()
         check_same(asked.seed, flow.value, tenant=tenant)
         request = flow.value.request or self._own_request(flow, asked)
-        if flow.value.issuer not in {None, tenant.issuer} or request.client_id != tenant.client_id:
+        at = flow.value.expected
+        if at is None or (at.issuer, at.client_id) != (tenant.issuer, tenant.client_id):
             # Sent to another tenant at that moment.
             raise FlowConflict(field="$.domain")
         address = self._urls.make(tenant, request, is_answered=flow.value.is_answered)
@@ -278,9 +307,9 @@ class SignIn:
         schema = seed.schema.complete() if seed.schema is not None else None
         sent = flow.send(
             request,
-            issuer=tenant.issuer,
-            tenant=tenant.name,
-            callback=self._tenants.callback_of(tenant) if is_ours else "",
+            expected=ExpectedResponse.of(
+                tenant, callback_url=asked.callback_url if is_ours else None
+            ),
             requested=changed_by_hooks(original, request),
             return_to=asked.return_to,
             user=asked.user,
@@ -315,52 +344,68 @@ class SignIn:
                     return owner.session, flow
         raise self._missing(owners, state)
 
+    def check(self, flow: Flow, answer: Answer) -> ExpectedResponse:
+        """Check that an answer reached the callback, and came from the issuer, that it must.
+
+        This depends on nothing but what the flow stores.
+
+        :return: what the flow expects.
+        :raises IssuerMismatch: if the answer is another.
+
+        :rfc:`9700#section-4.4.2.2`
+        """
+        expected = flow.expected
+        if expected is None or answer.callback_url != expected.callback_url:
+            raise IssuerMismatch("The answer reached another address than its request named.")
+        check_issuer(answer, issuer=expected.issuer, owes_iss=expected.owes_iss)
+        return expected
+
     def bind(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
         """Bind an answer to its flow; the first one wins, success or error.
 
-        :raises IssuerMismatch: if it comes from another issuer; the flow is untouched.
+        :raises IssuerMismatch: as :meth:`check`; the flow is untouched.
+        :raises TenantReplaced: if the tenant is not configured any more; likewise.
         :raises TenantRefused: if it is an error; the flow failed.
         :raises AnswerConflict: if the flow has another answer.
         """
-        tenant = self._tenants.of_flow(held.value).get()
-        if held.value.issuer not in {None, tenant.issuer}:
-            raise TenantReplaced()
-        self._check_callback(held.value, answer, tenant)
+        return self._bind(held, self.check(held.value, answer), answer)
+
+    def bind_code(self, held: Held[Flow], code: str) -> Held[Flow]:
+        """Bind a code that went to another redirect URI, from where a caller brings it.
+
+        The published API has no member for ``iss``, so none is owed here.
+
+        :raises AuthorizationPending: if the code of this flow comes to our callback, or to none.
+        :raises PKCEError: as :meth:`bind`.
+        """
+        expected = held.value.expected
+        if expected is None or expected.callback_url is not None:
+            raise AuthorizationPending()
+        answer = Answer(state=held.value.state, code=code, iss=expected.issuer)
+        return self._bind(held, expected, answer)
+
+    def _bind(self, held: Held[Flow], expected: ExpectedResponse, answer: Answer) -> Held[Flow]:
+        # No code is kept that could not be redeemed.
+        self._tenants.of_flow(held.value)
         if held.value.status not in {Status.STARTED, Status.SENT}:
             return self._same_answer(held, answer)
         try:
-            response = validate_answer(answer, state=held.value.state, tenant=tenant)
+            response = validate_answer(
+                answer,
+                state=held.value.state,
+                issuer=expected.issuer,
+                owes_iss=expected.owes_iss,
+            )
         except TenantRefused as exc:
             failed = held.value.fail(exc, answered_at=self._clock())
             if self._sessions.save(held, failed) is None:
                 return self._same_answer(self.reloaded(held), answer)
             raise
-        flow = held.value.bind(
-            response, now=self._clock(), tenant=tenant.name, callback=answer.callback
-        )
-        bound = self._sessions.save(held, flow)
+        bound = self._sessions.save(held, held.value.bind(response, now=self._clock()))
         if bound is None:
             return self._same_answer(self.reloaded(held), answer)
         self._after_authorize(bound, response)
         return bound
-
-    def _check_callback(self, flow: Flow, answer: Answer, tenant: Tenant) -> None:
-        """Check that an answer came to the redirect URI that its request named.
-
-        :rfc:`9700#section-4.4.2.2`
-        """
-        is_sent = flow.request is not None
-        if answer.callback != (flow.callback if is_sent else self._tenants.callback_of(tenant)):
-            raise IssuerMismatch("The answer came to the callback of another tenant.")
-
-    def bind_passed_on(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
-        """Bind an answer that a program passes on, and did not deliver as the browser does.
-
-        The published API has no member for ``iss``: one that is missing is not missed here.
-        See :meth:`bind` for what is raised.
-        """
-        issuer = answer.iss or self._tenants.of_flow(held.value).get().issuer
-        return self.bind(held, dataclasses.replace(answer, iss=issuer))
 
     def _same_answer(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
         held.value.check_not_failed()

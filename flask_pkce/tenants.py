@@ -29,10 +29,14 @@ MAX_LOADED = 1000
 
 
 def own_callback(callback_url: str, name: str) -> str:
-    """The address of a tenant's own callback.
+    """Return the address of a tenant's callback: each named tenant has its own.
+
+    So no answer can pass for that of another tenant, whatever the metadata of either says.
 
     :param callback_url: the common one.
-    :param name: the tenant's; empty where it has none of its own.
+    :param name: the tenant's; empty for that of ``PKCE_DOMAIN``, which has the common one.
+
+    :rfc:`9700#section-4.4.2.2`
     """
     return f"{callback_url}/{name}" if name else callback_url
 
@@ -67,10 +71,6 @@ class Tenants:
         }
         #: Whether an answer could be another tenant's.
         self.are_several = bool(settings.tenants) or load is not None
-        #: Where answers may go besides our own callback; each address is one tenant's alone.
-        self.redirect_uris = frozenset(
-            uri for registration in settings.registrations for uri in registration.redirect_uris
-        )
 
     @property
     def default(self) -> KnownTenant:
@@ -126,16 +126,6 @@ class Tenants:
             raise TenantUnknown()
         return known
 
-    def callback_of(self, tenant: Tenant) -> str:
-        """Whose callback the answers of a tenant come to; empty for the common one.
-
-        One that does not say in its answers whose they are has a callback of its own, so that no
-        answer can be taken for another tenant's.
-
-        :rfc:`9700#section-4.4.2.2`
-        """
-        return tenant.name if self.are_several and not tenant.announces_iss else ""
-
     def _chosen(self) -> KnownTenant | None:
         """The tenant that the host says."""
         loaded = None if self._load is None else self._load(None)
@@ -168,14 +158,12 @@ class Tenants:
     # -- a sign-in that goes on ------------------------------------------------
 
     def of_flow(self, flow: Flow) -> KnownTenant:
-        """The tenant to which a flow was sent; by default where its caller built the URL itself.
+        """Return the tenant that a flow expects its response from, by what the flow stores.
 
-        :raises TenantReplaced: if it is not configured any more.
+        :raises TenantReplaced: if the flow stores none, or it is not configured any more.
         """
-        if flow.issuer is None:
-            return self.select()
-        client_id = flow.request.client_id if flow.request is not None else ""
-        known = self._find(flow.tenant, flow.issuer, client_id)
+        at = flow.expected
+        known = None if at is None else self._find(at.tenant, at.issuer, at.client_id)
         if known is None:
             raise TenantReplaced()
         return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -25,7 +26,7 @@ from urllib3.exceptions import NewConnectionError
 
 from flask_pkce.configuration import read_settings
 from flask_pkce.engine import build_engine
-from flask_pkce.flow import Flow
+from flask_pkce.flow import ExpectedResponse, Flow
 from flask_pkce.hooks import HookRunner, Hooks
 from flask_pkce.protocol.authorization import Answer, parse_answer
 from flask_pkce.protocol.metadata import Registration, Tenant, parse_metadata
@@ -33,9 +34,9 @@ from flask_pkce.records import Held
 from flask_pkce.redemption import Redeemed
 from flask_pkce.session import Session
 from flask_pkce.sessions import Sessions
-from flask_pkce.sign_in import Owner, Sent
+from flask_pkce.sign_in import Begun, Owner, Sent
 from flask_pkce.stores import MemoryStore
-from flask_pkce.testing import LocalTenant
+from flask_pkce.testing import AuthorizationAnswer, LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
 from flask_pkce.wire import SeededPKCE
 
@@ -52,6 +53,11 @@ CALLBACK = "https://app.example/pkce/response/code"
 ELSEWHERE = "http://127.0.0.1:5173/done"
 CLIENT_ID = "local-client"
 ISSUER = "https://tenant.example/"
+
+#: What an authorization response to the tests' tenant must bring.
+EXPECTED = ExpectedResponse(
+    issuer=ISSUER, client_id=CLIENT_ID, owes_iss=False, callback_url=CALLBACK
+)
 
 T = TypeVar("T")
 
@@ -286,9 +292,13 @@ class Bench:
             Owner(session, is_local), SeededPKCE(**seed), callback_url=CALLBACK
         )
 
+    def start(self, session: Held[Session] | None = None) -> Begun:
+        """Start a flow whose caller may build the authorization URL itself."""
+        return self.engine.sign_in.start_for_caller(Owner(session), callback_url=CALLBACK)
+
     def answer(self, sent: Sent, *, cancel: bool = False) -> Answer:
         """What the tenant answers once a person signed in."""
-        return parse_answer(self.tenant.sign_in(sent.authorization_url, cancel=cancel).params)
+        return arrived(self.tenant.sign_in(sent.authorization_url, cancel=cancel))
 
     def bind(self, sent: Sent) -> Held[Flow]:
         """The flow, with the answer that the tenant gives."""
@@ -298,9 +308,7 @@ class Bench:
         self, session: Held[Session], flow: Held[Flow], code_verifier: str | None = None
     ) -> Redeemed:
         """Exchange the code of a flow."""
-        return self.engine.redemption.redeem(
-            session, flow, callback_url=CALLBACK, code_verifier=code_verifier
-        )
+        return self.engine.redemption.redeem(session, flow, code_verifier=code_verifier)
 
     def bound(self, **seed: Any) -> tuple[Held[Session], Held[Flow]]:
         """A session and its flow, whose answer is bound and not redeemed yet."""
@@ -324,6 +332,17 @@ class Bench:
         current = self.sessions.reload_flow(flow)
         assert current is not None
         return current.value
+
+
+def arrived(answer: AuthorizationAnswer) -> Answer:
+    """What a tenant answers, as it reaches the callback that its request named."""
+    return dataclasses.replace(parse_answer(answer.params), callback_url=answer.url)
+
+
+def expected_elsewhere(flow: Flow, issuer: str) -> Flow:
+    """A flow that was sent to another issuer."""
+    assert flow.expected is not None
+    return dataclasses.replace(flow, expected=dataclasses.replace(flow.expected, issuer=issuer))
 
 
 @contextmanager

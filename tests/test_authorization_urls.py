@@ -23,14 +23,13 @@ from flask_pkce.errors import (
 from flask_pkce.flow import Status
 from flask_pkce.hooks import Hooks, authorization_requested, tenant_called
 from flask_pkce.protocol.authorization import (
-    Answer,
     AuthorizationRequest,
     build_authorization_url,
 )
 from flask_pkce.protocol.pushed import PushedRequest
-from flask_pkce.sign_in import Owner, Sent
+from flask_pkce.sign_in import Sent
 from flask_pkce.testing import SignInRefused
-from tests.support import CALLBACK, CLIENT_ID, ISSUER, NOW, Bench, at_once, rsa_key, told
+from tests.support import CALLBACK, CLIENT_ID, ISSUER, NOW, Bench, arrived, at_once, rsa_key, told
 
 SECRET = "a secret of this client"
 KEY = {**rsa_key("client").as_dict(private=True), "kid": "mine"}
@@ -140,7 +139,7 @@ def test_not_pushed_once_it_is_answered(bench: Bench) -> None:
 
 def test_answered_at_that_moment(bench: Bench) -> None:
     """Where another request sent the flow and its answer came, this one has no address either."""
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.start()
     state = begun.flow.value.state
     bench.store.before_replace = lambda: bench.bind(bench.send(begun.session, state=state))
     sent = bench.send(begun.session, state=state)
@@ -149,7 +148,7 @@ def test_answered_at_that_moment(bench: Bench) -> None:
 
 def test_sent_by_another_at_that_moment(bench: Bench) -> None:
     """Where another request sent the flow at that moment, it is pushed for this one too."""
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.start()
     state = begun.flow.value.state
     results = at_once(lambda _: bench.send(begun.session, state=state), 3)
     sent = [result for result in results if isinstance(result, Sent)]
@@ -171,7 +170,7 @@ def test_sent_by_another_at_that_moment(bench: Bench) -> None:
 )
 def test_push_in_vain(bench: Bench, fault: str, cls: type[PKCEError], status: int) -> None:
     """A push that fails leaves the flow as it was, to be sent again; it is tried once."""
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.start()
     state = begun.flow.value.state
     bench.engine.tenants.default.get()
     bench.tenant.faults = [fault]
@@ -266,7 +265,7 @@ def test_observed(bench: Bench) -> None:
 
 def test_caller_that_built_the_address(bench: Bench) -> None:
     """A flow that its caller sent is answered, and has no address of ours."""
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.start()
     flow = begun.flow.value
     tenant = bench.engine.tenants.default.get()
     bench.tenant._provider.requires_par = False
@@ -279,7 +278,7 @@ def test_caller_that_built_the_address(bench: Bench) -> None:
         code_challenge=flow.code_challenge,
     )
     url = build_authorization_url(tenant, request)
-    bench.engine.sign_in.bind(begun.flow, Answer(**bench.tenant.sign_in(url).params))
+    bench.engine.sign_in.bind(begun.flow, arrived(bench.tenant.sign_in(url)))
     assert bench.send(begun.session, state=flow.state).authorization_url == ""
 
 

@@ -52,7 +52,9 @@ def test_register_blueprint(tenant: LocalTenant) -> None:
     """``app.register_blueprint`` does the same as ``init_app``."""
     app = Flask("host")
     app.config.update(config(tenant))
-    app.register_blueprint(PKCEBlueprint(), url_prefix="/auth")
+    pkce = PKCEBlueprint()
+    app.register_blueprint(pkce, url_prefix="/auth")
+    tenant.mount(pkce.engine(app).transport.session)
     assert app.test_client().get("/auth/pkce/challenge").status_code == 200
 
 
@@ -86,7 +88,9 @@ def test_prefix_of_the_blueprint_itself(tenant: LocalTenant) -> None:
     """The prefix can be given to the blueprint."""
     app = Flask("host")
     app.config.update(config(tenant))
-    PKCEBlueprint(url_prefix="/auth").init_app(app)
+    pkce = PKCEBlueprint(url_prefix="/auth")
+    pkce.init_app(app)
+    tenant.mount(pkce.engine(app).transport.session)
     assert app.test_client().get("/auth/pkce/challenge").status_code == 200
 
 
@@ -164,6 +168,8 @@ def test_same_blueprint_twice(tenant: LocalTenant) -> None:
     pkce.init_app(app, url_prefix="/one")
     pkce.init_app(app, url_prefix="/two", name="other")
     assert list(app.extensions["pkce"]) == ["pkce", "other"]
+    for mounted in app.extensions["pkce"].values():
+        tenant.mount(mounted.engine.transport.session)
     cookies = [
         app.test_client().get(f"/{path}/pkce/challenge").headers["Set-Cookie"].partition("=")[0]
         for path in ("one", "two")
@@ -313,6 +319,7 @@ def test_default_store(tenant: LocalTenant, tmp_path: Path) -> None:
         app.config.update(settings)
         pkce = PKCEBlueprint()
         pkce.init_app(app)
+        tenant.mount(pkce.engine(app).transport.session)
         store = pkce.engine(app).store
         assert isinstance(store, SQLiteStore)
         assert (tmp_path / "pkce.db").exists()

@@ -19,7 +19,7 @@ from flask_pkce.errors import (
 from flask_pkce.flow import Flow, FlowFailed, Status, start_flow
 from flask_pkce.protocol.authorization import AuthorizationRequest, AuthorizationResponse
 from flask_pkce.protocol.pkce import verifies
-from tests.support import CALLBACK, CHALLENGE, CLIENT_ID, ISSUER, NOW, VERIFIER
+from tests.support import CALLBACK, CHALLENGE, CLIENT_ID, EXPECTED, ISSUER, NOW, VERIFIER
 
 STARTED = start_flow(
     state="the-state", nonce="the-nonce", randomness=bytes(range(32)), now=NOW, lifetime=600
@@ -38,7 +38,7 @@ RESPONSE = AuthorizationResponse(code="the-code", state="the-state", issuer=ISSU
 def send(flow: Flow, request: AuthorizationRequest = REQUEST) -> Flow:
     return flow.send(
         request,
-        issuer=ISSUER,
+        expected=EXPECTED,
         requested={"prompt": "login", "session_transfer_token": "the-transfer"},
         return_to="/account",
         schema=None,
@@ -65,7 +65,7 @@ def test_start() -> None:
 def test_send() -> None:
     """Sending keeps the request, where it went, and how the browser returns."""
     assert SENT.status is Status.SENT
-    assert (SENT.request, SENT.issuer, SENT.return_to) == (REQUEST, ISSUER, "/account")
+    assert (SENT.request, SENT.expected, SENT.return_to) == (REQUEST, EXPECTED, "/account")
     assert SENT.requested["prompt"] == "login"
     assert SENT.code_verifier == STARTED.code_verifier
 
@@ -93,7 +93,7 @@ def test_send_with_the_callers_own_challenge() -> None:
     assert verifies(VERIFIER, flow.code_challenge)
 
 
-@pytest.mark.parametrize("flow", [STARTED, SENT], ids=lambda flow: flow.status)
+@pytest.mark.parametrize("flow", [STARTED.expect(EXPECTED), SENT], ids=lambda flow: flow.status)
 def test_bind(flow: Flow) -> None:
     """An answer is bound to a flow that was sent, or whose caller built the URL itself."""
     bound = flow.bind(RESPONSE, now=NOW + 5)

@@ -19,7 +19,7 @@ from flask_pkce.sealing import Sealing
 from flask_pkce.session import FlowEntry, Grant, Renewal, Session
 from flask_pkce.stores import MemoryStore
 from flask_pkce.tickets import KeptAnswer
-from tests.support import CHALLENGE, NOW, SECRET_KEY, Clock, at_once
+from tests.support import CHALLENGE, EXPECTED, NOW, SECRET_KEY, Clock, at_once
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ _REQUEST = AuthorizationRequest(
 _FLOW = start_flow(state="state", nonce="nonce", randomness=bytes(32), now=NOW, lifetime=60)
 _SENT = _FLOW.send(
     _REQUEST.replace(prompt="login", additional={"ext-a": "1"}),
-    issuer="https://tenant.example/",
+    expected=EXPECTED,
     requested={"prompt": "none"},
     return_to="/",
     schema={"migration": 1},
@@ -229,7 +229,7 @@ _SESSION = Session(
     "value",
     [
         _FLOW,
-        _FLOW.send(_REQUEST, issuer="i", requested={}, return_to=None, schema=None),
+        _FLOW.send(_REQUEST, expected=EXPECTED, requested={}, return_to=None, schema=None),
         _SENT,
         _SENT.fail(CodeSpent(), answered_at=NOW),
         _SESSION,

@@ -21,7 +21,16 @@ from flask_pkce.protocol.metadata import Tenant
 from flask_pkce.seeding import build_request, changed_by_hooks, check_same, check_seed
 from flask_pkce.settings import Settings
 from flask_pkce.wire import SeededPKCE
-from tests.support import CALLBACK, CHALLENGE, CLIENT_ID, ELSEWHERE, ISSUER, NOW, make_tenant
+from tests.support import (
+    CALLBACK,
+    CHALLENGE,
+    CLIENT_ID,
+    ELSEWHERE,
+    EXPECTED,
+    ISSUER,
+    NOW,
+    make_tenant,
+)
 
 TENANT = make_tenant()
 FLOW = start_flow(state="s", nonce="n", randomness=bytes(32), now=NOW, lifetime=600)
@@ -358,7 +367,9 @@ def test_room_in_the_address(members: dict[str, Any], fits: bool) -> None:
 
 
 def sent(asked: SeededPKCE, **requested: str) -> Flow:
-    return FLOW.send(build(asked), issuer=ISSUER, requested=requested, return_to=None, schema=None)
+    return FLOW.send(
+        build(asked), expected=EXPECTED, requested=requested, return_to=None, schema=None
+    )
 
 
 ASKED = seed({"login_hint": "alice", "max_age": 300}, scope=["openid", "email"], prompt="login")
@@ -411,7 +422,7 @@ def test_what_a_hook_changed_is_no_conflict() -> None:
     changed = original.replace(prompt="consent", audience="api", additional={"login_hint": "bob"})
     requested = changed_by_hooks(original, changed)
     assert requested == {"prompt": "login", "login_hint": "alice", "max_age": "300"}
-    flow = FLOW.send(changed, issuer=ISSUER, requested=requested, return_to=None, schema=None)
+    flow = FLOW.send(changed, expected=EXPECTED, requested=requested, return_to=None, schema=None)
     check_same(ASKED, flow, tenant=TENANT)
     with pytest.raises(FlowConflict):
         check_same(seed(prompt="consent"), flow, tenant=TENANT)

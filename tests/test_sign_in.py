@@ -13,6 +13,7 @@ import pytest
 from flask_pkce.errors import (
     AccessDenied,
     AnswerConflict,
+    AuthorizationPending,
     CookieMissing,
     FlowConflict,
     FlowError,
@@ -32,7 +33,7 @@ from flask_pkce.hooks import Hooks, authorization_answered, authorization_reques
 from flask_pkce.protocol.authorization import Answer, AuthorizationRequest, AuthorizationResponse
 from flask_pkce.records import Held
 from flask_pkce.session import MAX_FLOWS
-from flask_pkce.sign_in import Owner, Sent
+from flask_pkce.sign_in import Owner, Sent, passed_on
 from flask_pkce.stores.base import DEFAULT_PREFIX
 from flask_pkce.wire import PartialSchema, SeededPKCE
 from tests.support import (
@@ -40,10 +41,12 @@ from tests.support import (
     CHALLENGE,
     CLIENT_ID,
     ELSEWHERE,
+    EXPECTED,
     ISSUER,
     NOW,
     Bench,
     at_once,
+    expected_elsewhere,
     told,
 )
 
@@ -92,7 +95,7 @@ def test_first_contact(bench: Bench) -> None:
     assert sent.pointer is not None
     assert bench.sessions.load(sent.pointer) == sent.session
     flow = sent.flow.value
-    assert (flow.status, flow.issuer, sent.tenant.issuer) == (Status.SENT, ISSUER, ISSUER)
+    assert (flow.status, flow.expected, sent.tenant.issuer) == (Status.SENT, EXPECTED, ISSUER)
     assert sent.authorization_url.startswith(f"{ISSUER}authorize?")
     assert parameters(sent) == {
         "response_type": "code",
@@ -188,7 +191,7 @@ def test_what_the_flow_keeps(bench: Bench) -> None:
 
 @pytest.mark.parametrize("delivery", ["caller", "session"])
 def test_size_of_a_pending_flow(delivery: str) -> None:
-    """A flow that waits for its answer takes at most 1024 bytes in any store, with its key.
+    """A flow that waits for its answer takes at most 1200 bytes in any store, with its key.
 
     Identifiers are as long as Auth0's, and the key is that of a server that others use too.
     """
@@ -201,7 +204,7 @@ def test_size_of_a_pending_flow(delivery: str) -> None:
     sent = bench.send()
     record = bench.store.get(sent.flow.key)
     assert record is not None
-    assert len(DEFAULT_PREFIX) + len(sent.flow.key) + len(record) <= 1024
+    assert len(DEFAULT_PREFIX) + len(sent.flow.key) + len(record) <= 1200
 
 
 @pytest.mark.parametrize("redirect_uri", [CALLBACK, ELSEWHERE])
@@ -253,7 +256,9 @@ def test_too_many_flows(bench: Bench) -> None:
 
 def bind(bench: Bench, sent: Sent, code: str = "the-code") -> Held[Flow]:
     """Bind an answer with that code, whoever made it."""
-    return bench.engine.sign_in.bind(sent.flow, Answer(state=sent.flow.value.state, code=code))
+    return bench.engine.sign_in.bind(
+        sent.flow, Answer(state=sent.flow.value.state, code=code, callback_url=CALLBACK)
+    )
 
 
 def test_state_again(bench: Bench) -> None:
@@ -305,9 +310,9 @@ def test_state_of_a_bound_flow(bench: Bench) -> None:
 
 def test_state_of_a_flow_whose_caller_built_the_url(bench: Bench) -> None:
     """A flow that was bound without being sent gives the address that we would have made."""
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.start()
     state = begun.flow.value.state
-    bench.engine.sign_in.bind(begun.flow, Answer(state=state, code="c"))
+    bench.engine.sign_in.bind(begun.flow, Answer(state=state, code="c", callback_url=CALLBACK))
     sent = bench.send(begun.session, state=state)
     assert parameters(sent)["code_challenge"] == begun.flow.value.code_challenge
     assert parameters(sent)["redirect_uri"] == CALLBACK
@@ -423,7 +428,7 @@ def test_sent_by_another_at_that_moment(
     [
         pytest.param(
             lambda bench, begun: bench.engine.sign_in.bind(
-                begun.flow, Answer(state=begun.flow.value.state, code="c")
+                begun.flow, Answer(state=begun.flow.value.state, code="c", callback_url=CALLBACK)
             ),
             AnswerConflict,
             id="answered",
@@ -444,8 +449,7 @@ def test_ended_by_another_at_that_moment(
     bench: Bench, meanwhile: Callable[[Bench, Any], object], ends: type[PKCEError]
 ) -> None:
     """A flow that is answered, fails or is cleared while it is sent is not sent."""
-    begun = bench.engine.sign_in.start(Owner(None))
-    bench.engine.tenants.default.get()
+    begun = bench.start()
     bench.store.before_replace = lambda: meanwhile(bench, begun)
     with pytest.raises(ends):
         bench.send(begun.session, state=begun.flow.value.state)
@@ -600,8 +604,8 @@ def test_bind_another_answer(bench: Bench) -> None:
     sent = bench.send()
     bound = bind(bench, sent)
     for late in (
-        Answer(state=sent.flow.value.state, code="another"),
-        Answer(state=sent.flow.value.state, error="access_denied"),
+        Answer(state=sent.flow.value.state, code="another", callback_url=CALLBACK),
+        Answer(state=sent.flow.value.state, error="access_denied", callback_url=CALLBACK),
     ):
         with pytest.raises(AnswerConflict):
             bench.engine.sign_in.bind(bound, late)
@@ -620,7 +624,7 @@ def test_bind_an_error(bench: Bench) -> None:
     assert (failed.status, failed.bound_at) == (Status.FAILED, NOW + 5)
     held = bench.sessions.reload_flow(sent.flow)
     assert held is not None
-    for late in (answer, Answer(state=sent.flow.value.state, code="c")):
+    for late in (answer, Answer(state=sent.flow.value.state, code="c", callback_url=CALLBACK)):
         with pytest.raises(FlowFailed):
             bench.engine.sign_in.bind(held, late)
 
@@ -644,10 +648,12 @@ def test_bind_after_the_tenant_changed(bench: Bench, status: Status) -> None:
     """A flow that was sent to another tenant gets no answer of this one."""
     sent = bench.send()
     flow = sent.flow if status is Status.SENT else bind(bench, sent)
-    old = bench.sessions.save(flow, dataclasses.replace(flow.value, issuer="https://old.example/"))
+    old = bench.sessions.save(flow, expected_elsewhere(flow.value, "https://old.example/"))
     assert old is not None
     with pytest.raises(FlowGone, match="another tenant"):
-        bench.engine.sign_in.bind(old, Answer(state=flow.value.state, code="the-code"))
+        bench.engine.sign_in.bind(
+            old, Answer(state=flow.value.state, code="the-code", callback_url=CALLBACK)
+        )
 
 
 @pytest.mark.parametrize(
@@ -663,7 +669,7 @@ def test_bind_what_another_binds_at_that_moment(
 ) -> None:
     """Of two answers at once the first wins; the same code twice is one answer."""
     sent = bench.send()
-    answer = Answer(state=sent.flow.value.state, code=code, error=error)
+    answer = Answer(state=sent.flow.value.state, code=code, error=error, callback_url=CALLBACK)
     bench.store.before_replace = lambda: bind(bench, sent)
     if ends is None:
         assert bench.engine.sign_in.bind(sent.flow, answer).value.status is Status.BOUND
@@ -680,7 +686,8 @@ def test_bind_what_is_cleared_at_that_moment(bench: Bench, error: str | None) ->
     bench.store.before_replace = lambda: bench.sessions.take(sent.session)
     with pytest.raises(SignedOutMeanwhile, match="cleared meanwhile"):
         bench.engine.sign_in.bind(
-            sent.flow, Answer(state=sent.flow.value.state, code="c", error=error)
+            sent.flow,
+            Answer(state=sent.flow.value.state, code="c", error=error, callback_url=CALLBACK),
         )
     assert not bench.store._entries
 
@@ -707,14 +714,72 @@ def test_after_authorize_refuses(
 def test_answer_that_a_program_passes_on() -> None:
     """A program has no member for ``iss``: a missing one is not missed, a wrong one is."""
     bench = Bench(sends_iss=True)
+    sent = bench.send()
+    sign_in = bench.engine.sign_in
+    answer = Answer(state=sent.flow.value.state, code="c", callback_url=CALLBACK)
+    with pytest.raises(IssuerMismatch, match="does not say"):
+        sign_in.bind(sent.flow, answer)
+    wrong = dataclasses.replace(answer, iss="https://evil.example/")
+    with pytest.raises(IssuerMismatch):
+        sign_in.bind(sent.flow, passed_on(wrong, sent.flow.value))
+    bound = sign_in.bind(sent.flow, passed_on(answer, sent.flow.value))
+    assert bound.value.status is Status.BOUND
+
+
+# -- what an answer must bring -----------------------------------------------------
+
+
+@pytest.mark.requirement("BC-4", "T4")
+@pytest.mark.parametrize("callback_url", [CALLBACK, f"{CALLBACK}/", ELSEWHERE, ""])
+def test_answer_to_a_flow_that_was_sent_elsewhere(callback_url: str) -> None:
+    """Nothing that reaches a callback binds to it; its code comes from a caller, without iss."""
+    bench = Bench(sends_iss=True)
     sent = bench.send(redirect_uri=ELSEWHERE)
     state = sent.flow.value.state
-    sign_in = bench.engine.sign_in
-    with pytest.raises(IssuerMismatch):
-        sign_in.bind(sent.flow, Answer(state=state, code="c"))
-    with pytest.raises(IssuerMismatch):
-        sign_in.bind_passed_on(
-            sent.flow, Answer(state=state, code="c", iss="https://evil.example/")
-        )
-    bound = sign_in.bind_passed_on(sent.flow, Answer(state=state, code="c"))
-    assert bound.value.status is Status.BOUND
+    answer = Answer(state=state, code="c", iss=ISSUER, callback_url=callback_url)
+    with pytest.raises(IssuerMismatch, match="another address"):
+        bench.engine.sign_in.bind(sent.flow, answer)
+    assert bench.now(sent.flow) == sent.flow.value
+    bound = bench.engine.sign_in.bind_code(sent.flow, "c")
+    assert bound.value.has_code("c")
+
+
+@pytest.mark.requirement("BC-4", "T4")
+def test_answer_to_a_flow_without_what_it_owes(bench: Bench) -> None:
+    """Nothing binds to a flow that does not say what its answer must bring."""
+    begun = bench.engine.sign_in.start(Owner(None))
+    sent = bench.send()
+    old = bench.sessions.save(sent.flow, dataclasses.replace(sent.flow.value, expected=None))
+    assert old is not None
+    for held in (begun.flow, old):
+        answer = Answer(state=held.value.state, code="c", callback_url=CALLBACK)
+        for each in (answer, passed_on(answer, held.value)):
+            with pytest.raises(IssuerMismatch):
+                bench.engine.sign_in.bind(held, each)
+        with pytest.raises(AuthorizationPending):
+            bench.engine.sign_in.bind_code(held, "c")
+        assert bench.now(held) == held.value
+    with pytest.raises(AuthorizationPending):
+        bench.engine.sign_in.bind_code(bench.send().flow, "c")
+
+
+@pytest.mark.requirement("BC-4", "T4")
+def test_flow_for_a_caller_that_builds_the_url(bench: Bench) -> None:
+    """It stores what the default tenant owes, and nothing where no caller can build one."""
+    assert bench.start().flow.value.expected == EXPECTED
+    keeping = Bench(TOKEN_DELIVERY="session", REDIRECT_URIS=None)
+    assert keeping.start().flow.value.expected is None
+    acme = {"acme": {"domain": "tenant.example", "client_id": CLIENT_ID}}
+    named = Bench(DOMAIN=None, CLIENT_ID=None, REDIRECT_URIS=None, TENANTS=acme)
+    assert named.start().flow.value.expected is None
+    assert named.send().flow.value.expected == dataclasses.replace(
+        EXPECTED, tenant="acme", callback_url=f"{CALLBACK}/acme"
+    )
+
+
+def test_flow_for_a_caller_while_the_tenant_is_down(bench: Bench) -> None:
+    """Nothing is started while it cannot be said what the answer must bring."""
+    bench.tenant.faults.add("unreachable")
+    with pytest.raises(TenantUnreachable):
+        bench.start()
+    assert not bench.store._entries

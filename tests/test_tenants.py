@@ -11,13 +11,12 @@ import requests_mock
 from flask_pkce.configuration import read_settings
 from flask_pkce.errors import ParameterForeign, TenantMisconfigured, TenantReplaced, TenantUnknown
 from flask_pkce.flow import start_flow
-from flask_pkce.protocol.authorization import AuthorizationResponse
 from flask_pkce.session import Grant
 from flask_pkce.tenant_api import TenantAPI
 from flask_pkce.tenant_settings import TenantSettings
 from flask_pkce.tenants import MAX_LOADED, Tenants, own_callback
 from flask_pkce.transport import Transport
-from tests.support import CALLBACK, CLIENT_ID, ISSUER, NOW, make_tenant, metadata
+from tests.support import CALLBACK, CLIENT_ID, EXPECTED, ISSUER, NOW, metadata
 
 ACME = {"domain": "acme.example", "client_id": "a"}
 GRANT = Grant(id="1", issuer=ISSUER, claims={"sub": "alice"}, scope=("openid",))
@@ -76,15 +75,7 @@ def test_no_tenant_at_all() -> None:
 
 @pytest.mark.requirement("BC-4", "T4")
 def test_callbacks() -> None:
-    """Where there are several, a tenant that has a name and announces no iss has its own."""
-    named = dataclasses.replace(tenants(TENANTS={"acme": ACME}).default.registration, name="acme")
-    announces = {"authorization_response_iss_parameter_supported": True}
-    one, several = tenants(), tenants(TENANTS={"acme": ACME})
-    assert one.callback_of(make_tenant(named)) == ""
-    assert several.callback_of(make_tenant()) == ""
-    assert several.callback_of(make_tenant(named)) == "acme"
-    assert several.callback_of(make_tenant(named, **announces)) == ""
-    assert tenants(lambda name: None).callback_of(make_tenant(named)) == "acme"
+    """Each tenant that has a name has a callback of its own, and that is all it depends on."""
     assert own_callback(CALLBACK, "acme") == f"{CALLBACK}/acme"
     assert own_callback(CALLBACK, "") == CALLBACK
 
@@ -93,17 +84,26 @@ def test_callbacks() -> None:
 
 
 def test_of_a_flow() -> None:
-    """A flow that was not sent is at the default tenant, any other at its own, or nowhere."""
+    """A flow is at the tenant that it stores, by issuer and client id, or nowhere."""
     these = tenants(TENANTS={"acme": ACME})
     flow = start_flow(state="s", nonce="n", randomness=bytes(32), now=NOW, lifetime=600)
-    assert these.of_flow(flow) is these.default
-    answer = AuthorizationResponse(code="c", state="s", issuer="https://acme.example/")
-    bound = flow.bind(answer, now=NOW, tenant="acme")
-    assert these.of_flow(bound).registration.name == "acme"
-    # One that an older release has kept has no name.
-    assert these.of_flow(flow.bind(answer, now=NOW)).registration.name == "acme"
     with pytest.raises(TenantReplaced):
-        tenants().of_flow(bound)
+        these.of_flow(flow)
+    assert these.of_flow(flow.expect(EXPECTED)) is these.default
+    at_acme = dataclasses.replace(
+        EXPECTED, tenant="acme", issuer="https://acme.example/", client_id="a"
+    )
+    assert these.of_flow(flow.expect(at_acme)).registration.name == "acme"
+    renamed = dataclasses.replace(at_acme, tenant="its old name")
+    assert these.of_flow(flow.expect(renamed)).registration.name == "acme"
+    for gone in (
+        dataclasses.replace(at_acme, client_id="b"),
+        dataclasses.replace(at_acme, issuer=ISSUER),
+    ):
+        with pytest.raises(TenantReplaced):
+            these.of_flow(flow.expect(gone))
+    with pytest.raises(TenantReplaced):
+        tenants().of_flow(flow.expect(at_acme))
 
 
 @pytest.mark.requirement("T26")

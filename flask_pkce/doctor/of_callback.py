@@ -35,10 +35,7 @@ def callback(patient: Patient, tenant: Tenant | None) -> Finding:
     """Ask the tenant, as a browser that has never been there."""
     if tenant is None:
         return skipped("callback", "There is no metadata that can be used.")
-    callback_url = own_callback(
-        patient.mounted.site.callback_url(patient.request),
-        patient.engine.tenants.callback_of(tenant),
-    )
+    callback_url = own_callback(patient.mounted.site.callback_url(patient.request), tenant.name)
     try:
         url = build_authorization_url(tenant, _request(tenant, callback_url))
         answer = patient.engine.transport.visit(url)

@@ -192,7 +192,14 @@ FAILURES: Errors = (
 
 #: With delivery ``caller``.
 _CALLER: dict[tuple[str, str], Errors] = {
-    ("challenge", "GET"): (OriginRefused, SessionRenewed, NotAcceptable, TooManyFlows, FlowGone),
+    ("challenge", "GET"): (
+        OriginRefused,
+        SessionRenewed,
+        NotAcceptable,
+        TooManyFlows,
+        FlowGone,
+        *_METADATA,
+    ),
     ("code", "POST"): (
         OriginRefused,
         SessionRenewed,
@@ -229,7 +236,6 @@ _CALLER: dict[tuple[str, str], Errors] = {
         TicketSpent,
         *_ANSWER,
         *_REFUSALS,
-        *_METADATA,
     ),
     ("response_code", "POST"): (
         OriginRefused,
@@ -243,7 +249,6 @@ _CALLER: dict[tuple[str, str], Errors] = {
         TenantUnknown,
         *_ANSWER,
         *_REFUSALS,
-        *_METADATA,
     ),
     ("token", "POST"): (
         OriginRefused,
@@ -279,6 +284,7 @@ _CALLER: dict[tuple[str, str], Errors] = {
 
 #: With delivery ``session``, where it differs: the callback's GET exchanges the code.
 _SESSION: dict[tuple[str, str], Errors] = {
+    ("challenge", "GET"): (OriginRefused, SessionRenewed, NotAcceptable, TooManyFlows, FlowGone),
     ("code", "POST"): (*_CALLER["code", "POST"], DeliveryRefused),
     ("response_code", "GET"): (*_CALLER["response_code", "GET"], GrantError, *_EXCHANGE),
     ("response_code", "POST"): (

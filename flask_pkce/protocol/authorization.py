@@ -163,8 +163,8 @@ class Answer:
     error: str | None = None
     error_description: str | None = None
     iss: str | None = None
-    #: The tenant to whose own callback it came; empty for the common one.
-    callback: str = ""
+    #: The callback that it reached, as an exact address; empty where it reached none.
+    callback_url: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,23 +212,28 @@ def parse_answer(parameters: Mapping[str, str]) -> Answer:
     return Answer(state=state, code=code, iss=iss)
 
 
-def check_issuer(answer: Answer, tenant: Tenant) -> None:
+def check_issuer(answer: Answer, *, issuer: str, owes_iss: bool) -> None:
     """Check that an answer comes from the tenant that was asked, before anything of it is read.
 
-    :raises IssuerMismatch: if ``iss`` is another issuer's, or missing where it is announced.
+    :param owes_iss: whether the tenant announced ``iss`` when it was asked.
+    :raises IssuerMismatch: if ``iss`` is another issuer's, or missing where it is owed.
 
     :rfc:`9207#section-2.4`
     """
     if answer.iss is None:
-        if tenant.announces_iss:
+        if owes_iss:
             raise IssuerMissing()
-    elif answer.iss != tenant.issuer:
+    elif answer.iss != issuer:
         raise IssuerMismatch()
 
 
-def validate_answer(answer: Answer, *, state: str, tenant: Tenant) -> AuthorizationResponse:
+def validate_answer(
+    answer: Answer, *, state: str, issuer: str, owes_iss: bool
+) -> AuthorizationResponse:
     """Make an authorization response of an answer to the request with this state.
 
+    :param issuer: the issuer that was asked.
+    :param owes_iss: as for :func:`check_issuer`.
     :raises FlowError: if the state is another one.
     :raises IssuerMismatch: see :func:`check_issuer`.
     :raises TenantRefused: if the answer is an error, by its class where there is one.
@@ -237,10 +242,10 @@ def validate_answer(answer: Answer, *, state: str, tenant: Tenant) -> Authorizat
     """
     if answer.state != state:
         raise FlowError()
-    check_issuer(answer, tenant)
+    check_issuer(answer, issuer=issuer, owes_iss=owes_iss)
     if answer.error is not None or answer.code is None:
         raise refusal(answer.error or "server_error", answer.error_description)
-    return AuthorizationResponse(code=answer.code, state=state, issuer=tenant.issuer)
+    return AuthorizationResponse(code=answer.code, state=state, issuer=issuer)
 
 
 _REFUSALS: Mapping[str, type[TenantRefused]] = {

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.http import parse_cookie
 from werkzeug.test import TestResponse
 
+from ..tenants import own_callback
 from ..web.calls import Mounted
 from ..web.site import CALLBACK_PATH
 
@@ -66,11 +67,13 @@ class Visit:
         hosts = {_host(usual)} if base_url is None else set()
         return cls(client, mounted, root, frozenset(hosts - {_host(root)}))
 
-    @property
-    def callback_url(self) -> str:
-        """The blueprint's redirect URI."""
+    def callback_url(self, tenant: str) -> str:
+        """Return the blueprint's redirect URI for a tenant.
+
+        :param tenant: its name; empty for that of ``PKCE_DOMAIN``.
+        """
         context = self.client.application.test_request_context(base_url=self.base_url)
-        return self.mounted.site.callback_url(context.request)
+        return own_callback(self.mounted.site.callback_url(context.request), tenant)
 
     def open(self, method: str, path: str, **options: Any) -> TestResponse:
         """Call one of the blueprint's routes, and keep the cookies."""
@@ -103,16 +106,16 @@ class Visit:
         if sent.status_code != 303:
             return sent
         answer = answer_of(sent.headers["Location"])
+        # A named tenant has a callback of its own.
+        path = CALLBACK_PATH + answer.url.partition(CALLBACK_PATH)[2]
         if answer.method == "GET":
             return self._arrive(
-                self.open("GET", CALLBACK_PATH, query_string=answer.params, headers=FROM_TENANT)
+                self.open("GET", path, query_string=answer.params, headers=FROM_TENANT)
             )
         # Another site's form: cookies that are `SameSite=Lax` stay away.
         client = self.client.application.test_client(use_cookies=False)
         stranger = Visit(client, self.mounted, self.base_url, frozenset())
-        return self._arrive(
-            stranger.open("POST", CALLBACK_PATH, data=answer.params, headers=FROM_TENANT)
-        )
+        return self._arrive(stranger.open("POST", path, data=answer.params, headers=FROM_TENANT))
 
     def _arrive(self, response: TestResponse) -> TestResponse:
         """Go where a response sends a browser, as long as that is in the application."""

@@ -25,7 +25,7 @@ from ..protocol.authorization import Answer, parse_answer
 from ..records import Held
 from ..session import Session
 from ..setting_values import is_tenant_name
-from ..sign_in import Owner
+from ..sign_in import Owner, passed_on
 from ..tickets import ANSWER_LIFETIME
 from ..wire import read_schema
 from .body import read_form, read_query
@@ -40,6 +40,11 @@ def response_code(call: Call) -> Response:
     """``/pkce/response/code``: the redirect URI."""
     if call.callback_name and not is_tenant_name(call.callback_name):
         raise TenantUnknown()
+    if not call.callback_name and not call.settings.domain:
+        raise TenantUnknown(
+            hint="For the operator: each tenant has a callback of its own, which ends in its name;"
+            " register that one at the tenant."
+        )
     try:
         if call.request.method == "GET":
             return _callback_get(call)
@@ -54,7 +59,7 @@ def _callback_post(call: Call) -> Response:
         if name in query:
             raise ParameterInvalid("must be in the form, not in the address", field=name)
     form = read_form(call.request)
-    answer = dataclasses.replace(parse_answer(form), callback=call.callback_name)
+    answer = dataclasses.replace(parse_answer(form), callback_url=call.reached_url)
     if call.html:
         return _keep(call, answer)
     # Not a navigation, so no other site may have made it.
@@ -66,8 +71,9 @@ def _callback_post(call: Call) -> Response:
     if not caller.owner.names:
         caller.known_session  # noqa: B018 (raises the reason why there is none)
     session, flow = call.engine.sign_in.find([caller.owner], answer.state)
-    _renew(call, session, flow)
-    bound = call.engine.sign_in.bind_passed_on(flow, answer)
+    answer = passed_on(answer, flow.value)
+    _renew(call, session, flow, answer)
+    bound = call.engine.sign_in.bind(flow, answer)
     return json_response(call.answers.result(bound.value, schema))
 
 
@@ -91,7 +97,7 @@ def _callback_get(call: Call) -> Response:
         return _fetch(call, query["ticket"], is_second_try="again" in query)
     if not query.keys() & {"code", "error", "state"}:
         raise AnswerMissing()
-    answer = dataclasses.replace(parse_answer(query), callback=call.callback_name)
+    answer = dataclasses.replace(parse_answer(query), callback_url=call.reached_url)
     caller = call.caller()
     if call.has_strict_cookies or caller.is_outrun:
         return _keep(call, answer)
@@ -145,20 +151,24 @@ def _bind(
 ) -> tuple[Held[Session], Held[Flow]]:
     """Renew the cookie of a browser, and bind the answer that it brought.
 
+    :raises IssuerMismatch: if the flow expects another answer; nothing is changed.
     :raises SessionRenewed: if another renewed it at this moment; nothing is bound.
     """
-    renewed = _renew(call, session, flow)
+    renewed = _renew(call, session, flow, answer)
     if renewed is None:
         return session, flow
     return renewed, call.engine.sign_in.bind(flow, answer)
 
 
-def _renew(call: Call, session: Held[Session], flow: Held[Flow]) -> Held[Session] | None:
+def _renew(
+    call: Call, session: Held[Session], flow: Held[Flow], answer: Answer
+) -> Held[Session] | None:
     """Renew the cookie before the answer of a flow is bound; None if it has one already.
 
     Whoever had planted the old one, and with it the flow, does not get at the answer: it is
     renewed first, so that of two at the same moment only one goes on.
 
+    :raises IssuerMismatch: if the flow expects another answer: that changes nothing.
     :raises SessionRenewed: if that was another.
     """
     if flow.value.is_answered or flow.value.failure is not None:
@@ -166,13 +176,13 @@ def _renew(call: Call, session: Held[Session], flow: Held[Flow]) -> Held[Session
             # By the same answer, at this moment: the old cookie would sign nobody in.
             raise SessionRenewed()
         return None
+    call.engine.sign_in.check(flow.value, answer)
     renewed, call.pointer = call.engine.sessions.renew(session)
     return renewed
 
 
 def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
     caller = call.caller()
-    _prepare(call, caller, ticket)
     if caller.is_outrun and not is_second_try:
         # The browser has the new cookie by now, or in a moment.
         path = call.callback_route
@@ -193,24 +203,6 @@ def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
     except SessionRenewed:
         # Somebody was faster.  If it was this browser, it has the new cookie by now.
         return _keep(call, answer)
-
-
-def _prepare(call: Call, caller: Caller, ticket: str) -> None:
-    """Whatever the tenant's metadata is needed for: had before the ticket is spent."""
-    tenants = call.engine.tenants
-    if not tenants.are_several:
-        tenants.default.get()
-        return
-    kept = call.engine.tickets.peek(ticket)
-    if kept is None:
-        return
-    try:
-        _, flow = _find(call, caller, kept.answer.state)
-        known = tenants.of_flow(flow.value)
-    except PKCEError:
-        # Told once the ticket is spent.
-        return
-    known.get()
 
 
 def _spent(call: Call, caller: Caller) -> Response:
@@ -245,7 +237,7 @@ def _go_on(call: Call, session: Held[Session], flow: Held[Flow]) -> Response:
     if question is not None:
         return question
     try:
-        redeemed = call.engine.redemption.redeem(session, flow, callback_url=call.callback_url)
+        redeemed = call.engine.redemption.redeem(session, flow)
     except RedemptionUnderWay:
         return page("redeeming.html", refresh="1")
     except (CodeSpent, SessionRenewed):

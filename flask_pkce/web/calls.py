@@ -94,13 +94,18 @@ class Call:
 
     @property
     def callback_route(self) -> str:
-        """The path to which the answer came, for a page of ours."""
+        """The path that the answer reached, for a page of ours."""
         return own_callback(self.site.route(CALLBACK_PATH, self.request), self.callback_name)
 
     @property
     def callback_url(self) -> str:
-        """The redirect URI that is ours."""
+        """The redirect URI that is ours: that of the default tenant."""
         return self.site.callback_url(self.request)
+
+    @property
+    def reached_url(self) -> str:
+        """The callback that an answer reached, as an exact address."""
+        return own_callback(self.callback_url, self.callback_name)
 
     def report(self, exc: PKCEError) -> None:
         """Tell the log and the host of an error."""

@@ -105,7 +105,8 @@ def take_answer(call: Call, form: Mapping[str, str]) -> Response:
         engine.sessions.save(flow, flow.value.confirm())
     call.mounted.answer_limit.count()
     ticket = engine.tickets.keep(Answer(state=flow.value.state))
-    callback = own_callback(call.site.route(CALLBACK_PATH, call.request), flow.value.callback)
+    tenant = "" if flow.value.expected is None else flow.value.expected.tenant
+    callback = own_callback(call.site.route(CALLBACK_PATH, call.request), tenant)
     return see_other(f"{callback}?{urlencode({'ticket': ticket})}")
 
 

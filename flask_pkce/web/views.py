@@ -35,7 +35,9 @@ from .waiting import place_to_wait, wished_wait
 
 def challenge(call: Call) -> Response:
     """``GET /pkce/challenge``: start a flow."""
-    begun = call.engine.sign_in.start(call.caller().owner_to_start)
+    begun = call.engine.sign_in.start_for_caller(
+        call.caller().owner_to_start, callback_url=call.callback_url
+    )
     call.pointer = begun.pointer
     if call.html:
         return page("start.html", start_url=call.site.route("/pkce/code", call.request))
@@ -83,10 +85,7 @@ def _may_know_the_code(call: Call, session: Held[Session], flow: Flow) -> bool:
 
     :raises SignedOutMeanwhile: if the session was cleared since, perhaps by the old cookie.
     """
-    ours = own_callback(call.callback_url, flow.callback)
-    if flow.request is not None and flow.request.redirect_uri != ours:
-        return False
-    return not call.engine.sessions.was_renewed(session)
+    return not flow.is_sent_elsewhere and not call.engine.sessions.was_renewed(session)
 
 
 def token(call: Call) -> Response:
@@ -105,12 +104,9 @@ def token(call: Call) -> Response:
         code=asked.code,
         code_verifier=asked.code_verifier,
         redirect_uri=asked.redirect_uri,
-        callback_url=call.callback_url,
         check=partial(_check_asked, call, asked),
     )
-    redeemed = call.engine.redemption.redeem(
-        session, flow, callback_url=call.callback_url, code_verifier=asked.code_verifier
-    )
+    redeemed = call.engine.redemption.redeem(session, flow, code_verifier=asked.code_verifier)
     call.pointer = redeemed.pointer
     if call.html:
         return call.on(redeemed.flow)
@@ -137,12 +133,10 @@ def _check_asked(call: Call, asked: TokenizedPKCE, known: KnownTenant) -> None:
     is_known = asked.audience is None or asked.audience in registration.audiences_allowed
     if not is_known and asked.audience != known.get().userinfo_endpoint:
         raise ParameterForeign("is not an allowed audience", field="$.audience")
-    ours = {call.callback_url}
-    if call.engine.tenants.are_several:
-        ours.add(own_callback(call.callback_url, known.registration.name))
+    ours = own_callback(call.callback_url, registration.name)
     if asked.grant_type != REFRESH_TOKEN and asked.redirect_uri not in {
         None,
-        *ours,
+        ours,
         *registration.redirect_uris,
     }:
         raise ParameterForeign("is not an allowed redirect URI", field="$.redirect_uri")
@@ -225,7 +219,7 @@ ROUTES = (
     Route("/pkce/token", "token", ("POST",), token),
     Route("/pkce/clear", "clear", ("POST",), clear, has_content=False),
 )
-#: Of a tenant that does not say in its answers whose they are, where there are several.
+#: Of each named tenant.
 TENANT_CALLBACK_ROUTE = Route(
     f"{CALLBACK_PATH}/<tenant>",
     "tenant_response_code",

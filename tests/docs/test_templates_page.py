@@ -11,6 +11,7 @@ from flask import Flask
 from jinja2 import DictLoader, meta, nodes
 
 from flask_pkce import PKCEBlueprint, errors, web
+from flask_pkce.testing import LocalTenant
 
 TEMPLATES = sorted((Path(web.__file__).parent / "templates" / "pkce").iterdir())
 _BLOCK = re.compile(
@@ -37,7 +38,9 @@ def app() -> Flask:
         PKCE_CLIENT_ID="client",
         PKCE_STORE_URL="memory://",
     )
-    PKCEBlueprint().init_app(app)
+    pkce = PKCEBlueprint()
+    pkce.init_app(app)
+    LocalTenant().mount(pkce.engine(app).transport.session)
     return app
 
 

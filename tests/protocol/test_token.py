@@ -33,9 +33,11 @@ from flask_pkce.protocol.token import (
     validate_changed_token_request,
     validate_changed_token_response,
 )
-from tests.support import CALLBACK, VERIFIER, VSCHAR, make_tenant
+from tests.support import CALLBACK, ISSUER, VERIFIER, VSCHAR
 
-RESPONSE = validate_answer(Answer(state="s", code="the-code"), state="s", tenant=make_tenant())
+RESPONSE = validate_answer(
+    Answer(state="s", code="the-code"), state="s", issuer=ISSUER, owes_iss=False
+)
 CODE_REQUEST = build_code_request(RESPONSE, redirect_uri=CALLBACK, code_verifier=VERIFIER)
 CONFIDENTIAL = Credentials({"client_id": "local-client", "client_secret": "top-secret"})
 PUBLIC = Credentials({"client_id": "local-client"})

@@ -444,6 +444,25 @@ def test_redirects(
     assert len(provider.client.redirect_uris) == 1
 
 
+@pytest.mark.parametrize("response_mode", ["form_post", "query"])
+def test_named_tenant(response_mode: str, provider: LocalTenant, shop: Build) -> None:
+    """A test client comes back to the callback of a named tenant, which is its own."""
+    names = ("domain", "client_id", "client_secret")
+    named = {name: provider.config[f"PKCE_{name.upper()}"] for name in names}
+    app = shop(
+        PKCE_DOMAIN=None,
+        PKCE_CLIENT_ID=None,
+        PKCE_CLIENT_SECRET=None,
+        PKCE_TENANTS={"acme": named},
+        PKCE_RESPONSE_MODE=response_mode,
+        url_prefix="/auth",
+    )
+    page = provider.sign_in_client(app.test_client(), return_to="/account")
+    assert page.text == "You are Alice Example."
+    (callback,) = provider.client.redirect_uris
+    assert callback.endswith("/auth/pkce/response/code/acme")
+
+
 def test_cancel(provider: LocalTenant, shop: Build) -> None:
     """Who cancels ends at the page that says so."""
     page = provider.sign_in_client(shop().test_client(), cancel=True)

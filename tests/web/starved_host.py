@@ -50,6 +50,8 @@ def main(store_url: str, templates: str) -> None:
         PKCE_DOMAIN="tenant.example",
         PKCE_CLIENT_ID="client",
         PKCE_STORE_URL=store_url,
+        # Then a challenge needs the store, and no tenant.
+        PKCE_TOKEN_DELIVERY="session",
     )
     pkce = PKCEBlueprint()
     pkce.init_app(app)

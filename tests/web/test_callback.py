@@ -14,12 +14,11 @@ from werkzeug.test import TestResponse
 
 from flask_pkce import PKCEBlueprint
 from flask_pkce.errors import PKCEError
-from flask_pkce.protocol.authorization import parse_answer
 from flask_pkce.tenant_cache import FAILED
 from flask_pkce.testing import LocalTenant
 from flask_pkce.web.answer_limit import AnswerLimit
 from tests.conftest import MakeApp
-from tests.support import at_once
+from tests.support import arrived, at_once
 from tests.web.host import CALLBACK, NAVIGATION, Browser, Clock, Host, check_page, check_problem
 
 RESPONSE_MODES = ["form_post", "query"]
@@ -187,9 +186,7 @@ def test_pages_load_nothing(keeping: Host, make_app: MakeApp) -> None:
     waits = keeping.browser()
     answer = keeping.tenant.sign_in(waits.submit("/pkce/code").headers["Location"])
     kept = waits.deliver(answer)
-    keeping.engine.sign_in.bind(
-        keeping.flow_of(waits, answer.params["state"]), parse_answer(answer.params)
-    )
+    keeping.engine.sign_in.bind(keeping.flow_of(waits, answer.params["state"]), arrived(answer))
     keeping.begin_redeeming(waits, answer.params["state"])
     for response, shown in (
         (browser.arrive(host.tenant.sign_in(browser.begin()[1])), "<h1>Signed in</h1>"),
@@ -447,7 +444,7 @@ def test_query_while_redeeming(make_app: MakeApp) -> None:
     url = browser.submit("/pkce/code").headers["Location"]
     answer = host.tenant.sign_in(url)
     held = host.flow_of(browser, answer.params["state"])
-    host.engine.sign_in.bind(held, parse_answer(answer.params))
+    host.engine.sign_in.bind(held, arrived(answer))
     host.begin_redeeming(browser, answer.params["state"])
     kept = browser.deliver(answer)
     assert list(dict(parse_qsl(urlsplit(kept.headers["Location"]).query))) == ["ticket"]
@@ -893,7 +890,7 @@ def test_callback_while_redeeming(when: str, keeping: Host) -> None:
     kept = browser.deliver(answer)
     if when == "before":
         held = keeping.flow_of(browser, state)
-        keeping.engine.sign_in.bind(held, parse_answer(answer.params))
+        keeping.engine.sign_in.bind(held, arrived(answer))
         keeping.begin_redeeming(browser, state)
     else:
         prepare = keeping.engine.tenants.default.keys

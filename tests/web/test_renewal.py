@@ -9,10 +9,10 @@ import pytest
 from werkzeug.test import TestResponse
 
 from flask_pkce.flow import Status
-from flask_pkce.protocol.authorization import parse_answer
 from flask_pkce.sign_in import Sent
 from flask_pkce.tenant_cache import FAILED
 from tests.conftest import MakeApp
+from tests.support import arrived
 from tests.web.host import Browser, Host, check_page, check_problem
 
 RESPONSE_MODES = ["form_post", "query"]
@@ -156,7 +156,7 @@ def test_same_answer_at_the_same_moment(
         _, pointer = host.engine.sessions.renew(session)
         assert pointer is not None
         browser.client.set_cookie("pkce-80", host.engine.signing.sign_pointer(pointer))
-        return session, host.engine.sign_in.bind(flow, parse_answer(answer.params))
+        return session, host.engine.sign_in.bind(flow, arrived(answer))
 
     monkeypatch.setattr(host.engine.sign_in, "find", overtaken)
     response = browser.deliver(answer)

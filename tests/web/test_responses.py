@@ -16,10 +16,10 @@ from flask import Response, template_rendered
 from werkzeug.test import TestResponse
 
 from flask_pkce import errors, web
-from flask_pkce.protocol.authorization import parse_answer
 from flask_pkce.web.answer_limit import AnswerLimit
 from flask_pkce.web.responses import see_other
 from tests.conftest import MakeApp
+from tests.support import arrived
 from tests.web.host import CALLBACK, HEADERS, PAGE, Browser, CrossSitePost, Host
 from tests.web.prepared import Prepared
 
@@ -35,13 +35,16 @@ ROUTES = (CHALLENGE, CODE, DELIVERED, FETCHED, TOKEN, CLEAR, USER)
 
 #: The statuses that each route answers with, as JSON and as a page.
 STATUSES: Mapping[tuple[str, str], tuple[str, str]] = {
-    CHALLENGE: ("200 204 400 403 405 406 429 503", "200 204 400 403 405 406 429 503"),
+    CHALLENGE: (
+        "200 204 400 403 405 406 429 500 502 503 504",
+        "200 204 400 403 405 406 429 500 502 503 504",
+    ),
     CODE: (
         "200 204 400 403 405 406 409 413 415 429 500 502 503 504",
         "204 303 400 403 405 406 409 413 415 429 500 502 503 504",
     ),
     DELIVERED: (
-        "200 204 400 403 405 406 409 413 415 500 502 503 504",
+        "200 204 400 403 405 406 409 413 415 503",
         "204 303 400 403 405 406 413 415 429 503",
     ),
     FETCHED: (
@@ -293,7 +296,7 @@ def _redeeming(host: Host, route: tuple[str, str], is_page: bool) -> TestRespons
     url = (browser := host.browser()).submit("/pkce/code").headers["Location"]
     answer = host.tenant.sign_in(url)
     held = host.flow_of(browser, answer.params["state"])
-    host.engine.sign_in.bind(held, parse_answer(answer.params))
+    host.engine.sign_in.bind(held, arrived(answer))
     host.begin_redeeming(browser, answer.params["state"])
     return browser.arrive(answer)
 
@@ -341,32 +344,34 @@ def _limit(host: Host, route: tuple[str, str], is_page: bool) -> TestResponse:
 
 
 def _faulty(host: Host, route: tuple[str, str], is_page: bool, fault: str) -> TestResponse:
-    """Ask for what needs the tenant's metadata, which nobody has yet."""
-    state = (browser := host.browser()).challenge()["state"]
+    """Ask for what needs the tenant's metadata, which this process does not have yet."""
+    browser, query = host.browser(), ""
+    if route == FETCHED:
+        url = browser.submit("/pkce/code").headers["Location"]
+        kept = browser.deliver(host.tenant.sign_in(url))
+        query = f"?{urlsplit(kept.headers['Location']).query}"
+    elif route == TOKEN:
+        Prepared(host, browser, own_state=False).put("bound")
+    # As in a worker that has just started.
+    host.engine.tenants.default._metadata._value = None
     host.tenant.faults.add(fault)
-    if route == TOKEN:
-        json = {"audience": "https://api.example/"}
-        return ask(host, route, is_page, browser=browser, json=json)
-    if route == DELIVERED:
-        return browser.respond(state=state, code="c")
-    query = "?ticket=x" if route == FETCHED else ""
     return ask(host, route, is_page, browser=browser, query=query)
 
 
-@situation(500, CODE, FETCHED, TOKEN)
-@situation(500, DELIVERED, form="json")
+@situation(500, CHALLENGE, CODE, TOKEN)
+@situation(500, FETCHED, **_SESSION)
 def _misconfigured(host: Host, route: tuple[str, str], is_page: bool) -> TestResponse:
     return _faulty(host, route, is_page, "metadata-issuer-mismatch")
 
 
-@situation(502, CODE, FETCHED, TOKEN)
-@situation(502, DELIVERED, form="json")
+@situation(502, CHALLENGE, CODE, TOKEN)
+@situation(502, FETCHED, **_SESSION)
 def _unreachable(host: Host, route: tuple[str, str], is_page: bool) -> TestResponse:
     return _faulty(host, route, is_page, "unreachable")
 
 
-@situation(504, CODE, FETCHED, TOKEN)
-@situation(504, DELIVERED, form="json")
+@situation(504, CHALLENGE, CODE, TOKEN)
+@situation(504, FETCHED, **_SESSION)
 def _silent(host: Host, route: tuple[str, str], is_page: bool) -> TestResponse:
     return _faulty(host, route, is_page, "silent")
 

@@ -67,10 +67,22 @@ def test_metadata(fault: str, code: str, host: Host, browser: Browser) -> None:
     assert browser.code().status_code == 200
 
 
-def test_challenge_needs_no_tenant(host: Host, browser: Browser) -> None:
-    """A challenge is made without the tenant."""
+def test_challenge(host: Host, browser: Browser) -> None:
+    """A challenge stores what the tenant owes: nothing is started while that is not known."""
     host.tenant.faults.add("unreachable")
+    check_problem(browser.send("GET", "/pkce/challenge"), "tenant-unreachable")
+    assert not browser.has_cookie
+    assert host.store.contents() == {}
+    host.tenant.faults.discard("unreachable")
+    host.clock.advance(FAILED)
     browser.challenge()
+
+
+def test_challenge_that_needs_no_tenant(make_app: MakeApp) -> None:
+    """With delivery ``session`` no caller can build the URL, and the tenant is not asked."""
+    host = make_app(PKCE_TOKEN_DELIVERY="session")
+    host.tenant.faults.add("unreachable")
+    assert host.browser().send("GET", "/pkce/challenge").status_code == 200
     assert host.tenant.requests == ()
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 from flask import Flask, request
 
 from flask_pkce import PKCEBlueprint, TenantSettings
 from flask_pkce.doctor import Finding, Verdict, examine
-from flask_pkce.tenant_cache import FAILED
 from flask_pkce.testing import LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.conftest import MakeApp
@@ -72,9 +72,7 @@ def connect(host: Host, *tenants: LocalTenant) -> None:
         tenant.mount(host.engine.transport.session)
         name = tenant.domain.partition(".")[0]
         common = host.callback_url
-        tenant.register(
-            redirect_uris=[common if tenant._provider.sends_iss else f"{common}/{name}"]
-        )
+        tenant.register(redirect_uris=[f"{common}/{name}"])
 
 
 MakeWorld = Callable[..., World]
@@ -198,12 +196,12 @@ def test_state_that_was_sent_elsewhere(world: World) -> None:
 
 @pytest.mark.requirement("BC-4", "BC-19", "N50", "T4")
 def test_callbacks(world: World) -> None:
-    """A named tenant that does not announce iss has a callback of its own; others share one."""
+    """Each named tenant has a callback of its own, whether it announces iss or not."""
     browser, common = world.host.browser(), world.host.callback_url
     for tenant, expected in (
         (world.default, common),
         (world.acme, f"{common}/acme"),
-        (world.globex, common),
+        (world.globex, f"{common}/globex"),
     ):
         _, url = browser.begin(domain=tenant.domain)
         assert redirect_uri(url) == expected
@@ -259,11 +257,131 @@ def test_mix_up_at_a_tenant_that_announces_iss(world: World, iss: str | None) ->
     browser = world.host.browser()
     state, url = browser.begin(domain="globex.example")
     honest = f"{world.default.issuer}authorize?{urlsplit(url).query}"
+    # As if the evil tenant had a part in the registration there, too.
+    world.default.register(redirect_uris=[f"{world.host.callback_url}/globex"])
     answer = world.default.sign_in(honest)
     code = "answer-issuer-missing" if iss is None else "answer-issuer-mismatch"
     check_page(deliver(browser, answer, iss=iss), code)
     assert world.host.status_of(browser, state) == "sent"
     assert world.asked() == [0, 0, 0]
+
+
+# -- metadata that change while a flow is under way ------------------------------------
+
+
+def two_workers(make_world: MakeWorld, store: str, **settings: Any) -> tuple[World, World]:
+    """Two workers over one store; in the metadata that the second has, globex withdrew iss."""
+    first = make_world(PKCE_STORE_URL=store, **settings)
+    second = make_world(PKCE_STORE_URL=store, **settings)
+    second.globex._provider.sends_iss = False
+    return first, second
+
+
+def refreshed(make_world: MakeWorld, store: str, **settings: Any) -> tuple[World, World]:
+    """One worker, whose tenant globex withdraws iss once its flow is sent."""
+    world = make_world(PKCE_STORE_URL=store, **settings)
+    return world, world
+
+
+MakeWorkers = Callable[..., tuple[World, World]]
+
+
+@pytest.fixture(params=[two_workers, refreshed], ids=["two workers", "a refresh"])
+def make_workers(
+    request: pytest.FixtureRequest, make_world: MakeWorld, tmp_path: Path
+) -> MakeWorkers:
+    """Make the worker that sends a flow, and the one that its answer reaches."""
+
+    def make(**settings: Any) -> tuple[World, World]:
+        workers: tuple[World, World] = request.param(
+            make_world, f"sqlite:///{tmp_path}/pkce.db", **settings
+        )
+        return workers
+
+    return make
+
+
+def move(browser: Browser, sent_by: World, reached: World) -> None:
+    """Let globex withdraw iss, and another worker answer the browser."""
+    sent_by.globex._provider.sends_iss = False
+    sent_by.host.clock.advance(601)
+    reached.host.engine.tenants.select("globex.example").get()
+    browser.client.application = reached.host.app
+
+
+@pytest.mark.requirement("BC-4", "N48", "N50", "T4")
+@pytest.mark.parametrize("mode", ["form_post", "query"])
+@pytest.mark.parametrize(
+    ("delivery", "elsewhere"),
+    [("caller", None), ("session", None), ("caller", "https://other.example/done")],
+)
+def test_tenant_that_withdraws_iss(
+    make_workers: MakeWorkers, mode: str, elsewhere: str | None, delivery: str
+) -> None:
+    """What a flow expects is fixed when it is sent: no other tenant's code goes to its tenant.
+
+    An evil tenant announces iss, sends the browser on to an honest one, and withdraws iss before
+    the answer of that arrives.  So it is for a flow that was sent to another redirect URI, too.
+    """
+    tenants = settings_of("acme", "globex")
+    if elsewhere is not None:
+        tenants["globex"]["redirect_uris"] = elsewhere
+    sent_by, reached = make_workers(
+        PKCE_TENANTS=tenants, PKCE_TOKEN_DELIVERY=delivery, PKCE_FLOW_LIFETIME=3600
+    )
+    browser = sent_by.host.browser()
+    asked = {"domain": "globex.example", "response_mode": mode}
+    if elsewhere is not None:
+        asked["redirect_uri"] = elsewhere
+    evil_url = browser.code(**asked).get_json()["authorization_url"]
+    query = dict(parse_qsl(urlsplit(evil_url).query))
+    # The honest tenant knows the common callback alone.
+    forwarded = urlencode({**query, "redirect_uri": sent_by.host.callback_url})
+    answer = sent_by.default.sign_in(f"{sent_by.default.issuer}authorize?{forwarded}")
+    move(browser, sent_by, reached)
+    for path in (CALLBACK, f"{CALLBACK}/acme", f"{CALLBACK}/globex"):
+        if mode == "query":
+            refused = browser.open(f"{path}?{urlencode(answer.params)}", site="cross-site")
+        else:
+            refused = deliver(browser, answer, path=path)
+        code = "answer-issuer-mismatch"
+        if path == f"{CALLBACK}/globex" and elsewhere is None:
+            # Where it was owed, it is owed still.
+            code = "answer-issuer-missing"
+        check_page(refused, code)
+    assert reached.host.status_of(browser, query["state"]) == "sent"
+    assert [sum(each) for each in zip(sent_by.asked(), reached.asked(), strict=True)] == [0, 0, 0]
+
+
+@pytest.mark.requirement("BC-4", "T4")
+def test_tenant_that_withdraws_iss_in_good_faith(make_workers: MakeWorkers) -> None:
+    """An iss that is owed no more is compared all the same; later sign-ins owe none."""
+    sent_by, reached = make_workers(PKCE_FLOW_LIFETIME=3600)
+    browser = sent_by.host.browser()
+    _, url = browser.begin(domain="globex.example")
+    answer = sent_by.globex.sign_in(url)
+    move(browser, sent_by, reached)
+    check_page(deliver(browser, answer, iss=ACME), "answer-issuer-mismatch")
+    assert "Signed in" in deliver(browser, answer).text
+    _, url = browser.begin(domain="globex.example")
+    wrong = reached.globex.sign_in(url)
+    check_page(deliver(browser, wrong, iss=ACME), "answer-issuer-mismatch")
+    assert "Signed in" in deliver(browser, wrong).text
+
+
+@pytest.mark.requirement("BC-4", "T4")
+def test_refused_answer_changes_nothing(world: World) -> None:
+    """An answer that is not bound renews no cookie, so that the tab of the sign-in goes on."""
+    browser = world.host.browser()
+    _, url = browser.begin(domain="acme.example")
+    answer = world.acme.sign_in(url)
+    before = browser.cookie
+    refused = deliver(browser, answer, path=CALLBACK)
+    check_page(refused, "answer-issuer-mismatch")
+    assert "Set-Cookie" not in refused.headers
+    assert browser.cookie == before
+    assert "Signed in" in deliver(browser, answer).text
+    assert browser.cookie != before
 
 
 @pytest.mark.requirement("N51", "T4")
@@ -322,19 +440,35 @@ def test_url_that_the_caller_builds(world: World) -> None:
     assert world.asked() == [1, 0, 0]
 
 
-def test_url_that_the_caller_builds_with_a_callback_of_its_own(make_world: MakeWorld) -> None:
-    """So it is where the default tenant has a callback of its own."""
+def test_no_url_that_the_caller_builds(make_world: MakeWorld) -> None:
+    """Without PKCE_DOMAIN no caller can build a URL: no answer binds to a flow that was started.
+
+    The first named tenant is the default of new flows, and keeps its own callback; the common one
+    is no redirect URI of any request.
+    """
     world = make_world(PKCE_DOMAIN=None, PKCE_CLIENT_ID=None)
-    browser = world.host.browser()
+    browser, common = world.host.browser(), world.host.callback_url
     challenge = browser.challenge()
+    assert not world.acme.requests
     url = (
         f"{world.acme.issuer}authorize?response_type=code&client_id=local-client"
-        f"&redirect_uri={world.host.callback_url}/acme&scope=openid&response_mode=form_post"
+        f"&redirect_uri={common}/acme&scope=openid&response_mode=form_post"
         f"&state={challenge['state']}&nonce={challenge['nonce']}"
         f"&code_challenge={challenge['challenge']}&code_challenge_method=S256"
     )
+    answer = world.acme.sign_in(url)
+    check_page(deliver(browser, answer), "answer-issuer-mismatch")
+    posted = browser.open(CALLBACK, site="cross-site", method="POST", data=answer.params)
+    check_page(posted, "tenant-unknown")
+    check_page(browser.open(f"{CALLBACK}?code=c&state=s", site="cross-site"), "tenant-unknown")
+    assert world.host.status_of(browser, challenge["state"]) == "started"
+    check_problem(browser.token(code="c"), "session-mismatch")
+    check_problem(browser.token(code_verifier=challenge["verifier"]), "authorization-pending")
+    _, url = browser.begin()
+    assert redirect_uri(url) == f"{common}/acme"
     assert "Signed in" in deliver(browser, world.acme.sign_in(url)).text
     assert browser.token().get_json()["auth0"]["domain"] == "acme.example"
+    assert world.asked() == [0, 1, 0]
 
 
 # -- two at once ---------------------------------------------------------------------
@@ -391,6 +525,7 @@ def test_doctor(world: World) -> None:
         (Verdict.RIGHT, "globex"),
     ], rows
     assert "/pkce/response/code/acme" in rows[1].text
+    assert "/pkce/response/code/globex" in rows[2].text
 
 
 @pytest.mark.requirement("BC-5", "T26")
@@ -457,26 +592,27 @@ def test_clear(world: World) -> None:
     assert counts == [0, 1, 1]
 
 
-def test_tenant_that_is_down(world: World) -> None:
+def test_tenant_that_is_down(make_world: MakeWorld) -> None:
     """While one tenant is down the others work; its answers wait until it is back."""
+    world = make_world(PKCE_TOKEN_DELIVERY="session")
     browser = world.host.browser()
-    state, url = browser.begin(domain="acme.example")
+    url = browser.code(domain="acme.example").get_json()["authorization_url"]
     answer = world.acme.sign_in(url)
     posted = browser.open(
         urlsplit(answer.url).path, site="cross-site", method="POST", data=answer.params
     )
-    world.host.clock.advance(59 - FAILED)
-    known = world.host.engine.tenants.select("acme.example")
+    world.host.clock.advance(59)
     # As in a worker that has not asked for the metadata yet.
-    known._metadata._value = None
+    world.host.engine.tenants.select("acme.example")._metadata._value = None
     world.acme.faults.add("unreachable")
+    # The answer is bound, by what its flow stores; its code cannot be redeemed yet.
     check_page(browser.follow(posted), "tenant-unreachable")
+    assert world.host.status_of(browser, answer.params["state"]) == "bound"
     assert "tenant.example" in browser.code().get_json()["authorization_url"]
     world.acme.faults.discard("unreachable")
-    # Its failure is remembered for a moment.
-    world.host.clock.advance(FAILED)
-    assert "Signed in" in browser.follow(posted).text
-    assert world.host.status_of(browser, state) == "bound"
+    world.host.clock.advance(59)
+    assert browser.follow(posted).headers["Location"] == "/"
+    assert world.host.status_of(browser, answer.params["state"]) == "done"
 
 
 def test_tickets_that_lead_nowhere(world: World) -> None:
@@ -643,6 +779,56 @@ def test_loaded(loaded: World, directory: Directory) -> None:
     assert directory.asked[0] is None
     assert set(directory.asked[1:]) == {"acme"}
     assert loaded.acme.count("GET", "/.well-known/openid-configuration") == 1
+
+
+@pytest.mark.requirement("BC-4", "T4")
+@pytest.mark.parametrize("has_default", [True, False])
+def test_loaded_tenant_that_withdraws_iss(
+    make_world: MakeWorld, directory: Directory, has_default: bool
+) -> None:
+    """So it is for tenants that the host makes, whichever it says when the answer arrives."""
+    default = {} if has_default else {"PKCE_DOMAIN": None, "PKCE_CLIENT_ID": None}
+    world = make_world(
+        PKCE_TENANTS=None, PKCE_FLOW_LIFETIME=3600, blueprint=directory.blueprint, **default
+    )
+    browser = world.host.browser()
+    evil_url = begin_at(browser, "globex")
+    assert redirect_uri(evil_url) == f"{world.host.callback_url}/globex"
+    query = dict(parse_qsl(urlsplit(evil_url).query))
+    forwarded = urlencode({**query, "redirect_uri": f"{world.host.callback_url}/acme"})
+    answer = world.acme.sign_in(f"{ACME}authorize?{forwarded}")
+    world.globex._provider.sends_iss = False
+    world.host.clock.advance(601)
+    begin_at(world.host.browser(), "globex")
+    for path, code in (
+        (f"{CALLBACK}/acme", "answer-issuer-mismatch"),
+        (f"{CALLBACK}/acme?tenant=globex", "answer-issuer-mismatch"),
+        (f"{CALLBACK}/globex", "answer-issuer-missing"),
+    ):
+        check_page(deliver(browser, answer, path=path), code)
+    assert world.asked() == [0, 0, 0]
+
+
+@pytest.mark.requirement("BC-4", "T4")
+def test_default_tenant_is_fixed_when_a_flow_is_started(
+    make_world: MakeWorld, directory: Directory
+) -> None:
+    """A flow whose caller builds the URL is at PKCE_DOMAIN, whichever the host says later."""
+    world = make_world(PKCE_TENANTS=None, blueprint=directory.blueprint)
+    browser = world.host.browser()
+    challenge = browser.send("GET", "/pkce/challenge?tenant=globex").get_json()["challenge"]
+    assert not world.globex.requests
+    url = (
+        f"{world.default.issuer}authorize?response_type=code&client_id=local-client"
+        f"&redirect_uri={world.host.callback_url}&scope=openid&response_mode=form_post"
+        f"&state={challenge['state']}&nonce={challenge['nonce']}"
+        f"&code_challenge={challenge['challenge']}&code_challenge_method=S256"
+    )
+    answer = world.default.sign_in(url)
+    bound = deliver(browser, answer, path=f"{CALLBACK}?tenant=globex")
+    assert "Signed in" in bound.text
+    assert browser.post("/pkce/token?tenant=globex").status_code == 200
+    assert world.asked() == [1, 0, 0]
 
 
 def test_step_up_where_the_host_says_no_tenant(
@@ -815,7 +1001,7 @@ def test_tenant_by_the_host(make_world: MakeWorld) -> None:
     expected = {
         "https://app.example": (world.default, f"https://app.example{CALLBACK}"),
         "https://shop.acme.example": (world.acme, f"https://shop.acme.example{CALLBACK}/acme"),
-        "https://globex.example": (world.globex, f"https://globex.example/shop{CALLBACK}"),
+        "https://globex.example": (world.globex, f"https://globex.example/shop{CALLBACK}/globex"),
     }
     for address, (tenant, uri) in expected.items():
         world.host.address = address
@@ -853,8 +1039,7 @@ def test_cookie_carried_to_another_host(make_world: MakeWorld) -> None:
         (("globex", world.globex), "acme"),
     ):
         world.host.address = f"https://{name}.app.example"
-        path = CALLBACK if name == "globex" else f"{CALLBACK}/{name}"
-        tenant.register(redirect_uris=[world.host.address + path])
+        tenant.register(redirect_uris=[f"{world.host.address}{CALLBACK}/{name}"])
         browser = world.host.browser()
         deliver(browser, tenant.sign_in(browser.submit("/pkce/code").headers["Location"]))
         signed_in = browser.client.get("/pkce/user", base_url=world.host.address)

@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.test import TestResponse
 
+from ...protocol.metadata import Registration
 from ..visits import Visit
 from .app import build_app
 from .browser import Browser
@@ -302,17 +303,18 @@ class LocalTenant:
         visit = Visit.of(client, blueprint, base_url)
         engine = visit.mounted.engine
         for registration in engine.settings.registrations:
-            self._admit(registration.client_id, visit)
+            self._admit(registration, visit)
         if self._server is None:
             self.mount(engine.transport.session)
         return visit.sign_in(lambda url: self.sign_in(url, user, cancel), return_to)
 
-    def _admit(self, client_id: str, visit: Visit) -> None:
+    def _admit(self, registration: Registration, visit: Visit) -> None:
         """Register the callback of an application, and its root, where sign-outs end."""
-        known = self._provider.clients.get(client_id)
-        if known is not None and not known.may_redirect_to(visit.callback_url):
+        known = self._provider.clients.get(registration.client_id)
+        callback_url = visit.callback_url(registration.name)
+        if known is not None and not known.may_redirect_to(callback_url):
             self.register(
-                client_id,
-                redirect_uris=[visit.callback_url],
+                registration.client_id,
+                redirect_uris=[callback_url],
                 post_logout_redirect_uris=[f"{visit.base_url.rstrip('/')}/"],
             )
