@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from flask_pkce.tenant_cache import FAILED
 from flask_pkce.testing import LocalTenant, TenantClient
 
 from .faults import Machine, SignIn, problem
@@ -106,6 +108,8 @@ def test_tenant_is_away(machine: Machine, tenant: LocalTenant) -> None:
     response = person.token()
     assert (response.status_code, problem(response)) == (502, "tenant-unreachable")
     tenant.start()
+    # That worker remembers the failure for a moment.
+    time.sleep(FAILED)
     assert "result" in person.take("code").json()
     person.take("token")
     assert tenant.count(*TOKEN) == asked + 1
