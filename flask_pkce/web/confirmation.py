@@ -1,6 +1,7 @@
 """The pages that ask before a link of another origin changes who is signed in.
 
-Both post to ``/pkce/login``, which takes a POST from this application's own pages alone.
+Both post to ``/pkce/login``, which takes a POST from this application's own pages alone.  With
+delivery ``caller`` there is no such route, so no flow is another origin's.
 """
 
 from __future__ import annotations

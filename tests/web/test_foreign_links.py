@@ -349,6 +349,32 @@ def test_question_needs_the_value(answering: Host) -> None:
     assert (who(browser), who(other)) == ("auth0|alice", "auth0|alice")
 
 
+def test_cookies_of_the_application_that_are_strict(make_app: MakeApp, mode: str) -> None:
+    """Both questions work where the application's own cookies are ``SameSite=Strict``."""
+    strict = {"SESSION_COOKIE_SAMESITE": "Strict", "PKCE_RESPONSE_MODE": mode}
+    host = make_app(PKCE_TOKEN_DELIVERY="session", **strict)
+    browser = host.browser()
+
+    def bring(url: str, user: str) -> TestResponse:
+        kept = browser.arrive(host.tenant.sign_in(url, user))
+        response: TestResponse = browser.open(
+            kept.headers["Refresh"].partition("; url=")[2], site="same-origin"
+        )
+        return response
+
+    linked = browser.open(LOGIN, site="cross-site").headers["Location"]
+    bring(browser.submit("/pkce/code").headers["Location"], "auth0|alice")
+    page = bring(linked, "auth0|bob")
+    check_question(page, "Continue with the new sign-in?")
+    assert who(browser) == "auth0|alice"
+    browser.open(press(browser, page).headers["Location"], site="same-origin")
+    assert who(browser) == "auth0|bob"
+    question = browser.open(LOGIN, site="cross-site")
+    check_question(question, "You are signed in as bob@example.com")
+    bring(press(browser, question).headers["Location"], "auth0|alice")
+    assert who(browser) == "auth0|alice"
+
+
 def test_response_while_signed_out(answering: Host) -> None:
     """A foreign flow of a visitor who is signed out asks nothing."""
     browser = answering.browser()
