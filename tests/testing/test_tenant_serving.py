@@ -127,7 +127,7 @@ def test_answers_are_those_of_a_connection() -> None:
     with session.get(tenant.issuer + KEYS, stream=True, timeout=10) as response:
         assert response.raw.version == 11
         assert response.headers["Content-Type"] == "application/json"
-        first = response.raw.read1(8)
+        first = response.raw.read(8)
         rest = b"".join(response.iter_content(16))
     assert first == b'{"keys":'
     assert json.loads(first + rest)["keys"]
