@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from flask_pkce import PKCEBlueprint
 from flask_pkce.protocol.token import TokenResponse
+from flask_pkce.tenant_cache import FAILED
 from flask_pkce.testing.tenant import FAULTS
 from tests.conftest import MakeApp
 from tests.web.fault_row import Row
@@ -60,9 +61,10 @@ class SignIn:
         self.host.engine.transport.timeout = self.row.seconds or 10
 
     def end_fault(self) -> None:
-        """Let the tenant do right again."""
+        """Let the tenant do right again, after the moment for which a failure is remembered."""
         self.host.tenant.faults.clear()
         self.host.engine.transport.timeout = 10
+        self.host.clock.advance(FAILED)
 
     # -- its steps -------------------------------------------------------------
 
