@@ -24,7 +24,7 @@ _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 #: It is part of an address.
 _TENANT_NAME = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 TENANT_NAME = "1 to 64 letters, digits, hyphens and underscores"
-_PROXY = re.compile(r"(https?|socks5h?)://[^/\s]+", re.IGNORECASE)
+_PROXY = re.compile(r"http://[^/\s]+", re.IGNORECASE)
 
 #: What a caller never sets by ``ADDITIONAL_PARAMETERS``.
 _PROTOCOL_PARAMETERS = frozenset(
@@ -262,9 +262,17 @@ def read_proxies(value: Any) -> Mapping[str, str]:
         raise Fault("is neither an address nor a mapping of `http` and `https` to one")
     proxies = {str(scheme): read_text(address) for scheme, address in value.items()}
     for address in proxies.values():
-        if _PROXY.match(address) is None:
-            raise Fault("has a proxy that is no http://, https:// or socks5:// address")
+        if _PROXY.match(address) is None or not _has_host(address):
+            raise Fault("has a proxy that is no http:// address")
     return proxies
+
+
+def _has_host(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def read_ca_bundle(value: Any) -> str:
