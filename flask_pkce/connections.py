@@ -1,8 +1,7 @@
-"""The adapter below ``requests``: one request on one connection, within one deadline.
+"""One connection to the tenant: how it is made, and how a request goes over it.
 
-urllib3 makes the connections, through proxies and with TLS, and keeps those that are free.  What a
-single call needs besides is done here: urllib3's and requests' ways through retries, redirects,
-cookies and the parser of mail cost more than all the rest of a sign-in.
+Python's :mod:`http.client` speaks HTTP.  This module adds a deadline for the whole call and limits
+on what the tenant sends.
 """
 
 from __future__ import annotations
@@ -13,234 +12,347 @@ import math
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any, cast
 
-import requests
-import urllib3
-import urllib3.connection
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
-from requests.utils import select_proxy
+import urllib3.util
+from requests.structures import CaseInsensitiveDict
 
-from .http_answers import Answer, receive, set_timeout
+from .errors import TenantError
 
-#: Seconds in which a connection must stand.
-CONNECT_TIMEOUT = 3.0
-#: Seconds after which a connection that nobody used carries no further request: the tenant may be
-#: closing it at that moment, and a code is not sent a second time.
-MAX_IDLE = 4.0
+#: Bytes of a response body.
+MAX_BODY = 1024 * 1024
+#: Bytes of a response header, those of interim responses included.  Python parses headers in
+#: quadratic time at worst: 64 KiB cost two seconds, 16 KiB a tenth of one.
+MAX_HEADER = 16 * 1024
 
-_POOL_SIZE = 64
-#: Addresses whose pools are known, and pools that urllib3 keeps: one that it dropped would be
-#: closed to those who know it.
-_KNOWN_WAYS, _POOLS = 16, 1024
+#: Bytes that chunks may need beside the body.
+_MAX_FRAMING = 64 * 1024
 
 
 class NotConnected(OSError):
-    """No connection came about, so nothing was sent."""
+    """No connection was made, so nothing was sent."""
 
 
-# -- connections -----------------------------------------------------------------
+# -- what is received ------------------------------------------------------------
 
 
-class _Connecting(urllib3.connection.HTTPConnection):
-    """Connects within its timeout, however many addresses a name has."""
+class _BoundedSocket:
+    """What :mod:`http.client` needs of a socket, with a deadline and a limit.
 
-    #: When it was last used, in monotonic seconds.
-    used_at = math.inf
+    The timeout of a socket starts anew with every byte; the deadline does not.
+    """
 
-    def _new_conn(self) -> socket.socket:
-        host, timeout = self._dns_host, self.timeout
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        #: Monotonic seconds.
+        self.deadline = math.inf
+        #: Whether the other side sends nothing more.
+        self.has_ended = False
+        self._allowance = 0
+        self._part = ""
+
+    def allow(self, count: int, part: str) -> None:
+        """Set how many more bytes may be received.
+
+        :param part: what they are, for the error that one more raises.
+        """
+        self._allowance = count
+        self._part = part
+
+    def sendall(self, data: bytes) -> None:
+        _set_timeout(self.sock, self.deadline)
+        self.sock.sendall(data)
+
+    def receive_into(self, buffer: memoryview) -> int:
+        """Receive what there is, as ``socket.recv_into`` does.
+
+        :raises TimeoutError: if the deadline is over.
+        :raises TenantError: if there are more bytes than are allowed.
+        """
+        if self._allowance <= 0:
+            raise TenantError(f"The {self._part} of the tenant's answer is too large.")
+        _set_timeout(self.sock, self.deadline)
+        count = self.sock.recv_into(buffer[: self._allowance])
+        self._allowance -= count
+        self.has_ended = count == 0
+        return count
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self))
+
+    def close(self) -> None:
+        """Nothing: ``http.client`` closes a connection before it reads a body that ends with it.
+
+        Its :class:`Connection` closes the socket.
+        """
+
+
+def _set_timeout(sock: socket.socket, deadline: float) -> None:
+    """Let the next step on a socket end with the deadline.
+
+    :param deadline: monotonic seconds.
+    :raises TimeoutError: if it is over.
+    """
+    if deadline == math.inf:
+        sock.settimeout(None)
+        return
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the deadline is over")
+    sock.settimeout(left)
+
+
+class _Reader(io.RawIOBase):
+    """The bytes of one response."""
+
+    def __init__(self, source: _BoundedSocket) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._source.receive_into(memoryview(buffer))
+
+
+class Response(http.client.HTTPResponse):
+    """A response whose header can be read in one way only."""
+
+    headers: Any
+    #: The headers; those of one name are joined by commas.
+    fields: CaseInsensitiveDict[str]
+
+    def begin(self) -> None:
+        """Read the header, after those of interim responses such as Early Hints.
+
+        :raises TenantError: if a header is malformed, or does not tell where the body ends.
+
+        :rfc:`9110#section-15.2`, :rfc:`9112#section-6.3`
+        """
+        super().begin()
+        while self.status < 200:
+            self.headers = None
+            super().begin()
+        if self.status >= 600:
+            raise http.client.BadStatusLine("")
+        self.fields = _join(self.headers.items())
+        coding, length = (self.fields.get(n) for n in ("Transfer-Encoding", "Content-Length"))
+        if (
+            # What Python takes for a body behind the header are lines that are no header.
+            self.headers.defects
+            or self.headers.get_payload()
+            or any(character in value for value in self.fields.values() for character in "\r\n\0")
+            or (coding is not None and coding.lower() != "chunked")
+            or (length is not None and not _is_length(length))
+        ):
+            raise TenantError("The tenant's answer has a malformed header.")
+        if coding is not None and length is not None:
+            self.will_close = True
+        if self.status in {204, 304}:
+            self.chunked = False
+
+
+def _join(headers: Iterable[tuple[str, str]]) -> CaseInsensitiveDict[str]:
+    fields: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for name, value in headers:
+        value = value.strip(" \t")
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    return fields
+
+
+def _is_length(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
+# -- one connection --------------------------------------------------------------
+
+
+class Connection:
+    """A connection that stands.
+
+    :param sock: is connected.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        #: When it was last used, in monotonic seconds.
+        self.used_at = 0.0
+        #: Where it leads.
+        self.origin: Origin | None = None
+        self._bounded = _BoundedSocket(sock)
+        # Its host is in no use: every request has a Host header of its own.
+        self._http = http.client.HTTPConnection("")
+        self._http.sock = cast(Any, self._bounded)
+        self._http.response_class = Response
+        # It never connects by itself, which would have no deadline.
+        self._http.auto_open = 0
+
+    @property
+    def has_input(self) -> bool:
+        """Whether the other side closed it, or sent what nothing asked for."""
+        return urllib3.util.wait_for_read(self._bounded.sock, timeout=0)
+
+    def exchange(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: str | None = None,
+        *,
+        deadline: float,
+    ) -> tuple[Response, bytes]:
+        """Send a request, once, and read the response and its body.
+
+        :param headers: with ``Host``.
+        :param deadline: monotonic seconds.
+        :raises TenantError: if the response is malformed or too large; nothing of it is quoted.
+        :raises urllib3.exceptions.ProtocolError: if it is none of HTTP/1, or ends too early.
+        :raises OSError: if the connection fails, or the deadline is over.
+        """
+        self._bounded.deadline = deadline
+        self._http.request(method, target, body, headers)
+        self._bounded.allow(MAX_HEADER, "header")
+        response = self._read_header()
+        if method == "CONNECT":
+            return response, b""
+        self._bounded.allow(MAX_BODY + _MAX_FRAMING, "body")
+        return response, self._read_body(response)
+
+    def _read_header(self) -> Response:
         try:
-            found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
-        except socket.gaierror:
-            # urllib3 says it in its own words.
-            return super()._new_conn()
-        deadline = time.monotonic() + (CONNECT_TIMEOUT if timeout is None else timeout)
-        failure: Exception | None = None
+            return cast(Response, self._http.getresponse())
+        except (http.client.BadStatusLine, http.client.UnknownProtocol):
+            raise urllib3.exceptions.ProtocolError("no response of HTTP/1") from None
+        except (OSError, TenantError):
+            raise
+        except Exception:
+            # Python's `email` package parses the header.  A malformed one may raise anything, with
+            # a message that quotes it.
+            raise TenantError("The tenant's answer has a malformed header.") from None
+
+    def _read_body(self, response: Response) -> bytes:
         try:
-            for address in dict.fromkeys(str(info[4][0]) for info in found):
-                left = deadline - time.monotonic()
-                if failure is not None and left <= 0:
-                    break
-                self._dns_host, self.timeout = address, max(left, 0.001)
-                try:
-                    return super()._new_conn()
-                except (
-                    urllib3.exceptions.NewConnectionError,
-                    urllib3.exceptions.ConnectTimeoutError,
-                ) as exc:
-                    failure = exc
-        finally:
-            self._dns_host, self.timeout = host, timeout
-        raise failure or urllib3.exceptions.NewConnectionError(self, "the name has no address")
+            body = response.read(MAX_BODY + 1)
+        except (OSError, TenantError):
+            raise
+        except Exception:
+            # The size of a chunk may be negative for Python, or larger than it can count.
+            if not self._bounded.has_ended:
+                raise TenantError("The tenant's answer has a malformed chunk.") from None
+            raise urllib3.exceptions.ProtocolError("the body is cut off") from None
+        if response.length and len(body) <= MAX_BODY:
+            raise urllib3.exceptions.ProtocolError("the body is cut off")
+        return body
+
+    def close(self) -> None:
+        self._bounded.sock.close()
 
 
-class _HTTPSConnection(_Connecting, urllib3.connection.HTTPSConnection):
-    """The same over TLS."""
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    """Sends nothing on a connection that idled for too long: it connects again."""
-
-    ConnectionCls = _Connecting  # pyright: ignore[reportAssignmentType]
-
-    def __init__(self, *args: Any, clock: Callable[[], float], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._clock = clock
-
-    def take(self) -> Any:
-        """A connection that is free, or a new one that does not stand yet."""
-        connection: Any = self._get_conn()
-        if self._clock() - connection.used_at > MAX_IDLE:
-            connection.close()
-        return connection
-
-    def give_back(self, connection: Any) -> None:
-        """Keep a connection for the next request."""
-        connection.used_at = self._clock()
-        self._put_conn(connection)
-
-
-class _HTTPSPool(_Pool, urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection  # pyright: ignore[reportAssignmentType]
+# -- how it is made ---------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Way:
-    """How requests to one address go."""
+class Origin:
+    """A server, and the proxy before it."""
 
-    pool: _Pool
-    #: Whether a proxy has to make a tunnel first.
-    needs_tunnel: bool
-    #: What begins every request: its line, and the headers that are the way's own.
-    head: str
+    is_tls: bool
+    host: str
+    port: int
+    proxy: tuple[str, int] | None
+    #: For the proxy, where it makes a tunnel.
+    tunnel_headers: tuple[tuple[str, str], ...] = field(repr=False)
 
-    def urlopen(
-        self,
-        *,
-        body: str | None,
-        headers: Mapping[str, str],
-        timeout: urllib3.Timeout,
-        **_: Any,
-    ) -> tuple[Answer, bytes]:
-        """Send a request, once, and read its answer; called as that of urllib3 is.
+    def connect(self, tls: ssl.SSLContext | None, deadline: float) -> Connection:
+        """Connect.
 
-        :raises NotConnected: if it was surely not sent.
-        :raises urllib3.exceptions.HTTPError: for a certificate that cannot be trusted, and for an
-            answer that is none.
-        :raises OSError: if anything else went wrong.
+        :param deadline: monotonic seconds; only the resolution of the name may take longer.
+        :raises NotConnected: if a proxy makes no tunnel.
+        :raises ssl.SSLCertVerificationError: if the certificate cannot be trusted.
+        :raises OSError: if anything else fails.
         """
-        seconds = timeout.read_timeout
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
-        fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        message = f"{self.head}{fields}\r\n{body or ''}".encode("latin-1")
-        connection: Any = self.pool.take()
-        is_kept = False
+        sock = _open_socket(*(self.proxy or (self.host, self.port)), deadline)
         try:
-            sock = connection.sock or self._connect(connection, seconds)
-            set_timeout(sock, deadline)
-            sock.sendall(message)
-            answer, content = receive(sock, deadline)
-            is_kept = answer.isclosed() and not answer.will_close
-        except http.client.HTTPException as exc:
-            raise urllib3.exceptions.ProtocolError(exc) from exc
-        finally:
-            if not is_kept:
-                connection.close()
-            self.pool.give_back(connection)
-        return answer, content
+            if tls is not None:
+                if self.proxy:
+                    self._make_tunnel(sock, deadline)
+                _set_timeout(sock, deadline)
+                sock = tls.wrap_socket(sock, server_hostname=self.host)
+            connection = Connection(sock)
+        except BaseException:
+            sock.close()
+            raise
+        connection.origin = self
+        return connection
 
-    def _connect(self, connection: Any, seconds: float | None) -> Any:
-        """Connect, to the tenant or through a proxy, and give the socket."""
-        connection.timeout = min(CONNECT_TIMEOUT, math.inf if seconds is None else seconds)
-        try:
-            if self.needs_tunnel:
-                self.pool._prepare_proxy(connection)
-            else:
-                connection.connect()
-        except ssl.SSLCertVerificationError as exc:
-            raise urllib3.exceptions.SSLError(exc) from exc
-        except (
-            OSError,
-            ValueError,
-            http.client.HTTPException,
-            urllib3.exceptions.HTTPError,
-        ) as exc:
-            raise NotConnected(exc) from exc
-        return connection.sock
+    def _make_tunnel(self, sock: socket.socket, deadline: float) -> None:
+        """Have the proxy connect.
+
+        :rfc:`9110#section-9.3.6`
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        authority = f"{host}:{self.port}"
+        headers = {"Host": authority, **dict(self.tunnel_headers)}
+        response, _ = Connection(sock).exchange("CONNECT", authority, headers, deadline=deadline)
+        if not 200 <= response.status < 300:
+            raise NotConnected(f"the proxy answered {response.status}")
 
 
-# -- the adapter -----------------------------------------------------------------
+def _open_socket(host: str, port: int, deadline: float) -> socket.socket:
+    """Connect to the first address of a name that answers.
 
-
-class Adapter(HTTPAdapter):
-    """Sends a request whose body is text, and reads its answer up to its largest size.
-
-    What is replaced lies below ``HTTPAdapter.send``, which the library `responses` intercepts.
-
-    :param clock: monotonic seconds.
+    :param deadline: monotonic seconds, for all addresses.
+    :raises OSError: if none does.
     """
+    failure: OSError = NotConnected("the name has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            _set_timeout(sock, deadline)
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as exc:
+            sock.close()
+            failure = exc
+        else:
+            return sock
+    raise failure
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._way = lru_cache(maxsize=_KNOWN_WAYS)(self._find_way)
-        super().__init__(pool_connections=_POOLS, pool_maxsize=_POOL_SIZE)
 
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> Any:
-        """The way of a request, looked for once."""
-        proxy = select_proxy(request.url or "", proxies) if proxies else None
-        return self._way(request.method, request.url, verify, proxy)
+def connect_within(seconds: float, connect: Callable[[], Connection]) -> Connection:
+    """Connect in a thread of its own, for no timeout ends the resolution of a name.
 
-    def _find_way(self, method: str, url: str, verify: bool | str, proxy: str | None) -> _Way:
-        parts = urlsplit(url)
-        proxies = {parts.scheme: proxy} if proxy is not None else {}
-        request = requests.PreparedRequest()
-        request.method, request.url = method, url
-        pool: Any = super().get_connection_with_tls_context(request, verify, proxies=proxies)
-        super().cert_verify(pool, url, verify, None)  # type: ignore[no-untyped-call]
-        needs_tunnel = pool.proxy is not None and parts.scheme == "https"
-        headers = {"Host": parts.netloc, **({} if needs_tunnel else pool.proxy_headers or {})}
-        fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        line = f"{method} {super().request_url(request, proxies)} HTTP/1.1\r\n"
-        return _Way(pool, needs_tunnel, line + fields)
+    A connection that comes about too late is closed.
 
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing: that is part of the way."""
+    :raises TimeoutError: if it takes longer.
+    """
+    made: Future[Connection] = Future()
 
-    def request_url(self, request: Any, proxies: Any) -> str:
-        """Nothing, as well."""
-        return ""
+    def run() -> None:
+        try:
+            connection = connect()
+        except Exception as exc:
+            with suppress(InvalidStateError):
+                made.set_exception(exc)
+            return
+        try:
+            made.set_result(connection)
+        except InvalidStateError:
+            connection.close()
 
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """The response, of which the body is read; `responses` brings one of urllib3's own."""
-        if not isinstance(resp, tuple):
-            return super().build_response(req, resp)
-        answer, body = resp
-        response = requests.Response()
-        response.status_code = answer.status
-        response.headers = answer.fields
-        response.raw = io.BytesIO(body)
-        response.url = req.url or ""
-        response.request = req
-        return response
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self._use_our_pools(self.poolmanager)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        return self._use_our_pools(super().proxy_manager_for(*args, **kwargs))
-
-    def _use_our_pools(self, manager: Any) -> Any:
-        manager.pool_classes_by_scheme = {
-            "http": partial(_Pool, clock=self._clock),
-            "https": partial(_HTTPSPool, clock=self._clock),
-        }
-        return manager
+    Thread(target=run, name="flask_pkce-connect", daemon=True).start()
+    try:
+        return made.result(seconds)
+    except TimeoutError:
+        if made.cancel():
+            raise
+        # It was made, or failed, at this very moment.
+        return made.result()
+    finally:
+        made.cancel()

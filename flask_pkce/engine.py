@@ -71,6 +71,7 @@ def build_engine(
     :param namespace: the blueprint's name.
     :param clock: returns Unix seconds.
     :param monotonic: returns seconds that never go back.
+    :raises OSError: if the certificate authorities of the settings cannot be read.
     """
     signing = Signing(secret_keys, namespace=namespace)
     records = Records(store, Sealing(secret_keys), CODECS, clock=clock)

@@ -70,13 +70,12 @@ def mount(
     if "<" in prefix:
         raise ConfigurationError("url_prefix must not contain a variable")
     runner = HookRunner(hooks, ensure_sync=app.ensure_sync, sender=app)
-    engine = build_engine(
-        settings,
-        _open_store(settings, app, config_prefix),
-        runner,
-        secret_keys=secret_keys,
-        namespace=name,
-    )
+    store = _open_store(settings, app, config_prefix)
+    try:
+        engine = build_engine(settings, store, runner, secret_keys=secret_keys, namespace=name)
+    except OSError as exc:
+        fault = f"{config_prefix}CA_BUNDLE cannot be read, or has no certificate in it"
+        raise ConfigurationError(fault) from exc
     routes = [*ROUTES, *further_routes(settings)]
     if engine.tenants.are_several:
         routes.append(TENANT_CALLBACK_ROUTE)

@@ -224,8 +224,8 @@ class Settings:
     endpoint_hosts: tuple[str, ...] = field(
         default=(), metadata=_of_tenant("ENDPOINT_HOSTS", read_hosts, inherited=False)
     )
-    #: The ``http://`` proxy for calls to the tenant, or one by scheme; those of the environment are
-    #: not used.
+    #: The ``http://`` proxy for calls to the tenant, or one by scheme; those of the environment
+    #: are not used.
     proxies: Mapping[str, str] | None = field(
         default=None, repr=False, metadata=_from("PROXIES", read_proxies)
     )

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 import requests
 import urllib3.exceptions
 
-from .connections import Adapter, NotConnected
+from .adapter import Adapter
+from .connections import MAX_BODY, NotConnected
 from .errors import TenantError, TenantSilent, TenantUnreachable
-from .http_answers import MAX_BODY
 from .protocol.text import form_encode
 from .strict_json import StrictJSONError, loads_object
 
@@ -56,7 +56,8 @@ class Transport:
     :param timeout: seconds that a whole call may take.
     :param proxies: proxies by scheme; those of the environment are not used.
     :param ca_bundle: a file or folder of certificate authorities in place of certifi's.
-    :param clock: monotonic seconds.
+    :param clock: monotonic seconds, by which idle connections grow old.
+    :raises OSError: if ``ca_bundle`` cannot be read, or has no certificate in it.
     """
 
     def __init__(
@@ -73,10 +74,10 @@ class Transport:
         #: operator did not set.
         self.session.trust_env = False
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        adapter = Adapter(ca_bundle, clock)
         for scheme in ("https://", "http://"):
-            self.session.mount(scheme, Adapter(clock))
+            self.session.mount(scheme, adapter)
         self._proxies = dict(proxies or {})
-        self._verify = ca_bundle or True
         #: The few addresses are those of the tenant's metadata.
         self._prepared = lru_cache(maxsize=16)(self._prepare)
 
@@ -148,7 +149,6 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
                 timeout=self.timeout,
-                verify=self._verify,
                 proxies=self._proxies,
             )
             try:

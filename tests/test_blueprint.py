@@ -94,6 +94,15 @@ def test_prefix_of_the_blueprint_itself(tenant: LocalTenant) -> None:
     assert app.test_client().get("/auth/pkce/challenge").status_code == 200
 
 
+@pytest.mark.parametrize("prefix", ["PKCE_", "STAFF_PKCE_"])
+def test_unusable_certificate_authorities(prefix: str, tenant: LocalTenant) -> None:
+    """A file without a certificate stops the start, and the setting is named."""
+    app = Flask("host")
+    app.config.update(config(tenant, prefix, **{f"{prefix}CA_BUNDLE": __file__}))
+    with pytest.raises(ConfigurationError, match=f"^{prefix}CA_BUNDLE cannot be read"):
+        PKCEBlueprint(config_prefix=prefix).init_app(app)
+
+
 def test_prefix_with_a_variable(tenant: LocalTenant) -> None:
     """A prefix with a variable would make no redirect URI: it stops the start."""
     app = Flask("host")

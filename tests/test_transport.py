@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import ipaddress
+import os
+import resource
+import select
 import socket
 import ssl
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event, Thread
+from threading import enumerate as enumerate_threads
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,9 +39,14 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from flask_pkce.connections import MAX_IDLE
-from flask_pkce.errors import TenantError, TenantSilent, TenantUnreachable
-from flask_pkce.http_answers import MAX_BODY
+from flask_pkce.adapter import MAX_IDLE
+from flask_pkce.connections import MAX_BODY
+from flask_pkce.errors import (
+    FileDescriptorsExhausted,
+    TenantError,
+    TenantSilent,
+    TenantUnreachable,
+)
 from flask_pkce.transport import HTTPAnswer, Transport
 from tests.support import Clock, Failing, RawServer, answering, at_once, http
 
@@ -404,11 +415,60 @@ def test_deadline_between_two_reads(transport: Transport, monkeypatch: pytest.Mo
         # When it begins, when it sends, and when it reads.
         ticks = iter([0, 1, transport.timeout + 1])
         clock = SimpleNamespace(monotonic=lambda: next(ticks))
-        for module in ("connections", "http_answers"):
+        for module in ("adapter", "connections"):
             monkeypatch.setattr(f"flask_pkce.{module}.time", clock)
         with pytest.raises(TenantSilent):
             transport.get(server.address)
         assert next(ticks, None) is None
+
+
+@pytest.mark.requirement("UP-3")
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+def test_slow_resolver(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadline holds while a name is resolved, and nothing is sent afterwards."""
+    transport, real, resolved = Transport(timeout=0.3), socket.getaddrinfo, Event()
+
+    def resolve(*args: Any, **kwargs: Any) -> Any:
+        resolved.wait(10)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with RawServer(answering(http())) as server:
+        url = server.address.replace("127.0.0.1", name)
+        begun = time.monotonic()
+        with pytest.raises(TenantUnreachable):
+            transport.post(url, {"code": "c"})
+        assert 0.2 < time.monotonic() - begun < 0.3 + 0.5
+        resolved.set()
+        connecting = [each for each in enumerate_threads() if each.name == "flask_pkce-connect"]
+        for thread in connecting:
+            thread.join(5)
+        assert (server.connections, server.requests) == (0, [])
+
+
+def test_connection_that_comes_about_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that nothing waits for any more is closed, and nothing is sent on it."""
+    ended, resolved, real = Event(), Event(), socket.getaddrinfo
+
+    def resolve(*args: Any, **kwargs: Any) -> Any:
+        resolved.wait(10)
+        return real(*args, **kwargs)
+
+    def script(server: RawServer, connection: socket.socket) -> None:
+        if not server.receive(connection):
+            ended.set()
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    # So that the thread itself does not see that it is late.
+    for module in ("adapter", "connections"):
+        clock = SimpleNamespace(monotonic=Clock(1000))
+        monkeypatch.setattr(f"flask_pkce.{module}.time", clock)
+    with RawServer(script) as server:
+        with pytest.raises(TenantUnreachable):
+            Transport(timeout=0.1).post(server.address, {"code": "c"})
+        resolved.set()
+        assert ended.wait(5)
+        assert (server.connections, server.requests) == (1, [])
 
 
 @pytest.mark.requirement("UP-4", "N65b", "T24")
@@ -473,6 +533,97 @@ def test_stale_connection_beside_a_busy_one() -> None:
         assert server.connections == 2
         at_once(lambda number: transport.get(f"{server.address}/both"), 2)
         assert server.connections == 3
+
+
+@pytest.mark.requirement("UP-8")
+@pytest.mark.parametrize("further", [b"", http(b'{"a": 2}')], ids=["closed", "unasked"])
+def test_idle_connection_with_input(further: bytes, transport: Transport) -> None:
+    """A connection that the tenant closed, or on which it sent more, carries no request."""
+    done = Event()
+
+    def script(server: RawServer, connection: socket.socket) -> None:
+        server.receive(connection)
+        connection.sendall(http(b'{"a": 1}'))
+        if further:
+            time.sleep(0.05)
+            connection.sendall(further)
+        else:
+            connection.shutdown(socket.SHUT_WR)
+        done.set()
+        server.receive(connection)
+
+    with RawServer(script) as server:
+        for _ in range(2):
+            assert transport.post(server.address, {"code": "c"}).json() == {"a": 1}
+            assert done.wait(5)
+            time.sleep(0.02)
+            done.clear()
+        assert (server.connections, len(server.requests)) == (2, 2)
+
+
+def test_connections_of_many_threads() -> None:
+    """There are no more connections than threads, and all get their answers."""
+    threads = 64
+
+    with RawServer(answering(http())) as server:
+        transport = Transport(timeout=10)
+
+        def task(number: int) -> list[int]:
+            return [transport.get(server.address).status for _ in range(5)]
+
+        assert at_once(task, threads) == [[200] * 5] * threads
+        assert server.connections <= threads
+
+
+@pytest.mark.parametrize("how", ["collected", "closed"])
+def test_connections_are_closed(how: str) -> None:
+    """A session that is closed or forgotten leaves no connection open."""
+    ended = Event()
+
+    def script(server: RawServer, connection: socket.socket) -> None:
+        while server.receive(connection):
+            connection.sendall(http())
+        ended.set()
+
+    with RawServer(script) as server:
+        transport = Transport(timeout=5)
+        transport.get(server.address)
+        assert not ended.is_set()
+        if how == "closed":
+            transport.session.close()
+        else:
+            del transport
+            gc.collect()
+        assert ended.wait(5)
+
+
+def test_after_a_fork(transport: Transport) -> None:
+    """A process that was forked leaves the connections of its parent alone."""
+    with RawServer(answering(http(b'{"a": 1}'))) as server:
+        transport.get(server.address)
+        with warnings.catch_warnings():
+            # Of the threads that there are.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            status = 1
+            with suppress(BaseException):
+                status = transport.get(server.address).json() != {"a": 1}
+            os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        assert server.connections == 2
+        transport.get(server.address)
+        assert server.connections == 2
+
+
+def test_in_another_process(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, as this process sees it."""
+    with RawServer(answering(http())) as server:
+        transport.get(server.address)
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        for _ in range(2):
+            transport.get(server.address)
+        assert server.connections == 2
 
 
 @pytest.mark.requirement("LG-1")
@@ -545,7 +696,10 @@ def test_proxy_that_refuses() -> None:
         transport = Transport(timeout=5, proxies={"https": proxy.address})
         with pytest.raises(TenantUnreachable):
             transport.post(URL, {})
+        with pytest.raises(TenantUnreachable):
+            transport.get("https://[::1]:8443/keys")
         assert proxy.requests[0].startswith(b"CONNECT tenant.example:443 ")
+        assert proxy.requests[1].startswith(b"CONNECT [::1]:8443 ")
 
 
 # -- certificates ------------------------------------------------------------------
@@ -669,6 +823,92 @@ def test_own_certificate_authority(certificate: Path, context: ssl.SSLContext) -
         assert transport.post(server.address, {"code": "c"}).json() == {"a": 1}
 
 
+def test_folder_of_authorities(tmp_path: Path, context: ssl.SSLContext) -> None:
+    """The operator's authorities may lie in a folder; in this one there are none."""
+    transport = Transport(timeout=5, ca_bundle=str(tmp_path))
+    with (
+        RawServer(answering(http()), context) as server,
+        pytest.raises(TenantUnreachable, match="certificate"),
+    ):
+        transport.get(server.address)
+
+
+def test_trust_store_is_loaded_once(
+    certificate: Path, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many connections are made, the certificate authorities are loaded once."""
+    monkeypatch.setattr("flask_pkce.adapter.DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    made: list[ssl.SSLContext] = []
+    real = ssl.create_default_context
+
+    def make(*args: Any, **kwargs: Any) -> ssl.SSLContext:
+        made.append(real(*args, **kwargs))
+        return made[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", make)
+    clock = Clock()
+    transport = Transport(timeout=5, clock=clock)
+    with RawServer(answering(http()), context) as server:
+        assert made == []
+        for _ in range(2):
+            results = at_once(lambda number: transport.get(server.address).status, 4)
+            assert results == [200] * 4
+            clock.now += MAX_IDLE + 1
+        assert server.connections > 1
+    assert len(made) == 1
+
+
+def relay(target: str) -> Callable[[RawServer, socket.socket], None]:
+    """A proxy that makes a tunnel, always to the same server."""
+    port = int(target.rpartition(":")[2])
+
+    def script(server: RawServer, connection: socket.socket) -> None:
+        server.receive(connection)
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", port)) as onward:
+            other = {connection: onward, onward: connection}
+            while True:
+                for each in select.select([connection, onward], [], [])[0]:
+                    if not (received := each.recv(65536)):
+                        return
+                    other[each].sendall(received)
+
+    return script
+
+
+@pytest.mark.requirement("UP-2")
+def test_tunnel_through_a_proxy(certificate: Path, context: ssl.SSLContext) -> None:
+    """Through a proxy the tenant is asked within TLS, whose certificate is the tenant's."""
+    with (
+        RawServer(answering(http(b'{"a": 1}')), context) as server,
+        RawServer(relay(server.address)) as proxy,
+    ):
+        transport = Transport(
+            timeout=5, ca_bundle=str(certificate), proxies={"https": proxy.address}
+        )
+        for _ in range(2):
+            assert transport.post(server.address, {"code": "c"}).json() == {"a": 1}
+        host = server.address.removeprefix("https://")
+        assert len(proxy.requests) == 1
+        assert proxy.requests[0].startswith(f"CONNECT {host} HTTP/1.1\r\n".encode())
+        assert f"\r\nHost: {host}\r\n".encode() in proxy.requests[0]
+        assert [request.split()[0] for request in server.requests] == [b"POST"] * 2
+        with pytest.raises(TenantUnreachable, match="certificate"):
+            transport.get(server.address.replace("127.0.0.1", "localhost"))
+
+
+@pytest.mark.requirement("UP-3")
+def test_proxy_that_is_slow() -> None:
+    """The deadline holds while a proxy makes a tunnel."""
+    with RawServer(drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x")) as proxy:
+        transport = Transport(timeout=0.3, proxies={"https": proxy.address})
+        begun = time.monotonic()
+        with pytest.raises(TenantUnreachable) as caught:
+            transport.get(URL)
+        assert time.monotonic() - begun < 0.3 + 0.5
+    assert caught.value.setting == "PKCE_PROXIES"
+
+
 @pytest.mark.requirement("UP-3")
 def test_deadline_over_tls(certificate: Path, context: ssl.SSLContext) -> None:
     """The deadline holds within TLS too."""
@@ -697,17 +937,18 @@ def test_many_addresses(
 ) -> None:
     """However many addresses a name has, connecting takes no longer than it may."""
     clock = Clock(1000)
-    monkeypatch.setattr("flask_pkce.connections.time", SimpleNamespace(monotonic=clock))
+    for module in ("adapter", "connections"):
+        monkeypatch.setattr(f"flask_pkce.{module}.time", SimpleNamespace(monotonic=clock))
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{n}", 443)) for n in range(8)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
-    timeouts: list[float] = []
+    timeouts: list[float | None] = []
 
-    def connect(address: tuple[str, int], timeout: float, **options: Any) -> None:
-        timeouts.append(timeout)
+    def connect(sock: socket.socket, address: tuple[str, int]) -> None:
+        timeouts.append(sock.gettimeout())
         clock.now += seconds
         raise error
 
-    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+    monkeypatch.setattr(socket.socket, "connect", connect)
     with pytest.raises(TenantUnreachable):
         Transport(timeout=10, clock=clock).get(URL)
     assert len(timeouts) == tried
@@ -719,8 +960,8 @@ def test_second_address(monkeypatch: pytest.MonkeyPatch) -> None:
     with RawServer(answering(http())) as server:
         port = int(server.address.rpartition(":")[2])
         found = [
-            (socket.AF_UNSPEC, socket.SOCK_STREAM, 6, "", (address, port))
-            for address in ("::1", "127.0.0.1")
+            (family, socket.SOCK_STREAM, 6, "", (address, port))
+            for family, address in ((socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1"))
         ]
         real = socket.getaddrinfo
 
@@ -737,12 +978,77 @@ def test_name_without_address(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TenantUnreachable):
         Transport(timeout=5).get(URL)
 
-    def unknown(*args: Any, **kwargs: Any) -> None:
-        raise socket.gaierror
+    for error in (socket.gaierror(), TimeoutError(), UnicodeError()):
 
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        def fail(*args: Any, error: Exception = error, **kwargs: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(socket, "getaddrinfo", fail)
+        with pytest.raises(TenantUnreachable):
+            Transport(timeout=5).get(URL)
+
+
+# -- what the process runs out of ----------------------------------------------------
+
+
+@contextmanager
+def no_file_descriptors() -> Iterator[None]:
+    """Let no file and no socket be opened."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "tenant.example"])
+def test_no_file_descriptor_is_left(transport: Transport, host: str) -> None:
+    """An error says what is missing, and does not blame the tenant; nothing was sent."""
+    with RawServer(answering(http())) as server:
+        url = server.address.replace("127.0.0.1", host)
+        with no_file_descriptors(), pytest.raises(FileDescriptorsExhausted) as caught:
+            transport.post(url, {"code": "c"})
+        assert server.requests == []
+    assert (caught.value.host, caught.value.setting) == (None, None)
+    assert (caught.value.status, caught.value.retry_after) == (503, 5)
+
+
+def test_resolver_without_file_descriptors(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resolver that cannot open its files says that the name is unknown, or to try again."""
+
+    def resolve(*args: Any, **kwargs: Any) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with no_file_descriptors(), pytest.raises(FileDescriptorsExhausted):
+        transport.get("http://tenant.example/keys")
     with pytest.raises(TenantUnreachable):
-        Transport(timeout=5).get(URL)
+        transport.get("http://tenant.example/keys")
+
+
+def test_trust_store_without_file_descriptors(transport: Transport) -> None:
+    """Where the trust store cannot be opened for want of a file descriptor, it can be later."""
+    for _ in range(2):
+        with no_file_descriptors(), pytest.raises(FileDescriptorsExhausted):
+            transport.get(URL)
+
+
+def test_no_thread_can_be_started(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a thread that connects, nothing was sent."""
+
+    def start(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with RawServer(answering(http())) as server:
+        monkeypatch.setattr(Thread, "start", start)
+        with pytest.raises(TenantUnreachable):
+            transport.post(server.address, {"code": "c"})
+        monkeypatch.undo()
 
 
 # -- what the doctor and the log need ------------------------------------------------
