@@ -113,6 +113,18 @@ def measure_sign_ins(bench: Bench, results: Results) -> None:
             results.connections[scheme] = opened.by_name
 
 
+def measure_pauses(bench: Bench) -> dict[str, Measured]:
+    """Sign-ins over https with the usual bundle, one after the other and after a silence."""
+    bench.say("sign-ins after five seconds of silence")
+    with stub(bench.certificates) as provider:
+        provider = dataclasses.replace(provider, ca_bundle=str(bench.certificates.usual_bundle))
+        return interleave(
+            contestants.with_pauses(provider, "memory://"),
+            rounds=bench.effort.rounds,
+            batch=bench.effort.batch * 2,
+        )
+
+
 class _Opened:
     """The connections to a provider, by who opened them."""
 
@@ -238,6 +250,7 @@ def run(effort: Effort, say: Callable[[str], None]) -> Results:
         redis_url = stack.enter_context(redis_server(folder))
         bench = Bench(effort, folder, make_certificates(folder), redis_url, say)
         measure_sign_ins(bench, results)
+        results.pauses = measure_pauses(bench)
         if effort.instructions:
             results.instructions = count_instructions(bench)
         results.profiles = profile_sign_ins(bench)

@@ -24,6 +24,9 @@ SCOPE = "openid profile email"
 
 CALLBACK = "/pkce/response/code"
 
+#: Seconds between two sign-ins after which a new connection is made.
+SILENCE = 5.0
+
 
 @dataclass(frozen=True)
 class Provider:
@@ -265,6 +268,30 @@ def _follow(browser: Browser, login: str, callback: str) -> None:
     answer = authorize(sent.location)
     done = browser.get(f"{callback}?{urlencode(answer)}", site=CROSS_SITE)
     _expect(done.status == 302 and done.location == "/", done)
+
+
+def with_pauses(provider: Provider, store: str) -> tuple[Contestant, Contestant]:
+    """Sign-ins one after the other, and the same after five seconds of silence each.
+
+    The silence is that of the clock by which connections to the tenant grow old; everything else,
+    the new connection above all, is as it is.
+    """
+    from flask_pkce.adapter import Adapter
+
+    now = 0.0
+
+    def make_app() -> Flask:
+        app = our_app(provider, store=store, delivery="session")
+        transport = app.extensions["pkce"]["pkce"].engine.transport
+        transport.session.mount("https://", Adapter(provider.ca_bundle, lambda: now))
+        return app
+
+    def sign_in(browser: Browser) -> None:
+        nonlocal now
+        now += SILENCE
+        short_way(browser)
+
+    return Contestant("busy", make_app, short_way), Contestant("silence", make_app, sign_in)
 
 
 # -- who is compared -------------------------------------------------------------

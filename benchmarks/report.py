@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from .contestants import SILENCE
 from .measure import Measured, Spread
 from .processes import ROOT
 from .serving import Load
@@ -19,6 +20,8 @@ from .stores import StoreCost
 
 PAGE = ROOT / "docs" / "performance.rst"
 PLOT = ROOT / "docs" / "_static" / "sign-ins.svg"
+#: CPU seconds that a sign-in after a silence may take more than a busy one.
+MOST_AFTER_SILENCE = 2e-3
 #: Between these lines of the page stands what was measured last.
 BEGIN, END = ".. measured: begin", ".. measured: end"
 
@@ -44,6 +47,8 @@ class Results:
     instructions: dict[str, float] = field(default_factory=dict)
     #: CPU seconds of one sign-in over https with one root, by contestant and by code.
     profiles: dict[str, Counter[str]] = field(default_factory=dict)
+    #: Over https with the usual bundle: one after the other, and after a silence.
+    pauses: dict[str, Measured] = field(default_factory=dict)
     challenges: dict[str, Measured] = field(default_factory=dict)
     connections: dict[str, dict[str, int]] = field(default_factory=dict)
     loads: list[Load] = field(default_factory=list)
@@ -87,6 +92,8 @@ def text(results: Results) -> str:
     for scheme, measured in results.sign_ins.items():
         parts += [_heading(f"CPU of a sign-in, {scheme}"), _sign_ins(measured)]
         parts.append(_connections(results.connections[scheme], measured))
+    if results.pauses:
+        parts.append(_pauses(results.pauses))
     if results.instructions:
         parts += [_heading("Instructions of a sign-in"), _instructions(results.instructions)]
     if results.profiles:
@@ -162,6 +169,17 @@ def _connections(connections: Mapping[str, int], measured: Mapping[str, Measured
         for name, opened in connections.items()
     )
     return f"Connections to the tenant for 1000 sign-ins: {', '.join(each)}.\n"
+
+
+def _pauses(measured: Mapping[str, Measured]) -> str:
+    busy, silence = (Spread.of(each.cpu).median for each in measured.values())
+    pairs = zip(*(each.cpu for each in measured.values()), strict=True)
+    more = Spread.of([after - before for before, after in pairs])
+    return (
+        f"After {SILENCE:.0f} seconds of silence, https with the usual bundle, a sign-in takes"
+        f" {_micro(silence)} instead of {_micro(busy)}: {_spread(more)} more, for a new"
+        f" connection. It may be {MOST_AFTER_SILENCE * 1e3:.0f} ms.\n"
+    )
 
 
 def _routes(results: Results) -> str:
