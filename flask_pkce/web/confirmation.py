@@ -37,11 +37,18 @@ _ACCOUNT_CLAIMS = ("email", "preferred_username", "nickname", "name", "sub")
 
 
 def ask_about_link(
-    call: Call, fields: Mapping[str, str], seed: SeededPKCE, session: Held[Session] | None
+    call: Call,
+    fields: Mapping[str, str],
+    seed: SeededPKCE,
+    session: Held[Session] | None,
+    *,
+    names_tenant: bool,
 ) -> Response | None:
     """Return the page that asks before a link of another origin starts a sign-in.
 
     :param fields: the parameters of the link that ``/pkce/login`` reads.
+    :param names_tenant: whether the link can choose the tenant.  If it cannot, the sign-in goes to
+        the tenant that the application chooses for all links, such as by the host.
     :return: None if the link may start the sign-in without a question.
     :raises NavigationRequired: if the caller cannot show a page.
     :raises ParameterForeign: if the link names no configured tenant.
@@ -50,7 +57,8 @@ def ask_about_link(
     known = tenants.select(seed.domain, seed.client_id)
     present = call.engine.presence.peek(session) if session is not None else None
     asks_always = call.settings.login_links is LoginLinks.ASK
-    if present is None and tenants.is_default(known) and not asks_always:
+    is_usual = not names_tenant or tenants.is_default(known)
+    if present is None and is_usual and not asks_always:
         return None
     if not call.html:
         raise NavigationRequired()

@@ -29,6 +29,9 @@ LINK_PARAMETERS = ("return_to", *_LINKED, *_LINKED_ADDITIONAL)
 #: Set by a page of ours that follows a foreign link once more: its own request is no foreign one.
 FOREIGN = "foreign"
 
+#: The parameters of a link that choose no tenant.  A ``tenant_loader`` may read any other.
+_NAMES_NO_TENANT = frozenset({*LINK_PARAMETERS, FOREIGN}) - {"domain", "client_id"}
+
 #: Claims of the ID token that are the protocol's, and not the user's.
 _PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
 
@@ -88,9 +91,11 @@ def login(call: Call) -> Response:
         }
     )
     session = caller.owner.session
-    question = ask_about_link(call, fields, seed, session) if is_foreign else None
-    if question is not None:
-        return question
+    if is_foreign:
+        names_tenant = not given.keys() <= _NAMES_NO_TENANT
+        question = ask_about_link(call, fields, seed, session, names_tenant=names_tenant)
+        if question is not None:
+            return question
     sent = call.engine.sign_in.authorize(
         caller.owner,
         seed,

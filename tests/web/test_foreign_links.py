@@ -161,6 +161,29 @@ def test_tenant_that_the_application_chooses(make_app: MakeApp, acme: LocalTenan
     assert sent.headers["Location"].startswith("https://acme.example/authorize?")
 
 
+def test_tenant_of_the_host(make_app: MakeApp, acme: LocalTenant) -> None:
+    """Where the application chooses the tenant by the host, only a link that may name one asks."""
+    pkce = PKCEBlueprint()
+    pkce.tenant_loader(lambda name: "acme" if request.host == "acme.app.example" else None)
+    host = with_acme(
+        make_app,
+        acme,
+        blueprint=pkce,
+        PKCE_PUBLIC_URL="https://app.example",
+        PKCE_FURTHER_PUBLIC_URLS=["https://acme.app.example"],
+    )
+    host.address = "https://acme.app.example"
+    invitation = "return_to=/a&organization=org_1&invitation=i1&login_hint=bob%40x&foreign="
+    for query in ("", "return_to=/a", invitation):
+        sent = host.browser().open(f"{LOGIN}?{query}", site="cross-site")
+        assert sent.headers["Location"].startswith("https://acme.example/authorize?")
+    for query in ("domain=acme.example", "client_id=local-client", "tenant=acme", "return_to=&x"):
+        browser = host.browser()
+        page = browser.open(f"{LOGIN}?{query}", site="cross-site")
+        check_question(page, "Sign in at acme.example?")
+        assert not browser.has_cookie
+
+
 def test_ask_about_every_link(make_app: MakeApp) -> None:
     """With ``ask`` every foreign link asks, and no link of the application's own does."""
     host = make_app(PKCE_TOKEN_DELIVERY="session", PKCE_LOGIN_LINKS="ask")
