@@ -736,17 +736,6 @@ class TooManyFlows(PKCEError):
     retry_after = 5
 
 
-class TooManyAnswers(PKCEError):
-    """Too many answers wait to be fetched at this moment."""
-
-    code = "too-many-answers"
-    error = "slow_down"
-    status = 429
-    hint = "Try again in a moment."
-    retry_after = 5
-    restart = True
-
-
 # -- the tenant --------------------------------------------------------------
 
 

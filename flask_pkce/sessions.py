@@ -316,7 +316,7 @@ class Sessions:
             return SessionMismatch()
         if signed is None:
             return FlowError()
-        if signed.created_at + self._flow_lifetime <= self._clock():
+        if self._is_expired(signed):
             return FlowExpired()
         if any(_has_evicted(session, signed) for session in asked):
             return FlowEvicted()
@@ -328,6 +328,21 @@ class Sessions:
         :raises StateForged: if it claims to be ours and is not.
         """
         return self._signing.read_state(state) is not None
+
+    def check_state(self, state: str) -> bool:
+        """Check that a flow with that state can still be under way.
+
+        :return: whether the state is ours, as by :meth:`is_ours`.
+        :raises StateForged: if it claims to be ours and is not.
+        :raises FlowExpired: if it is ours, and older than a flow lives.
+        """
+        signed = self._signing.read_state(state)
+        if signed is not None and self._is_expired(signed):
+            raise FlowExpired()
+        return signed is not None
+
+    def _is_expired(self, signed: SignedState) -> bool:
+        return signed.created_at + self._flow_lifetime <= self._clock()
 
     def _flow_at(self, key: str) -> Held[Flow] | None:
         held = self._records.get(key, Flow)

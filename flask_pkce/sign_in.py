@@ -15,6 +15,7 @@ from .errors import (
     AuthorizationPending,
     CookieMissing,
     FlowConflict,
+    FlowError,
     HookFailed,
     IssuerMismatch,
     PKCEError,
@@ -330,6 +331,19 @@ class SignIn:
         return waited
 
     # -- answer and bind -------------------------------------------------------
+
+    def check_state(self, state: str) -> None:
+        """Refuse a state that no flow can have, before anything is stored for it.
+
+        Flows of callers that keep their own tokens may have a state of any form.
+
+        :raises StateForged: if it claims to be ours and is not.
+        :raises FlowExpired: if its flow is over.
+        :raises FlowError: with delivery ``session``, if it is of another form than ours.
+        """
+        is_ours = self._sessions.check_state(state)
+        if not is_ours and self._settings.delivers_to_session:
+            raise FlowError()
 
     def find(self, owners: Sequence[Owner], state: str) -> tuple[Held[Session], Held[Flow]]:
         """The flow that an answer is for, among the sessions of its browser.

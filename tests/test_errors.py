@@ -72,7 +72,7 @@ def test_what_every_error_carries(cls: type[PKCEError]) -> None:
             },
         ),
         (504, {"TenantSilent"}),
-        (429, {"TooManyFlows", "TooManyAnswers", "TenantLimit"}),
+        (429, {"TooManyFlows", "TenantLimit"}),
         (
             409,
             {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from flask_pkce import MemoryStore
@@ -27,10 +29,23 @@ def store(clock: Clock) -> MemoryStore:
     return MemoryStore(clock=clock)
 
 
+MakeTickets = Callable[..., Tickets]
+
+
 @pytest.fixture
-def tickets(store: MemoryStore, clock: Clock) -> Tickets:
-    records = Records(store, Sealing([SECRET_KEY]), CODECS, clock=clock)
-    return Tickets(records, namespace="pkce", clock=clock)
+def make_tickets(store: MemoryStore, clock: Clock) -> MakeTickets:
+    """Make the tickets of one process; all of them have the same store."""
+
+    def make(**limits: int) -> Tickets:
+        records = Records(store, Sealing([SECRET_KEY]), CODECS, clock=clock)
+        return Tickets(records, namespace="pkce", clock=clock, **limits)
+
+    return make
+
+
+@pytest.fixture
+def tickets(make_tickets: MakeTickets) -> Tickets:
+    return make_tickets()
 
 
 @pytest.mark.parametrize("failure", [None, Failure.of(CodeSpent())], ids=["none", "failure"])
@@ -40,8 +55,8 @@ def test_answer(failure: Failure | None, tickets: Tickets, store: MemoryStore) -
     assert len(ticket) == 43
     assert ticket not in repr(store._entries)
     kept = KeptAnswer(answer=ANSWER, failure=failure)
-    assert tickets.peek(ticket) == tickets.take(ticket) == kept
-    assert tickets.peek(ticket) is tickets.take(ticket) is None
+    assert tickets.take(ticket) == kept
+    assert tickets.take(ticket) is None
 
 
 def test_answer_that_nobody_fetched(tickets: Tickets, clock: Clock) -> None:
@@ -66,3 +81,76 @@ def test_unknown_ticket(ticket: str, tickets: Tickets) -> None:
     """A ticket that was made up gets nothing."""
     tickets.keep(ANSWER)
     assert tickets.take(ticket) is None
+
+
+# -- a flood -----------------------------------------------------------------------
+
+
+@pytest.mark.requirement("ST-2", "T9")
+def test_oldest_gives_way(make_tickets: MakeTickets, store: MemoryStore) -> None:
+    """At the limit the newest is kept, and the oldest is deleted from the store."""
+    tickets = make_tickets(limit=3)
+    kept = [tickets.keep(ANSWER) for _ in range(5)]
+    assert len(store._entries) == 3
+    found = [tickets.take(ticket) is not None for ticket in kept]
+    assert found == [False, False, True, True, True]
+
+
+@pytest.mark.requirement("ST-2", "T9")
+def test_oldest_gives_way_to_bytes(make_tickets: MakeTickets, store: MemoryStore) -> None:
+    """So it is where the answers take too many bytes; a single one is always kept."""
+    large = Answer(state="s", code="c" * 4000)
+    tickets = make_tickets(byte_limit=9000)
+    small = [tickets.keep(ANSWER) for _ in range(10)]
+    first, second, third = (tickets.keep(large) for _ in range(3))
+    assert sum(len(entry.value) for entry in store._entries.values()) <= 9000
+    assert not any(tickets.take(ticket) for ticket in [*small, first])
+    assert tickets.take(second)
+    assert tickets.take(third)
+    tiny = make_tickets(byte_limit=1)
+    assert tiny.take(tiny.keep(large))
+
+
+def test_what_is_taken_or_expired_is_not_counted(
+    make_tickets: MakeTickets, store: MemoryStore, clock: Clock
+) -> None:
+    """Answers that were taken, or are too old, do not push out others."""
+    tickets = make_tickets(limit=2)
+    waits = tickets.keep(ANSWER)
+    for _ in range(5):
+        assert tickets.take(tickets.keep(ANSWER))
+    clock.now += 59
+    late = tickets.keep(ANSWER)
+    assert tickets.take(waits)
+    old = tickets.keep(ANSWER)
+    clock.now += 60
+    new = [tickets.keep(ANSWER), tickets.keep(ANSWER)]
+    assert not tickets.take(late)
+    assert not tickets.take(old)
+    assert all(map(tickets.take, new))
+
+
+def test_what_another_process_has_taken(make_tickets: MakeTickets) -> None:
+    """It is the first to leave the count at the limit, and nothing is lost by that."""
+    tickets, other = make_tickets(limit=2), make_tickets(limit=2)
+    assert other.take(tickets.keep(ANSWER))
+    waits = tickets.keep(ANSWER)
+    newest = tickets.keep(ANSWER)
+    assert tickets.take(waits)
+    assert other.take(newest)
+
+
+@pytest.mark.requirement("T9")
+def test_flood_in_threads(make_tickets: MakeTickets, store: MemoryStore) -> None:
+    """The limit holds for threads that keep and take at once."""
+    tickets = make_tickets(limit=10)
+
+    def flood(_: int) -> str:
+        for _ in range(50):
+            tickets.take(tickets.keep(ANSWER))
+            tickets.keep(ANSWER)
+        return tickets.keep(ANSWER)
+
+    kept = at_once(flood, 8)
+    assert len(store._entries) == 10
+    assert any(tickets.take(str(ticket)) for ticket in kept)

@@ -87,7 +87,6 @@ from ..errors import (
     TenantUnknown,
     TenantUnreachable,
     TicketSpent,
-    TooManyAnswers,
     TooManyFlows,
     UserChanged,
     VerifierMismatch,
@@ -143,7 +142,6 @@ _ANSWER: Errors = (
     IssuerMismatch,
     IssuerMissing,
     AnswerConflict,
-    TooManyAnswers,
 )
 #: The tenant's metadata cannot be had.
 _METADATA: Errors = (
@@ -295,8 +293,11 @@ _SESSION: dict[tuple[str, str], Errors] = {
         *_FORM,
         MediaTypeUnsupported,
         StateMissing,
+        FlowError,
+        StateForged,
+        FlowExpired,
+        TenantUnknown,
         DeliveryRefused,
-        TooManyAnswers,
     ),
     ("token", "POST"): (
         OriginRefused,
@@ -335,7 +336,6 @@ _SESSION: dict[tuple[str, str], Errors] = {
         *_NO_SESSION,
         *_NO_COOKIE,
         TicketSpent,
-        TooManyAnswers,
         TooManyFlows,
         FlowGone,
         *_METADATA,

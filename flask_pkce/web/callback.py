@@ -61,6 +61,7 @@ def _callback_post(call: Call) -> Response:
     form = read_form(call.request)
     answer = dataclasses.replace(parse_answer(form), callback_url=call.reached_url)
     if call.html:
+        call.engine.sign_in.check_state(answer.state)
         return _keep(call, answer)
     # Not a navigation, so no other site may have made it.
     call.check_origin()
@@ -82,7 +83,6 @@ def _keep(call: Call, answer: Answer, *, failure: Failure | None = None) -> Resp
 
     The cross-site POST came without ``Lax`` cookies: no flow, session or cookie is touched.
     """
-    call.mounted.answer_limit.count()
     ticket = call.engine.tickets.keep(answer, failure=failure)
     location = f"{call.callback_route}?ticket={ticket}"
     if call.has_strict_cookies:
@@ -100,6 +100,7 @@ def _callback_get(call: Call) -> Response:
     answer = dataclasses.replace(parse_answer(query), callback_url=call.reached_url)
     caller = call.caller()
     if call.has_strict_cookies or caller.is_outrun:
+        call.engine.sign_in.check_state(answer.state)
         return _keep(call, answer)
     session, flow = _find(call, caller, answer.state)
     try:

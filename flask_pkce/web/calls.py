@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Request, Response, current_app
@@ -14,7 +14,6 @@ from ..flow import Flow
 from ..hooks import failed
 from ..signing import Pointer
 from ..tenants import own_callback
-from .answer_limit import AnswerLimit
 from .answers import Answers
 from .callers import Caller, identify
 from .cookies import delete_cookie, set_cookie
@@ -33,7 +32,6 @@ class Mounted:
     engine: Engine
     site: Site
     csrf: CSRFExemption
-    answer_limit: AnswerLimit = field(default_factory=AnswerLimit)
 
 
 def has_strict_cookies(config: Mapping[str, Any]) -> bool:

@@ -112,7 +112,6 @@ def take_answer(call: Call, form: Mapping[str, str]) -> Response:
         return call.on(None)
     if flow.value.is_unconfirmed:
         engine.sessions.save(flow, flow.value.confirm())
-    call.mounted.answer_limit.count()
     ticket = engine.tickets.keep(Answer(state=flow.value.state))
     tenant = "" if flow.value.expected is None else flow.value.expected.tenant
     callback = own_callback(call.site.route(CALLBACK_PATH, call.request), tenant)

@@ -16,10 +16,9 @@ from flask_pkce import PKCEBlueprint
 from flask_pkce.errors import PKCEError
 from flask_pkce.tenant_cache import FAILED
 from flask_pkce.testing import LocalTenant
-from flask_pkce.web.answer_limit import AnswerLimit
 from tests.conftest import MakeApp
 from tests.support import arrived, at_once
-from tests.web.host import CALLBACK, NAVIGATION, Browser, Clock, Host, check_page, check_problem
+from tests.web.host import CALLBACK, NAVIGATION, Browser, Host, check_page, check_problem
 
 RESPONSE_MODES = ["form_post", "query"]
 
@@ -288,20 +287,67 @@ def test_unknown_ticket(ticket: str, host: Host, browser: Browser) -> None:
 
 
 @pytest.mark.requirement("ST-2", "T9")
-def test_answers_that_wait_are_bounded(host: Host, browser: Browser, clock: Clock) -> None:
-    """Whoever posts to the callback cannot fill the store: there is a limit for a minute."""
-    mounted = host.app.extensions["pkce"]
-    limit = AnswerLimit(2, clock=clock)
-    mounted["pkce"] = dataclasses.replace(mounted["pkce"], answer_limit=limit)
-    form = {"state": "some", "code": "some"}
-    assert [browser.deliver(form).status_code for _ in range(2)] == [303, 303]
+def test_flood_of_answers(host: Host) -> None:
+    """Posts of others push out the oldest answers that wait, and lock no browser out."""
+    host.engine.tickets._limit = 3
+    flood, browser = {"state": "some", "code": "some"}, host.browser()
+    _, url = browser.begin()
+    answer = host.tenant.sign_in(url)
+    for _ in range(10):
+        assert host.browser().deliver(flood).status_code == 303
+    posted = browser.deliver(answer)
+    for _ in range(2):
+        host.browser().deliver(flood)
+    assert "Signed in" in browser.follow(posted).text
+    posted = browser.deliver(answer)
+    for _ in range(3):
+        host.browser().deliver(flood)
+    # The fourth pushed it out: the browser is signed in all the same.
+    assert "Signed in" in browser.follow(posted).text
+    waiting = [key for key in host.store.contents() if ":a:" in key]
+    assert len(waiting) == 3
+
+
+@pytest.mark.requirement("ST-2", "T9")
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize(
+    ("delivery", "kind", "code"),
+    [
+        ("caller", "forged", "state-forged"),
+        ("caller", "expired", "state-expired"),
+        ("caller", "foreign", None),
+        ("session", "forged", "state-forged"),
+        ("session", "expired", "state-expired"),
+        ("session", "foreign", "state-unknown"),
+    ],
+)
+def test_state_that_no_flow_can_have(
+    make_app: MakeApp, method: str, delivery: str, kind: str, code: str | None
+) -> None:
+    """It is refused before anything is stored; a caller may have a state of its own making."""
+    host = make_app(PKCE_TOKEN_DELIVERY=delivery, SESSION_COOKIE_SAMESITE="Strict")
+    browser = host.browser()
+    sent = browser.code().get_json()["authorization_url"]
+    state = dict(parse_qsl(urlsplit(sent).query))["state"]
+    if kind == "expired":
+        host.clock.advance(600)
+    elif kind == "forged":
+        state = f"{state[:-5]}AAAAA"
+    elif kind == "foreign":
+        state = "my-own"
     before = host.store.contents()
-    refused = browser.deliver(form)
-    check_page(refused, "too-many-answers")
-    assert 1 <= int(refused.headers["Retry-After"]) <= 5
-    assert host.store.contents() == before
-    clock.advance(60)
-    assert browser.deliver(form).status_code == 303
+    if method == "POST":
+        answer = browser.deliver({"state": state, "code": "c"})
+    else:
+        query = urlencode({"state": state, "code": "c"})
+        answer = browser.open(f"{CALLBACK}?{query}", site="cross-site")
+    if code is None:
+        assert "continue" in answer.text.lower()
+        assert len(host.store.contents()) == len(before) + 1
+    else:
+        check_page(answer, code)
+        assert host.store.contents() == before
+        assert "Set-Cookie" not in answer.headers
 
 
 # -- the host's own session ----------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from flask import Response, template_rendered
 from werkzeug.test import TestResponse
 
 from flask_pkce import errors, web
-from flask_pkce.web.answer_limit import AnswerLimit
 from flask_pkce.web.responses import see_other
 from tests.conftest import MakeApp
 from tests.support import arrived
@@ -45,7 +43,7 @@ STATUSES: Mapping[tuple[str, str], tuple[str, str]] = {
     ),
     DELIVERED: (
         "200 204 400 403 405 406 409 413 415 503",
-        "204 303 400 403 405 406 413 415 429 503",
+        "204 303 400 403 405 406 413 415 503",
     ),
     FETCHED: (
         "204 400 403 405 406 413 429 500 502 503 504",
@@ -268,13 +266,6 @@ def _another_code(host: Host, route: tuple[str, str], is_page: bool) -> TestResp
     state, _ = (browser := host.browser()).begin()
     browser.respond(state=state, code="c")
     return browser.respond(state=state, code="another")
-
-
-@situation(429, DELIVERED, form="page")
-def _too_many_answers(host: Host, route: tuple[str, str], is_page: bool) -> TestResponse:
-    mounted = host.app.extensions["pkce"]
-    mounted["pkce"] = dataclasses.replace(mounted["pkce"], answer_limit=AnswerLimit(0))
-    return CrossSitePost(host).send("POST", CALLBACK, data={"state": "s", "code": "c"})
 
 
 @situation(200, FETCHED, form="page")
