@@ -24,7 +24,7 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
-from .connections import Connection, NotConnected, Origin, Response, connect_within
+from .connections import Connection, NotConnected, Origin, Response
 from .errors import FileDescriptorsExhausted
 
 #: Seconds in which a connection must stand, name resolution and TLS included.
@@ -105,11 +105,9 @@ class _Pool:
             self._idle.pop(0).close()
 
     def _connect(self, origin: Origin, deadline: float) -> Connection:
-        now = time.monotonic()
-        until = min(now + CONNECT_TIMEOUT, deadline)
+        until = min(time.monotonic() + CONNECT_TIMEOUT, deadline)
         try:
-            tls = self._tls_context() if origin.is_tls else None
-            return connect_within(until - now, lambda: origin.connect(tls, until))
+            return origin.connect(self._tls_context() if origin.is_tls else None, until)
         except ssl.SSLCertVerificationError as exc:
             raise urllib3.exceptions.SSLError(exc) from exc
         except Exception as exc:

@@ -12,9 +12,8 @@ import math
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any, cast
@@ -33,6 +32,9 @@ MAX_HEADER = 16 * 1024
 
 #: Bytes that chunks may need beside the body.
 _MAX_FRAMING = 64 * 1024
+
+#: As ``socket.getaddrinfo`` returns them.
+_Address = tuple[Any, ...]
 
 
 class NotConnected(OSError):
@@ -270,7 +272,7 @@ class Origin:
     def connect(self, tls: ssl.SSLContext | None, deadline: float) -> Connection:
         """Connect.
 
-        :param deadline: monotonic seconds; only the resolution of the name may take longer.
+        :param deadline: monotonic seconds.
         :raises NotConnected: if a proxy makes no tunnel.
         :raises ssl.SSLCertVerificationError: if the certificate cannot be trusted.
         :raises OSError: if anything else fails.
@@ -305,13 +307,11 @@ class Origin:
 def _open_socket(host: str, port: int, deadline: float) -> socket.socket:
     """Connect to the first address of a name that answers.
 
-    :param deadline: monotonic seconds, for all addresses.
+    :param deadline: monotonic seconds, for the resolution of the name and all addresses.
     :raises OSError: if none does.
     """
     failure: OSError = NotConnected("the name has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
+    for family, kind, protocol, _, address in _resolve(host, port, deadline):
         sock = socket.socket(family, kind, protocol)
         try:
             _set_timeout(sock, deadline)
@@ -325,34 +325,19 @@ def _open_socket(host: str, port: int, deadline: float) -> socket.socket:
     raise failure
 
 
-def connect_within(seconds: float, connect: Callable[[], Connection]) -> Connection:
-    """Connect in a thread of its own, for no timeout ends the resolution of a name.
+def _resolve(host: str, port: int, deadline: float) -> list[_Address]:
+    """Resolve a name, in a thread of its own: no timeout ends ``getaddrinfo``.
 
-    A connection that comes about too late is closed.
-
-    :raises TimeoutError: if it takes longer.
+    :param deadline: monotonic seconds.
+    :raises OSError: if the name has no address, or a resolver does not answer in time.
     """
-    made: Future[Connection] = Future()
+    found: Future[list[_Address]] = Future()
 
-    def run() -> None:
+    def resolve() -> None:
         try:
-            connection = connect()
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except Exception as exc:
-            with suppress(InvalidStateError):
-                made.set_exception(exc)
-            return
-        try:
-            made.set_result(connection)
-        except InvalidStateError:
-            connection.close()
+            found.set_exception(exc)
 
-    Thread(target=run, name="flask_pkce-connect", daemon=True).start()
-    try:
-        return made.result(seconds)
-    except TimeoutError:
-        if made.cancel():
-            raise
-        # It was made, or failed, at this very moment.
-        return made.result()
-    finally:
-        made.cancel()
+    Thread(target=resolve, name="flask_pkce-resolve", daemon=True).start()
+    return found.result(deadline - time.monotonic())

@@ -440,35 +440,10 @@ def test_slow_resolver(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
             transport.post(url, {"code": "c"})
         assert 0.2 < time.monotonic() - begun < 0.3 + 0.5
         resolved.set()
-        connecting = [each for each in enumerate_threads() if each.name == "flask_pkce-connect"]
-        for thread in connecting:
+        resolving = [each for each in enumerate_threads() if each.name == "flask_pkce-resolve"]
+        for thread in resolving:
             thread.join(5)
         assert (server.connections, server.requests) == (0, [])
-
-
-def test_connection_that_comes_about_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that nothing waits for any more is closed, and nothing is sent on it."""
-    ended, resolved, real = Event(), Event(), socket.getaddrinfo
-
-    def resolve(*args: Any, **kwargs: Any) -> Any:
-        resolved.wait(10)
-        return real(*args, **kwargs)
-
-    def script(server: RawServer, connection: socket.socket) -> None:
-        if not server.receive(connection):
-            ended.set()
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    # So that the thread itself does not see that it is late.
-    for module in ("adapter", "connections"):
-        clock = SimpleNamespace(monotonic=Clock(1000))
-        monkeypatch.setattr(f"flask_pkce.{module}.time", clock)
-    with RawServer(script) as server:
-        with pytest.raises(TenantUnreachable):
-            Transport(timeout=0.1).post(server.address, {"code": "c"})
-        resolved.set()
-        assert ended.wait(5)
-        assert (server.connections, server.requests) == (1, [])
 
 
 @pytest.mark.requirement("UP-4", "N65b", "T24")
