@@ -15,6 +15,7 @@ import requests.auth
 
 from .errors import TenantError
 from .protocol.addresses import origin_of, parse_address
+from .session import BearerToken
 
 
 class APISession(requests.Session):
@@ -30,7 +31,7 @@ class APISession(requests.Session):
     :rfc:`6750#section-2.1`
     """
 
-    def __init__(self, base_url: str, token: Callable[[str | None], str]) -> None:
+    def __init__(self, base_url: str, token: Callable[[BearerToken | None], str]) -> None:
         super().__init__()
         try:
             parts = parse_address(base_url)
@@ -65,7 +66,7 @@ class _Bearer(requests.auth.AuthBase):
     """Puts the token into requests to one origin, and another one after a 401."""
 
     def __init__(
-        self, origin: str, token: Callable[[str | None], str], session: requests.Session
+        self, origin: str, token: Callable[[BearerToken | None], str], session: requests.Session
     ) -> None:
         self._origin = origin
         self._token = token
@@ -73,16 +74,18 @@ class _Bearer(requests.auth.AuthBase):
 
     def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
         if _origin(prepared.url) == self._origin:
-            token = _sendable(self._token(None))
-            prepared.headers["Authorization"] = f"Bearer {token}"
+            token = BearerToken(_sendable(self._token(None)))
+            prepared.headers["Authorization"] = f"Bearer {token.value}"
             prepared.register_hook(  # type: ignore[no-untyped-call]
                 "response", partial(self._renew, token)
             )
         return prepared
 
-    def _renew(self, token: str, response: requests.Response, **options: Any) -> requests.Response:
+    def _renew(
+        self, token: BearerToken, response: requests.Response, **options: Any
+    ) -> requests.Response:
         again = response.request.copy()
-        is_ours = again.headers.get("Authorization") == f"Bearer {token}"
+        is_ours = again.headers.get("Authorization") == f"Bearer {token.value}"
         is_repeatable = again.body is None or isinstance(again.body, str | bytes)
         if response.status_code != 401 or not is_ours or not is_repeatable:
             return response
@@ -103,9 +106,11 @@ def _sendable(token: str) -> str:
 
     :rfc:`6750#section-2.1`
     """
-    if " " in token:
-        raise TenantError("The access token has a blank, which a bearer token must not have.")
-    return token
+    if " " not in token:
+        return token
+    # The traceback reaches the application.
+    del token
+    raise TenantError("The access token has a blank, which a bearer token must not have.")
 
 
 def _origin(url: str | None) -> str | None:

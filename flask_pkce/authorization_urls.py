@@ -58,6 +58,8 @@ class AuthorizationURLs:
             try:
                 parse_address(url)
             except ValueError as exc:
+                # The state is in it, and error trackers show the variables of this frame.
+                del url
                 raise ValueError(
                     f"the authorize function returned an address that {exc}"
                 ) from None

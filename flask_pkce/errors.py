@@ -80,10 +80,26 @@ class PKCEError(Exception):
         vars(fresh).update(vars(self))
         return fresh
 
+    def forget_frames(self) -> None:
+        """Drop the tracebacks of this error and of its causes; what they say stays.
+
+        The frames hold what was sent and received.  An exception that the application's code
+        raises while this one is handled would bring them into an error tracker.
+        """
+        _forget_frames(self)
+
     @classmethod
     def title(cls) -> str:
         """The first line of the docstring, which is the error's title."""
         return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
+
+
+def _forget_frames(exc: BaseException | None) -> None:
+    # One without a traceback was never raised, or was here before.
+    if exc is not None and exc.__traceback__ is not None:
+        exc.__traceback__ = None
+        _forget_frames(exc.__cause__)
+        _forget_frames(exc.__context__)
 
 
 # -- the operator ------------------------------------------------------------

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from .errors import (
     FileDescriptorsExhausted,
     IDTokenInvalid,
+    PKCEError,
     TenantError,
     TenantLimit,
     TenantUnreachable,
@@ -84,38 +86,39 @@ class Exchange:
         expected: Expectation,
         *,
         scope: tuple[str, ...],
-        claims: Mapping[str, Any] | None = None,
+        grant: Grant | None = None,
     ) -> TokenResponse:
         """Ask for tokens once, and verify the ID token before any hook sees them.
 
         :param scope: what was asked for.
-        :param claims: what a response without ID token is taken to say, at a refresh.
+        :param grant: at a refresh, the sign-in whose claims a response without ID token repeats.
         :raises PKCEError: what the tenant, the verification or a hook says; tokens that were
             issued nevertheless are revoked.
         """
         tenant = known.get()
         request = self._hooks.before_token(request)
-        document = self._hooks.replaced_token(request)
-        if document is None:
-            document = self._api.request_token(tenant, request)
-        tokens = parse_token_response(document, requested_scope=scope)
+        tokens = self._request_tokens(tenant, request, scope)
         try:
-            verified = self._verify(known, tokens, expected, claims)
-            return self._hooks.after_token(
-                TokenResponse(
-                    access_token=tokens.access_token,
-                    expires_in=tokens.expires_in,
-                    scope=tokens.scope,
-                    refresh_token=tokens.refresh_token,
-                    id_token=tokens.id_token,
-                    claims=verified,
-                )
-            )
+            return self._hooks.after_token(self._verify(known, tokens, expected, grant))
         except BaseException as exc:
+            if isinstance(exc, PKCEError):
+                exc.forget_frames()
             self.revoke(tenant, tokens.refresh_token)
             if isinstance(exc, TenantUnreachable | TenantLimit | FileDescriptorsExhausted):
                 # Of the keys, perhaps.  As it is, it would say that the code is still good.
                 raise TenantError("The tokens were issued and could not be checked.") from exc
+            raise
+
+    def _request_tokens(
+        self, tenant: Tenant, request: TokenRequest, scope: tuple[str, ...]
+    ) -> Tokens:
+        """Ask for tokens, by the application's own function where there is one."""
+        ask = self._hooks.token_function or partial(self._api.request_token, tenant)
+        try:
+            # The document is in no variable here: the frame stays in the traceback.
+            return parse_token_response(ask(request), requested_scope=scope)
+        except PKCEError as exc:
+            exc.forget_frames()
             raise
 
     def _verify(
@@ -123,14 +126,22 @@ class Exchange:
         known: KnownTenant,
         tokens: Tokens,
         expected: Expectation,
-        claims: Mapping[str, Any] | None,
-    ) -> Mapping[str, Any]:
-        if tokens.id_token is None:
-            if claims is None:
-                raise IDTokenInvalid("The token response has no ID token.")
-            return claims
-        return known.verify(
-            tokens.id_token, expected, access_token=tokens.access_token, now=self._clock()
+        grant: Grant | None,
+    ) -> TokenResponse:
+        claims: Mapping[str, Any] | None = None if grant is None else grant.claims
+        if tokens.id_token is not None:
+            claims = known.verify(
+                tokens.id_token, expected, access_token=tokens.access_token, now=self._clock()
+            )
+        if claims is None:
+            raise IDTokenInvalid("The token response has no ID token.")
+        return TokenResponse(
+            access_token=tokens.access_token,
+            expires_in=tokens.expires_in,
+            scope=tokens.scope,
+            refresh_token=tokens.refresh_token,
+            id_token=tokens.id_token,
+            claims=claims,
         )
 
     def revoke_all(self, grants: Iterable[Grant]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from blinker import Namespace
@@ -98,32 +99,37 @@ class HookRunner:
         self._ensure_sync = ensure_sync
         self._sender = sender
 
-    def _run(self, hooks: list[Hook], value: T, check: Callable[[Any, T], T]) -> T:
+    def _change(self, hooks: list[Hook], value: T, validate: Callable[[T | None, T], T]) -> T:
+        """Let hooks change a value, one after the other."""
         for hook in hooks:
-            changed = self._ensure_sync(hook)(value)
-            if changed is not None:
-                value = check(changed, value)
+            # What the hook returned is in no variable: it may hold tokens.
+            value = validate(self._ensure_sync(hook)(value), value)
         return value
+
+    def _tell(self, hooks: list[Hook], value: object) -> None:
+        """Tell hooks of a value, whatever they return."""
+        for hook in hooks:
+            self._ensure_sync(hook)(value)
 
     def before_authorize(self, request: AuthorizationRequest) -> AuthorizationRequest:
         """Let hooks change an authorization request."""
-        return self._run(self._hooks.before_authorize, request, validate_changed_request)
+        return self._change(self._hooks.before_authorize, request, validate_changed_request)
 
     def after_authorize(self, response: AuthorizationResponse) -> None:
         """Tell hooks of an answer that was bound."""
-        self._run(self._hooks.after_authorize, response, lambda _, original: original)
+        self._tell(self._hooks.after_authorize, response)
 
     def before_token(self, request: TokenRequest) -> TokenRequest:
         """Let hooks change a token request."""
-        return self._run(self._hooks.before_token, request, validate_changed_token_request)
+        return self._change(self._hooks.before_token, request, validate_changed_token_request)
 
     def after_token(self, response: TokenResponse) -> TokenResponse:
         """Let hooks use, change or refuse a token response whose ID token was verified."""
-        return self._run(self._hooks.after_token, response, validate_changed_token_response)
+        return self._change(self._hooks.after_token, response, validate_changed_token_response)
 
     def on_error(self, error: PKCEError) -> None:
         """Tell hooks of an error that a route answers with."""
-        self._run(self._hooks.on_error, error, lambda _, original: original)
+        self._tell(self._hooks.on_error, error)
 
     def replaced_authorize(self, request: AuthorizationRequest) -> str | None:
         """The authorization URL that the host's own function makes; None if there is none."""
@@ -131,12 +137,20 @@ class HookRunner:
             return None
         return str(self._ensure_sync(self._hooks.authorize)(request))
 
-    def replaced_token(self, request: TokenRequest) -> Mapping[str, Any] | None:
-        """The token endpoint's answer by the host's own function; None if there is none."""
-        if self._hooks.token is None:
-            return None
-        document = self._ensure_sync(self._hooks.token)(request)
+    @property
+    def token_function(self) -> Callable[[TokenRequest], Mapping[str, Any]] | None:
+        """The application's own function that requests tokens, if it has one.
+
+        It raises :exc:`TypeError` if it returns something other than a mapping.
+        """
+        function = self._hooks.token
+        return None if function is None else partial(self._request_token, function)
+
+    def _request_token(self, function: Hook, request: TokenRequest) -> Mapping[str, Any]:
+        document = self._ensure_sync(function)(request)
         if not isinstance(document, Mapping):
+            # It may hold tokens, and error trackers show the variables of this frame.
+            del document
             raise TypeError("a token function returns the JSON object that the tenant answered")
         return document
 

@@ -14,6 +14,7 @@ from .api_session import APISession
 from .errors import PKCEError
 from .protocol.claims import MAX_CONTEXT_LENGTH
 from .protocol.text import is_visible_ascii
+from .session import BearerToken
 from .user import User
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class HostViews(ABC):
         """
         asked = _scope(scope)
 
-        def token(refused: str | None) -> str:
+        def token(refused: BearerToken | None) -> str:
             with self._visitor("api") as visitor:
                 return visitor.access_token(audience=audience, scope=asked, refused=refused)
 

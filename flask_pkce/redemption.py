@@ -27,7 +27,7 @@ from .marks import Marks
 from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
 from .protocol.pkce import verifies
-from .protocol.token import TokenResponse, build_code_request
+from .protocol.token import TokenRequest, TokenResponse, build_code_request
 from .records import Held
 from .session import Grant, Session
 from .sessions import Sessions
@@ -36,6 +36,7 @@ from .sign_in import SignIn
 from .signing import Pointer
 from .tenant_cache import KnownTenant
 from .tenants import Tenants
+from .wire import TokenizedPKCE
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,15 @@ class Redemption:
     def flow_to_redeem(
         self,
         session: Held[Session],
+        asked: TokenizedPKCE,
         *,
-        code: str | None,
-        code_verifier: str | None,
-        redirect_uri: str | None,
         check: Callable[[KnownTenant], None] = lambda known: None,
     ) -> Held[Flow]:
         """The flow that a code or a verifier names; with neither, the newest bound one.
 
         A code that went to another allowed redirect URI is bound here: its caller brings it.
 
+        :param asked: what the caller sent.
         :param check: raises where the caller asks for what its tenant does not have.
         :raises GrantError: if they fit no flow of the session.
         :raises SessionMismatch: if the session never had an answer that they could fit.
@@ -99,32 +99,32 @@ class Redemption:
         :raises AuthorizationPending: if the session has no flow at all, or none that can be
             redeemed without its code.
         """
-        held = self._named_flow(session, code, code_verifier)
+        held = self._named_flow(session, asked)
         if held.value.expected is None:
             # Started and not sent: to redeem it says so.
             return held
         check(self._tenants.of_flow(held.value))
-        if redirect_uri not in {None, held.value.redirect_uri}:
+        if asked.redirect_uri not in {None, held.value.redirect_uri}:
             raise ParameterForeign(
                 "is not the redirect URI of this sign-in", field="$.redirect_uri"
             )
         is_elsewhere = held.value.is_sent_elsewhere
-        if code is None and is_elsewhere and held.value.status is Status.BOUND:
+        if asked.code is None and is_elsewhere and held.value.status is Status.BOUND:
             # Its code is known to whoever brought it, and no cookie was renewed for that: others
             # who have the cookie, and the verifier, wait in vain.
             raise AuthorizationPending()
-        if code is None or held.value.has_code(code):
+        if asked.code is None or held.value.has_code(asked.code):
             return held
         if held.value.status is Status.BOUND:
             raise GrantError(field="$.code")
         if not _awaits_code_elsewhere(held.value):
             return held
-        return self._sign_in.bind_code(held, code)
+        return self._sign_in.bind_code(held, asked.code)
 
-    def _named_flow(
-        self, session: Held[Session], code: str | None, code_verifier: str | None
-    ) -> Held[Flow]:
+    def _named_flow(self, session: Held[Session], asked: TokenizedPKCE) -> Held[Flow]:
+        # No store is asked any more where code and verifier are variables of their own.
         flows = list(self._sessions.flows(session))
+        code, code_verifier = asked.code, asked.code_verifier
         if code is None and code_verifier is None:
             if not flows:
                 raise AuthorizationPending()
@@ -150,25 +150,18 @@ class Redemption:
         session: Held[Session],
         held: Held[Flow],
         *,
-        code_verifier: str | None = None,
+        asked: TokenizedPKCE | None = None,
     ) -> Redeemed:
         """Exchange the code of a flow, once, and sign the session in.
 
-        :param code_verifier: the caller's own, where only the caller knows it.
+        :param asked: what the caller sent, with its own verifier where only the caller knows it.
         :raises VerifierMismatch: if it does not hash to the flow's challenge; nothing is used up.
         :raises AuthorizationPending: if there is no answer yet, and so on: see
             :meth:`~flask_pkce.flow.Flow.redeem`.
         :raises PKCEError: what the tenant, the verification or a hook says.
         """
         held.value.check_redeemable()
-        verifier = code_verifier or held.value.code_verifier
-        if verifier is None:
-            raise ParameterInvalid(
-                "is missing: only the caller knows the verifier of this sign-in",
-                field="$.code_verifier",
-            )
-        if not verifies(verifier, held.value.code_challenge):
-            raise VerifierMismatch(field="$.code_verifier")
+        request = self._build_request(held.value, asked)
         known = self._tenants.of_flow(held.value)
         tenant = self._exchange.prepare(known)
         if held.value.response.issuer != tenant.issuer:
@@ -178,7 +171,7 @@ class Redemption:
         if redeeming is None:
             self._sign_in.reloaded(held).value.check_redeemable()
             raise GrantError()
-        return self._exchange_code(session, redeeming, known, tenant, verifier)
+        return self._exchange_code(session, redeeming, known, tenant, request)
 
     def _exchange_code(
         self,
@@ -186,15 +179,10 @@ class Redemption:
         held: Held[Flow],
         known: KnownTenant,
         tenant: Tenant,
-        code_verifier: str,
+        request: TokenRequest,
     ) -> Redeemed:
         flow = held.value
         scope = flow.request.scope if flow.request else tenant.registration.scope
-        request = build_code_request(
-            flow.response,
-            redirect_uri=flow.redirect_uri,
-            code_verifier=code_verifier,
-        )
         try:
             response = self._exchange.obtain(
                 known, request, self._expectation(flow, tenant), scope=scope
@@ -222,9 +210,29 @@ class Redemption:
             pointer=pointer,
             tenant=tenant,
             response=response,
-            code=flow.response.code,
-            code_verifier=code_verifier,
+            code=request.code or "",
+            code_verifier=request.code_verifier or "",
+            redirect_uri=request.redirect_uri or "",
+        )
+
+    def _build_request(self, flow: Flow, asked: TokenizedPKCE | None) -> TokenRequest:
+        """Build the token request of a flow.
+
+        :raises VerifierMismatch: if the verifier does not hash to the flow's challenge.
+        :raises ParameterInvalid: if there is no verifier.
+        """
+        verifier = (asked.code_verifier if asked is not None else None) or flow.code_verifier
+        if verifier is None:
+            raise ParameterInvalid(
+                "is missing: only the caller knows the verifier of this sign-in",
+                field="$.code_verifier",
+            )
+        if not verifies(verifier, flow.code_challenge):
+            raise VerifierMismatch(field="$.code_verifier")
+        return build_code_request(
+            flow.response,
             redirect_uri=flow.redirect_uri,
+            code_verifier=verifier,
         )
 
     def _admitted(self, held: Held[Flow], grant: Grant) -> Grant:

@@ -36,6 +36,13 @@ class FlowEntry:
     expires_at: float
 
 
+@dataclass(frozen=True)
+class BearerToken:
+    """An access token on its way, which no ``repr`` shows."""
+
+    value: str = field(repr=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AccessToken:
     """An access token that is kept for the host's views."""
@@ -47,9 +54,9 @@ class AccessToken:
     #: Unix seconds; None where the tenant does not say.
     expires_at: float | None
 
-    def is_same(self, token: str | None) -> bool:
-        """Whether this is that token."""
-        return token is not None and _is_same(self.token, token)
+    def is_same(self, refused: BearerToken | None) -> bool:
+        """Return whether this is the access token that an API refused."""
+        return refused is not None and _is_same(self.token, refused.value)
 
 
 @dataclass(frozen=True, kw_only=True)

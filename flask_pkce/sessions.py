@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 
 from .errors import (
     FlowError,
@@ -21,6 +22,18 @@ from .protocol.pkce import VERIFIER_BYTES, base64url
 from .records import Held, Records
 from .session import MAX_FLOWS, FlowEntry, Session
 from .signing import ID_BYTES, SECRET_BYTES, STATE_BYTES, Pointer, SignedState, Signing
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """How a flow is to begin."""
+
+    #: The caller's own; None for one of ours.
+    state: str | None = field(repr=False)
+    #: Whether the nonce is a value of its own, and not the state.
+    own_nonce: bool
+    #: The host to which a new session belongs.
+    host: str | None
 
 
 class Sessions:
@@ -165,14 +178,25 @@ class Sessions:
         :return: the session, the flow, and the pointer of a new session.
         :raises TooManyFlows: if the session's flows are all bound or being redeemed.
         """
+        wish = _Wish(state, own_nonce, host)
+        # In no frame in which the application's code runs.
+        del state
+        return self._start(held, wish, local=local, step=step)
+
+    def _start(
+        self,
+        held: Held[Session] | None,
+        wish: _Wish,
+        *,
+        local: bool,
+        step: Callable[[Flow], Flow],
+    ) -> tuple[Held[Session], Held[Flow], Pointer | None]:
         if held is None:
-            return self._start_session(
-                host=host, local=local, state=state, own_nonce=own_nonce, step=step
-            )
-        flow = self._new_flow(held.value, state=state, own_nonce=own_nonce, step=step)
+            return self._start_session(wish, local=local, step=step)
+        flow = self._new_flow(held.value, wish, step=step)
         if flow is None:
             # The caller's own state, twice at once.
-            flow = self.flow(held, state or "")
+            flow = self.flow(held, wish.state or "")
             if flow is None:
                 raise FlowGone()
             return held, flow, None
@@ -183,24 +207,18 @@ class Sessions:
         return saved, flow, None
 
     def _start_session(
-        self,
-        *,
-        host: str | None,
-        local: bool,
-        state: str | None,
-        own_nonce: bool,
-        step: Callable[[Flow], Flow],
+        self, wish: _Wish, *, local: bool, step: Callable[[Flow], Flow]
     ) -> tuple[Held[Session], Held[Flow], Pointer | None]:
         pointer = None if local else _random_pointer()
         now = self._clock()
         session = Session(
             id=self._local_ids()[0] if pointer is None else pointer.session_id,
             secret_hash="" if pointer is None else pointer.secret_hash,
-            host=None if pointer is None else host,
+            host=None if pointer is None else wish.host,
             created_at=now,
             signed_in_until=now,
         )
-        flow = self._new_flow(session, state=state, own_nonce=own_nonce, step=step)
+        flow = self._new_flow(session, wish, step=step)
         if flow is None:
             raise FlowGone()
         listed = session.with_flow(FlowEntry(flow.key, flow.value.expires_at), now=now)
@@ -214,31 +232,30 @@ class Sessions:
         other = self.load_local() if local else None
         if other is None:
             raise FlowGone()
-        return self.start(other, state=state, own_nonce=own_nonce, step=step)
+        return self._start(other, wish, local=local, step=step)
 
     def _new_flow(
-        self,
-        session: Session,
-        *,
-        state: str | None,
-        own_nonce: bool,
-        step: Callable[[Flow], Flow],
+        self, session: Session, wish: _Wish, *, step: Callable[[Flow], Flow]
     ) -> Held[Flow] | None:
         """Add a flow that is on no list yet; None if there is one with that state."""
+        flow = self._make_flow(session, wish)
+        key = self._flow_key(session, flow.state)
+        return self._records.add(key, step(flow), expires_at=flow.expires_at)
+
+    def _make_flow(self, session: Session, wish: _Wish) -> Flow:
         now = self._clock()
         randomness = os.urandom(VERIFIER_BYTES * 2 + STATE_BYTES)
-        state = state or self._signing.sign_state(
+        state = wish.state or self._signing.sign_state(
             owner=session.owner, randomness=randomness[:STATE_BYTES], now=now
         )
-        flow = start_flow(
+        own_nonce = base64url(randomness[STATE_BYTES:-VERIFIER_BYTES])
+        return start_flow(
             state=state,
-            nonce=base64url(randomness[STATE_BYTES:-VERIFIER_BYTES]) if own_nonce else state,
+            nonce=own_nonce if wish.own_nonce else state,
             randomness=randomness[-VERIFIER_BYTES:],
             now=now,
             lifetime=self._flow_lifetime,
         )
-        key = self._flow_key(session, state)
-        return self._records.add(key, step(flow), expires_at=flow.expires_at)
 
     def _list_flow(self, held: Held[Session], entry: FlowEntry) -> Held[Session] | None:
         """Put a flow on its session's list, where another may have to give way."""
@@ -280,7 +297,10 @@ class Sessions:
 
     def flow(self, held: Held[Session], state: str) -> Held[Flow] | None:
         """The session's flow with that state, if there is one."""
-        return self._flow_at(self._flow_key(held.value, state))
+        key = self._flow_key(held.value, state)
+        # In no frame in which a store of the application's runs.
+        del state
+        return self._flow_at(key)
 
     def flows(self, held: Held[Session]) -> Iterator[Held[Flow]]:
         """The session's flows, newest first."""

@@ -140,12 +140,12 @@ class SignIn:
         self,
         owner: Owner,
         *,
-        state: str | None = None,
+        seed: SeededPKCE | None = None,
         step: Callable[[Flow], Flow] = lambda flow: flow,
     ) -> Begun:
         """Start a flow, in a new session if the caller has none.
 
-        :param state: the caller's own; by default one of ours.
+        :param seed: what the caller sent, with a state of its own perhaps.
         :param step: what the flow goes through before it is saved for the first time.
         :raises TooManyFlows: if none of the session's flows can give way.
         """
@@ -153,7 +153,7 @@ class SignIn:
             owner.session,
             host=owner.host,
             local=owner.is_local,
-            state=state,
+            state=None if seed is None else seed.state,
             own_nonce=self._settings.delivers_to_session,
             step=step,
         )
@@ -197,7 +197,7 @@ class SignIn:
         :raises FlowFailed: if the flow failed.
         :raises PKCEError: what the tenant says to a request that is pushed; the flow is as it was.
         """
-        begun = self._flow_of(owner, seed.state)
+        begun = self._flow_of(owner, seed)
         tenant = self._tenant_of(begun, seed)
         callback_url = own_callback(callback_url, tenant.name)
         check_seed(seed, settings=self._settings, tenant=tenant, callback_url=callback_url)
@@ -215,27 +215,27 @@ class SignIn:
             raise FlowConflict(field="$.domain")
         return known.get()
 
-    def _flow_of(self, owner: Owner, state: str | None) -> Begun | None:
+    def _flow_of(self, owner: Owner, seed: SeededPKCE) -> Begun | None:
         """The flow that a caller means: by its state, else the newest unsent; None for a new one.
 
         :raises FlowError: if the state is one of ours, and there is no such flow.
         """
         session = owner.session
-        if state is None:
+        if seed.state is None:
             if session is not None:
                 for flow in self._sessions.flows(session):
                     if flow.value.status is Status.STARTED:
                         return Begun(session, flow, None)
             return None
-        is_ours = self._sessions.is_ours(state)
-        found = None if session is None else self._sessions.flow(session, state)
+        is_ours = self._sessions.is_ours(seed.state)
+        found = None if session is None else self._sessions.flow(session, seed.state)
         if session is not None and found is not None:
             return Begun(session, found, None)
         if not is_ours:
             return None
         if not owner.names:
             raise CookieMissing()
-        raise self._missing([owner], state)
+        raise self._missing([owner], seed.state)
 
     def _missing(self, owners: Sequence[Owner], state: str) -> PKCEError:
         """Why none of them has a flow of that state."""
@@ -251,7 +251,7 @@ class SignIn:
             made.append(self._sent(flow, asked))
             return made[-1][0]
 
-        begun = self.start(owner, state=asked.seed.state, step=send)
+        begun = self.start(owner, seed=asked.seed, step=send)
         flow, url = made[-1]
         if begun.flow.value is not flow:
             # The caller's own state, twice at once.
@@ -345,7 +345,7 @@ class SignIn:
         if not is_ours and self._settings.delivers_to_session:
             raise FlowError()
 
-    def find(self, owners: Sequence[Owner], state: str) -> tuple[Held[Session], Held[Flow]]:
+    def find(self, owners: Sequence[Owner], answer: Answer) -> tuple[Held[Session], Held[Flow]]:
         """The flow that an answer is for, among the sessions of its browser.
 
         :raises SessionMismatch: if it is another session's, whether that exists or not.
@@ -353,10 +353,10 @@ class SignIn:
         """
         for owner in owners:
             if owner.session is not None:
-                flow = self._sessions.flow(owner.session, state)
+                flow = self._sessions.flow(owner.session, answer.state)
                 if flow is not None:
                     return owner.session, flow
-        raise self._missing(owners, state)
+        raise self._missing(owners, answer.state)
 
     def check(self, flow: Flow, answer: Answer) -> ExpectedResponse:
         """Check that an answer reached the callback, and came from the issuer, that it must.
@@ -396,6 +396,8 @@ class SignIn:
         if expected is None or expected.callback_url is not None:
             raise AuthorizationPending()
         answer = Answer(state=held.value.state, code=code, iss=expected.issuer)
+        # In no frame in which the application's code runs.
+        del code
         return self._bind(held, expected, answer)
 
     def _bind(self, held: Held[Flow], expected: ExpectedResponse, answer: Answer) -> Held[Flow]:

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .errors import BodyTooLarge, PKCEError, TenantError, TenantLimit
@@ -27,6 +28,15 @@ from .transport import HTTPAnswer, Transport
 MIN_RETRY_AFTER, MAX_RETRY_AFTER = 1, 300
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Post:
+    """A form for an endpoint of the tenant, with our credentials in it."""
+
+    url: str
+    form: Mapping[str, str] = field(repr=False)
+    credentials: Credentials
 
 
 class TenantAPI:
@@ -129,20 +139,22 @@ class TenantAPI:
         :rfc:`6749#section-5`
         """
         credentials = self._credentials(tenant)
-        form = build_token_form(request, credentials)
+        post = _Post(tenant.token_endpoint, build_token_form(request, credentials), credentials)
         return self._call(
             "token",
             tenant.registration,
             tenant.issuer,
-            lambda: self._transport.post(tenant.token_endpoint, form, credentials.headers),
-            lambda answer: self._read_success(answer, form, credentials),
+            lambda: self._send(post),
+            lambda answer: self._read_success(answer, post),
         )
+
+    def _send(self, post: _Post) -> HTTPAnswer:
+        return self._transport.post(post.url, post.form, post.credentials.headers)
 
     def _read_success(
         self,
         answer: HTTPAnswer,
-        form: Mapping[str, str],
-        credentials: Credentials,
+        post: _Post,
         *,
         good: tuple[int, ...] = (200,),
     ) -> Mapping[str, Any]:
@@ -150,7 +162,10 @@ class TenantAPI:
         document = answer.json()
         if answer.status not in good:
             raise parse_token_error(
-                document, status=answer.status, sent=form, secrets=credentials.secrets
+                document,
+                status=answer.status,
+                sent=post.form,
+                secrets=post.credentials.secrets,
             )
         return document
 
@@ -165,24 +180,20 @@ class TenantAPI:
         :rfc:`9126#section-2`
         """
         credentials = self._credentials(tenant)
-        form = build_pushed_form(request, credentials)
+        post = _Post(url, build_pushed_form(request, credentials), credentials)
         return self._call(
             "par",
             tenant.registration,
             tenant.issuer,
-            lambda: self._transport.post(url, form, credentials.headers),
-            lambda answer: self._read_pushed(answer, form, credentials),
+            lambda: self._send(post),
+            lambda answer: self._read_pushed(answer, post),
         )
 
-    def _read_pushed(
-        self, answer: HTTPAnswer, form: Mapping[str, str], credentials: Credentials
-    ) -> PushedRequest:
+    def _read_pushed(self, answer: HTTPAnswer, post: _Post) -> PushedRequest:
         if answer.status == 413:
             raise BodyTooLarge("The authorization request is larger than the tenant takes.")
         # Some answer 200, as to a token request.
-        return parse_pushed_response(
-            self._read_success(answer, form, credentials, good=(201, 200))
-        )
+        return parse_pushed_response(self._read_success(answer, post, good=(201, 200)))
 
     def revoke(self, tenant: Tenant, refresh_token: str) -> bool:
         """Revoke a refresh token; revocations have half of the tenant's places.
@@ -196,12 +207,12 @@ class TenantAPI:
         if url is None:
             return False
         credentials = self._credentials(tenant)
-        form = build_revocation_form(refresh_token, credentials)
+        post = _Post(url, build_revocation_form(refresh_token, credentials), credentials)
         return self._call(
             "revocation",
             tenant.registration,
             tenant.issuer,
-            lambda: self._transport.post(url, form, credentials.headers),
+            lambda: self._send(post),
             lambda answer: answer.status == 200,
             use=Use.MINOR,
         )
@@ -238,6 +249,8 @@ class TenantAPI:
             status = answer.status
             return read(answer)
         except PKCEError as exc:
+            # The observer may raise, and is told while the error is handled.
+            exc.forget_frames()
             error = exc.code
             raise
         finally:

@@ -7,7 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .flow import Failure
 from .protocol.authorization import Answer
@@ -21,6 +21,13 @@ MAX_ANSWERS = 20_000
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 #: Bytes of a ticket.
 _TICKET_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What fetches an answer, once."""
+
+    value: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +82,13 @@ class Tickets:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._bytes = 0
 
-    def keep(self, answer: Answer, *, failure: Failure | None = None) -> str:
+    def keep(self, answer: Answer, *, failure: Failure | None = None) -> Ticket:
         """Keep an answer for the browser that brought it.
 
         :param failure: what came of the answer, if its browser is still to be told.
         :return: its ticket, of which only the hash is kept.
         """
-        ticket = base64url(os.urandom(_TICKET_BYTES))
+        ticket = Ticket(base64url(os.urandom(_TICKET_BYTES)))
         expires_at = self._clock() + ANSWER_LIFETIME
         held = self._records.add(
             self._key(ticket), KeptAnswer(answer=answer, failure=failure), expires_at=expires_at
@@ -91,7 +98,7 @@ class Tickets:
                 self._records.delete(key)
         return ticket
 
-    def take(self, ticket: str) -> KeptAnswer | None:
+    def take(self, ticket: Ticket) -> KeptAnswer | None:
         """The answer of a ticket, to one caller only; None if it was taken or is too old."""
         key = self._key(ticket)
         kept = self._records.take(key, KeptAnswer)
@@ -119,6 +126,6 @@ class Tickets:
         if kept is not None:
             self._bytes -= kept.size
 
-    def _key(self, ticket: str) -> str:
-        digest = hashlib.sha256(ticket.encode()).digest()
+    def _key(self, ticket: Ticket) -> str:
+        digest = hashlib.sha256(ticket.value.encode()).digest()
         return f"{self._namespace}:a:{base64url(digest)}"

@@ -26,11 +26,12 @@ from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
 from .protocol.token import TokenResponse, build_refresh_request
 from .records import Held
-from .session import Grant, Renewal, Session
+from .session import BearerToken, Grant, Renewal, Session
 from .sessions import Sessions
 from .settings import Settings
 from .tenant_cache import KnownTenant
 from .tenants import Tenants
+from .wire import TokenizedPKCE
 
 
 @dataclass(frozen=True)
@@ -81,21 +82,27 @@ class Refresh:
         self._hooks = hooks
         self._clock = clock
 
-    def grant(self, session: Session, *, refresh_token: str | None, code: str | None) -> Grant:
+    def grant(self, session: Session, asked: TokenizedPKCE) -> Grant:
         """The sign-in that a caller means, by its refresh token.
 
-        :param refresh_token: as the caller sent it; another session's is not taken.
-        :param code: where the published model, which has no member for it, carries one; anything
-            else in it is a dummy and ignored.
+        :param asked: what the caller sent.  Another session's refresh token is not taken.  The
+            published model, which has no member for it, carries one as ``code``; anything else
+            there is a dummy and ignored.
         :raises RefreshTokenUnknown: if the session has no such refresh token, or the user was
             signed out from outside.
         """
-        now, named = self._clock(), refresh_token if refresh_token is not None else code
-        grant = session.grant_of(named, now=now) if named is not None else None
-        if grant is None and refresh_token is None:
-            grant = session.grant(now=now)
+        grant = self._named_grant(session, asked)
         if grant is None or grant.refresh_token is None or self._marks.is_over(grant):
-            raise RefreshTokenUnknown(field=None if refresh_token is None else "$.refresh_token")
+            is_named = asked.refresh_token is not None
+            raise RefreshTokenUnknown(field="$.refresh_token" if is_named else None)
+        return grant
+
+    def _named_grant(self, session: Session, asked: TokenizedPKCE) -> Grant | None:
+        now, token = self._clock(), asked.refresh_token
+        named = token if token is not None else asked.code
+        grant = session.grant_of(named, now=now) if named is not None else None
+        if grant is None and token is None:
+            return session.grant(now=now)
         return grant
 
     def access_token(
@@ -105,7 +112,7 @@ class Refresh:
         *,
         audience: str | None = None,
         scope: tuple[str, ...] = (),
-        refused: str | None = None,
+        refused: BearerToken | None = None,
     ) -> str:
         """The access token of a sign-in for an API, refreshed where that is needed.
 
@@ -137,7 +144,7 @@ class Refresh:
         *,
         audience: str | None = None,
         scope: tuple[str, ...] | None = None,
-        refresh_token: str | None = None,
+        asked: TokenizedPKCE | None = None,
     ) -> Refreshed:
         """Ask for new tokens, once for all that ask at the same time.
 
@@ -146,7 +153,7 @@ class Refresh:
 
         :param audience: another API than that of the sign-in.
         :param scope: another scope than that of the sign-in.
-        :param refresh_token: the one that the caller named, if it did.
+        :param asked: what the caller sent, with its refresh token if it named one.
         :raises RefreshUnderWay: if the refresh of another request came to nothing, or others were
             faster again and again.
         :raises RefreshTokenReused: if the tenant took the refresh token back after an answer of
@@ -161,8 +168,8 @@ class Refresh:
         tenant = self._exchange.prepare(known) if known is not None else None
         if known is None or tenant is None or grant.issuer != tenant.issuer:
             raise RefreshTokenUnknown("The sign-in was at another tenant.")
-        if refresh_token is not None and not grant.has_refresh_token(refresh_token):
-            # Too late for the refresh that used it up, and in time for what that brought.
+        if asked is not None and _names_another(asked, grant):
+            # A refresh that has just ended used this token up: share its result.
             if grant.renewal is None or not _brought(grant.renewal, audience, scope):
                 raise RefreshTokenUnknown(field="$.refresh_token")
             return Refreshed(held, tenant, self._shared(grant, grant.renewal))
@@ -263,7 +270,7 @@ class Refresh:
         )
         try:
             response = self._exchange.obtain(
-                known, request, expected, scope=scope or grant.scope, claims=grant.claims
+                known, request, expected, scope=scope or grant.scope, grant=grant
             )
         except BaseException as exc:
             self._give_back(held, grant, exc)
@@ -324,6 +331,12 @@ class Refresh:
             id_token=renewal.id_token,
             claims=grant.claims,
         )
+
+
+def _names_another(asked: TokenizedPKCE, grant: Grant) -> bool:
+    """Whether the caller named a refresh token that is not the sign-in's any more."""
+    token = asked.refresh_token
+    return token is not None and not grant.has_refresh_token(token)
 
 
 def _brought(renewal: Renewal, audience: str | None, scope: tuple[str, ...] | None) -> bool:

@@ -18,7 +18,7 @@ from flask_pkce.protocol.pushed import PushedRequest
 from flask_pkce.sessions import Sessions
 from flask_pkce.signing import Pointer, Signing
 from flask_pkce.tenant_api import TenantAPI
-from flask_pkce.tickets import Tickets
+from flask_pkce.tickets import Ticket, Tickets
 
 #: Shorter values are what tests write down themselves.
 MIN_LENGTH = 20
@@ -98,8 +98,8 @@ class Canaries(logging.Handler):
                 self.note("state", held.value.state)
                 self.note("verifier", held.value.code_verifier)
 
-        def answer(ticket: str, _: Sessions, kept: Any) -> None:
-            self.note("ticket", ticket)
+        def answer(ticket: Ticket, _: Sessions, kept: Any) -> None:
+            self.note("ticket", ticket.value)
             self.note("code", kept.code)
 
         def tokens(response: Any, *_: Any) -> None:

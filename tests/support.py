@@ -38,7 +38,7 @@ from flask_pkce.sign_in import Begun, Owner, Sent
 from flask_pkce.stores import MemoryStore
 from flask_pkce.testing import AuthorizationAnswer, LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
-from flask_pkce.wire import SeededPKCE
+from flask_pkce.wire import SeededPKCE, TokenizedPKCE
 
 #: The moment at which the tests play, in Unix seconds.
 NOW = 1_800_000_000
@@ -308,7 +308,8 @@ class Bench:
         self, session: Held[Session], flow: Held[Flow], code_verifier: str | None = None
     ) -> Redeemed:
         """Exchange the code of a flow."""
-        return self.engine.redemption.redeem(session, flow, code_verifier=code_verifier)
+        asked = TokenizedPKCE(code_verifier=code_verifier)
+        return self.engine.redemption.redeem(session, flow, asked=asked)
 
     def bound(self, **seed: Any) -> tuple[Held[Session], Held[Flow]]:
         """A session and its flow, whose answer is bound and not redeemed yet."""

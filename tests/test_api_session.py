@@ -13,6 +13,7 @@ import requests_mock
 
 from flask_pkce.api_session import APISession
 from flask_pkce.errors import TenantError
+from flask_pkce.session import BearerToken
 
 API = "https://api.example.com/v1/"
 
@@ -24,9 +25,9 @@ class Tokens:
         self.refused: list[str] = []
         self.current = "token-0"
 
-    def __call__(self, refused: str | None) -> str:
-        if refused is not None and refused == self.current:
-            self.refused.append(refused)
+    def __call__(self, refused: BearerToken | None) -> str:
+        if refused is not None and refused.value == self.current:
+            self.refused.append(refused.value)
             self.current = f"token-{len(self.refused)}"
         return self.current
 
@@ -203,7 +204,7 @@ def test_streams_are_not_repeated(
 def test_no_token(requests_mock: requests_mock.Mocker) -> None:
     """Where there is no token nothing is sent."""
 
-    def none(_: str | None) -> str:
+    def none(_: BearerToken | None) -> str:
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -224,7 +225,7 @@ def test_token_with_a_blank(requests_mock: requests_mock.Mocker) -> None:
 
 
 @pytest.mark.parametrize("base_url", ["api.example.com", "ftp://api.example.com", "https://", ""])
-def test_base(base_url: str, tokens: Callable[[str | None], str]) -> None:
+def test_base(base_url: str, tokens: Callable[[BearerToken | None], str]) -> None:
     """The base must be an address."""
     with pytest.raises(ValueError, match="base_url"):
         APISession(base_url, tokens)

@@ -10,6 +10,7 @@ from flask_pkce.configuration import read_settings
 from flask_pkce.engine import build_engine
 from flask_pkce.errors import RecordUnreadable, StateForged
 from flask_pkce.hooks import HookRunner, Hooks
+from flask_pkce.protocol.authorization import Answer
 from flask_pkce.sign_in import Owner
 from flask_pkce.stores import MemoryStore
 from tests.support import CLIENT_ID, SECRET_KEY, Bench, Clock, MeddledStore
@@ -69,7 +70,7 @@ def test_rotation_of_the_key(clock: Clock) -> None:
     new = Bench(store=store, clock=clock, secret_keys=(SECRET_KEY, OTHER_KEY))
     old.tenant.mount(new.engine.transport.session)
     sent = old.send()
-    _, flow = new.engine.sign_in.find([Owner(sent.session)], sent.flow.value.state)
+    _, flow = new.engine.sign_in.find([Owner(sent.session)], Answer(state=sent.flow.value.state))
     bound = new.engine.sign_in.bind(flow, old.answer(sent))
     assert new.redeem(sent.session, bound).response.claims
 

@@ -161,7 +161,7 @@ def test_functions_that_replace_ours() -> None:
     """The host's own functions get the request, and their result is used."""
     nothing = runner(Hooks())
     assert nothing.replaced_authorize(REQUEST) is None
-    assert nothing.replaced_token(TOKEN_REQUEST) is None
+    assert nothing.token_function is None
 
     async def token(request: TokenRequest) -> dict[str, str | None]:
         return {"access_token": request.code}
@@ -170,15 +170,17 @@ def test_functions_that_replace_ours() -> None:
         Hooks(authorize=lambda request: f"https://x/{request.state}", token=token), _in_a_loop
     )
     assert own.replaced_authorize(REQUEST) == "https://x/s"
-    assert own.replaced_token(TOKEN_REQUEST) == {"access_token": "c"}
+    assert own.token_function is not None
+    assert own.token_function(TOKEN_REQUEST) == {"access_token": "c"}
 
 
 @pytest.mark.parametrize("document", [None, "text", [("access_token", "x")]])
 def test_token_function_that_returns_something_else(document: Any) -> None:
     """What the host's function returns in place of the tenant's answer is an object."""
     own = runner(Hooks(token=lambda request: document))
+    assert own.token_function is not None
     with pytest.raises(TypeError, match="token function returns the JSON object"):
-        own.replaced_token(TOKEN_REQUEST)
+        own.token_function(TOKEN_REQUEST)
 
 
 def test_receiver_that_raises(caplog: pytest.LogCaptureFixture) -> None:

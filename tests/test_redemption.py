@@ -42,6 +42,7 @@ from flask_pkce.redemption import Redeemed
 from flask_pkce.session import Session
 from flask_pkce.sign_in import Sent
 from flask_pkce.testing import TenantUser
+from flask_pkce.wire import TokenizedPKCE
 from tests.support import (
     CALLBACK,
     CHALLENGE,
@@ -71,10 +72,9 @@ def bench(hooks: Hooks) -> Bench:
     return Bench(hooks=hooks)
 
 
-def find(bench: Bench, session: Held[Session], **asked: str) -> Held[Flow]:
+def find(bench: Bench, session: Held[Session], **asked: Any) -> Held[Flow]:
     """The flow that a request to redeem names."""
-    members: dict[str, Any] = {"code": None, "code_verifier": None, "redirect_uri": None}
-    return bench.engine.redemption.flow_to_redeem(session, **{**members, **asked})
+    return bench.engine.redemption.flow_to_redeem(session, TokenizedPKCE(**asked))
 
 
 # -- which flow --------------------------------------------------------------------

@@ -544,16 +544,20 @@ def test_wait_for_what_is_cleared(bench: Bench) -> None:
 # -- whose answer it is ------------------------------------------------------------
 
 
+def answer_to(sent: Sent) -> Answer:
+    """What has the state of a flow."""
+    return Answer(state=sent.flow.value.state)
+
+
 def test_find(bench: Bench) -> None:
     """An answer's flow is found in any of its browser's sessions."""
     sent, other = bench.send(), bench.send()
     local = bench.send(is_local=True)
     find = bench.engine.sign_in.find
-    state = sent.flow.value.state
-    assert find([Owner(sent.session)], state) == (sent.session, sent.flow)
+    assert find([Owner(sent.session)], answer_to(sent)) == (sent.session, sent.flow)
     owners = [Owner(other.session), Owner(local.session)]
-    assert find(owners, local.flow.value.state) == (local.session, local.flow)
-    assert find(owners, other.flow.value.state) == (other.session, other.flow)
+    assert find(owners, answer_to(local)) == (local.session, local.flow)
+    assert find(owners, answer_to(other)) == (other.session, other.flow)
 
 
 @pytest.mark.requirement("N38", "AV-2", "T1")
@@ -565,7 +569,7 @@ def test_find_what_is_another_sessions(bench: Bench, cleared: bool) -> None:
         bench.sessions.take(sent.session)
     for owners in ([Owner(other.session)], [Owner(None)], []):
         with pytest.raises(SessionMismatch):
-            bench.engine.sign_in.find(owners, sent.flow.value.state)
+            bench.engine.sign_in.find(owners, answer_to(sent))
     if not cleared:
         assert bench.now(sent.flow) == sent.flow.value
 
@@ -576,9 +580,9 @@ def test_find_what_is_gone(bench: Bench) -> None:
     sent = bench.send()
     bench.clock.now += 600
     with pytest.raises(FlowExpired):
-        bench.engine.sign_in.find([Owner(sent.session)], sent.flow.value.state)
+        bench.engine.sign_in.find([Owner(sent.session)], answer_to(sent))
     with pytest.raises(FlowError):
-        bench.engine.sign_in.find([Owner(sent.session)], "unknown")
+        bench.engine.sign_in.find([Owner(sent.session)], Answer(state="unknown"))
 
 
 # -- bind --------------------------------------------------------------------------

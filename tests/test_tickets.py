@@ -13,7 +13,7 @@ from flask_pkce.flow import Failure
 from flask_pkce.protocol.authorization import Answer
 from flask_pkce.records import Records
 from flask_pkce.sealing import Sealing
-from flask_pkce.tickets import KeptAnswer, Tickets
+from flask_pkce.tickets import KeptAnswer, Ticket, Tickets
 from tests.support import ISSUER, SECRET_KEY, Clock, at_once
 
 ANSWER = Answer(state="s", code="the-code", iss=ISSUER)
@@ -52,8 +52,8 @@ def tickets(make_tickets: MakeTickets) -> Tickets:
 def test_answer(failure: Failure | None, tickets: Tickets, store: MemoryStore) -> None:
     """An answer is kept under a ticket, with what came of it, and taken once."""
     ticket = tickets.keep(ANSWER, failure=failure)
-    assert len(ticket) == 43
-    assert ticket not in repr(store._entries)
+    assert len(ticket.value) == 43
+    assert ticket.value not in repr(store._entries)
     kept = KeptAnswer(answer=ANSWER, failure=failure)
     assert tickets.take(ticket) == kept
     assert tickets.take(ticket) is None
@@ -80,7 +80,7 @@ def test_answer_is_taken_by_one(tickets: Tickets) -> None:
 def test_unknown_ticket(ticket: str, tickets: Tickets) -> None:
     """A ticket that was made up gets nothing."""
     tickets.keep(ANSWER)
-    assert tickets.take(ticket) is None
+    assert tickets.take(Ticket(ticket)) is None
 
 
 # -- a flood -----------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_flood_in_threads(make_tickets: MakeTickets, store: MemoryStore) -> None
     """The limit holds for threads that keep and take at once."""
     tickets = make_tickets(limit=10)
 
-    def flood(_: int) -> str:
+    def flood(_: int) -> Ticket:
         for _ in range(50):
             tickets.take(tickets.keep(ANSWER))
             tickets.keep(ANSWER)
@@ -153,4 +153,4 @@ def test_flood_in_threads(make_tickets: MakeTickets, store: MemoryStore) -> None
 
     kept = at_once(flood, 8)
     assert len(store._entries) == 10
-    assert any(tickets.take(str(ticket)) for ticket in kept)
+    assert any(isinstance(ticket, Ticket) and tickets.take(ticket) for ticket in kept)

@@ -30,6 +30,7 @@ from flask_pkce.records import Held
 from flask_pkce.redemption import Redeemed
 from flask_pkce.session import Grant, Renewal, Session
 from flask_pkce.tokens import Refreshed
+from flask_pkce.wire import TokenizedPKCE
 from tests.support import ISSUER, NOW, Bench, Failing, at_once, told
 
 
@@ -68,7 +69,9 @@ def current(bench: Bench, session: Held[Session]) -> Session:
 def find(
     bench: Bench, session: Session, *, refresh_token: str | None = None, code: str | None = None
 ) -> Grant:
-    return bench.engine.refresh.grant(session, refresh_token=refresh_token, code=code)
+    return bench.engine.refresh.grant(
+        session, TokenizedPKCE(refresh_token=refresh_token, code=code)
+    )
 
 
 @pytest.fixture
@@ -556,12 +559,17 @@ def test_late_with_the_token_that_was_used_up(bench: Bench) -> None:
     asked = bench.token_requests
     bench.clock.now += 10
     grant = find(bench, first.session.value, refresh_token=old)
-    late = bench.engine.refresh.refresh(first.session, grant, refresh_token=old)
+    late = bench.engine.refresh.refresh(
+        first.session, grant, asked=TokenizedPKCE(refresh_token=old)
+    )
     expires_in = (first.response.expires_in or 0) - 10
     assert late.response == first.response.replace(expires_in=expires_in)
     with pytest.raises(RefreshTokenUnknown):
         bench.engine.refresh.refresh(
-            first.session, grant, refresh_token=old, audience="https://api.example/"
+            first.session,
+            grant,
+            asked=TokenizedPKCE(refresh_token=old),
+            audience="https://api.example/",
         )
     assert bench.token_requests == asked
     bench.clock.now += 20
@@ -575,7 +583,9 @@ def test_lifetime_that_is_not_told(bench: Bench, hooks: Hooks) -> None:
     signed_in = bench.sign_in()
     old = signed_in.response.refresh_token
     first = refresh(bench, signed_in.session)
-    late = bench.engine.refresh.refresh(first.session, grant_of(first.session), refresh_token=old)
+    late = bench.engine.refresh.refresh(
+        first.session, grant_of(first.session), asked=TokenizedPKCE(refresh_token=old)
+    )
     assert late.response.expires_in is None
 
 

@@ -110,14 +110,19 @@ class AuthorizationRequest:
 
 
 def validate_changed_request(
-    changed: AuthorizationRequest, original: AuthorizationRequest
+    changed: AuthorizationRequest | None, original: AuthorizationRequest
 ) -> AuthorizationRequest:
     """Check what a hook made of an authorization request.
 
-    :raises TypeError: if it is no authorization request.
+    :param changed: what the hook returned; None leaves it as it is.
+    :raises TypeError: if it is something else.
     :raises ValueError: if it lost a tie to its flow, or overrides a parameter of the protocol.
     """
+    if changed is None:
+        return original
     if not isinstance(changed, AuthorizationRequest):
+        # It may hold tokens, and error trackers show the variables of this frame.
+        del changed
         raise TypeError("a before_authorize hook returns an AuthorizationRequest or None")
     for name in _FIXED:
         if getattr(changed, name) != getattr(original, name):

@@ -109,13 +109,20 @@ def build_refresh_request(
     )
 
 
-def validate_changed_token_request(changed: TokenRequest, original: TokenRequest) -> TokenRequest:
+def validate_changed_token_request(
+    changed: TokenRequest | None, original: TokenRequest
+) -> TokenRequest:
     """Check what a hook made of a token request.
 
-    :raises TypeError: if it is no token request.
+    :param changed: what the hook returned; None leaves it as it is.
+    :raises TypeError: if it is something else.
     :raises ValueError: if anything but ``audience`` and additional parameters was changed.
     """
+    if changed is None:
+        return original
     if not isinstance(changed, TokenRequest):
+        # It may hold tokens, and error trackers show the variables of this frame.
+        del changed
         raise TypeError("a before_token hook returns a TokenRequest or None")
     allowed = {"audience": original.audience, "additional": original.additional}
     if changed.replace(**allowed) != original:
@@ -179,14 +186,19 @@ class TokenResponse:
 
 
 def validate_changed_token_response(
-    changed: TokenResponse, original: TokenResponse
+    changed: TokenResponse | None, original: TokenResponse
 ) -> TokenResponse:
     """Check what a hook made of a token response.
 
-    :raises TypeError: if it is no token response.
+    :param changed: what the hook returned; None leaves it as it is.
+    :raises TypeError: if it is something else.
     :raises ValueError: if it says that somebody else signed in.
     """
+    if changed is None:
+        return original
     if not isinstance(changed, TokenResponse):
+        # It may hold tokens, and error trackers show the variables of this frame.
+        del changed
         raise TypeError("an after_token hook returns a TokenResponse or None")
     for name in ("iss", "sub"):
         if changed.claims.get(name) != original.claims.get(name):

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from ..hooks import signed_in
 from ..protocol.metadata import Registration
 from ..protocol.token import TokenResponse
-from ..session import Grant
+from ..session import BearerToken, Grant
 from ..signing import Pointer
 from ..web.calls import Call
 from ..web.responses import no_content
@@ -74,6 +74,8 @@ def login_as(
     engine = visit.mounted.engine
     if not engine.settings.delivers_to_session:
         raise RuntimeError("login_as needs PKCE_TOKEN_DELIVERY `session`")
+    # In no variable of the view, which runs the application's hooks.
+    token = BearerToken(access_token or secrets.token_urlsafe(32))
     done: list[TokenResponse] = []
 
     def view() -> Response:
@@ -83,7 +85,7 @@ def login_as(
         )
         known = engine.tenants.select() if tenant is None else engine.tenants.named(tenant)
         made = TokenResponse(
-            access_token=access_token or secrets.token_urlsafe(32),
+            access_token=token.value,
             expires_in=expires_in,
             scope=known.registration.scope if scope is None else tuple(scope.split()),
             claims=_claims(known.registration, int(engine.clock()), sub, org, claims),

@@ -6,6 +6,7 @@ import dataclasses
 from urllib.parse import urlencode
 
 from flask import Response
+from msgspec import UnsetType
 
 from ..errors import (
     AnswerMissing,
@@ -26,14 +27,14 @@ from ..records import Held
 from ..session import Session
 from ..setting_values import is_tenant_name
 from ..sign_in import Owner, passed_on
-from ..tickets import ANSWER_LIFETIME
-from ..wire import read_schema
+from ..tickets import ANSWER_LIFETIME, Ticket
+from ..wire import Schema, read_schema
 from .body import read_form, read_query
 from .callers import Caller, local_owner
 from .calls import Call
 from .confirmation import ask_about_sign_in
 from .missing import explain_loss
-from .responses import json_response, page, see_other
+from .responses import HiddenText, json_response, page, see_other
 
 
 def response_code(call: Call) -> Response:
@@ -58,8 +59,7 @@ def _callback_post(call: Call) -> Response:
     for name in ("code", "state", "error", "iss", "ticket"):
         if name in query:
             raise ParameterInvalid("must be in the form, not in the address", field=name)
-    form = read_form(call.request)
-    answer = dataclasses.replace(parse_answer(form), callback_url=call.reached_url)
+    answer, schema = _posted_answer(call)
     if call.html:
         call.engine.sign_in.check_state(answer.state)
         return _keep(call, answer)
@@ -67,15 +67,31 @@ def _callback_post(call: Call) -> Response:
     call.check_origin()
     if call.settings.delivers_to_session:
         raise DeliveryRefused(field="code")
-    schema = read_schema(form.get("schema", ""))
     caller = call.caller()
     if not caller.owner.names:
         caller.known_session  # noqa: B018 (raises the reason why there is none)
-    session, flow = call.engine.sign_in.find([caller.owner], answer.state)
+    session, flow = call.engine.sign_in.find([caller.owner], answer)
     answer = passed_on(answer, flow.value)
     _renew(call, session, flow, answer)
     bound = call.engine.sign_in.bind(flow, answer)
     return json_response(call.answers.result(bound.value, schema))
+
+
+def _posted_answer(call: Call) -> tuple[Answer, Schema | UnsetType]:
+    """Read the answer in a form, and the version of the published model that it has."""
+    form = read_form(call.request)
+    answer = dataclasses.replace(parse_answer(form), callback_url=call.reached_url)
+    return answer, read_schema(form.get("schema", ""))
+
+
+def _read_address(call: Call) -> Answer | tuple[Ticket, bool]:
+    """Read the answer in an address, or else the ticket, and whether it came before."""
+    query = read_query(call.request)
+    if "ticket" in query:
+        return Ticket(query["ticket"]), "again" in query
+    if not query.keys() & {"code", "error", "state"}:
+        raise AnswerMissing()
+    return dataclasses.replace(parse_answer(query), callback_url=call.reached_url)
 
 
 def _keep(call: Call, answer: Answer, *, failure: Failure | None = None) -> Response:
@@ -84,25 +100,27 @@ def _keep(call: Call, answer: Answer, *, failure: Failure | None = None) -> Resp
     The cross-site POST came without ``Lax`` cookies: no flow, session or cookie is touched.
     """
     ticket = call.engine.tickets.keep(answer, failure=failure)
-    location = f"{call.callback_route}?ticket={ticket}"
+    location = _location(call, ticket)
     if call.has_strict_cookies:
         # Strict cookies come along only where a page of ours begins the navigation.
-        return page("continue.html", refresh=f"0; url={location}", location=location)
-    return see_other(location)
+        return page("continue.html", refresh="0", location=location)
+    return see_other(str(location))
+
+
+def _location(call: Call, ticket: Ticket, more: str = "") -> HiddenText:
+    """Where a browser fetches the answer of a ticket."""
+    return HiddenText(f"{call.callback_route}?{urlencode({'ticket': ticket.value})}{more}")
 
 
 def _callback_get(call: Call) -> Response:
-    query = read_query(call.request)
-    if "ticket" in query:
-        return _fetch(call, query["ticket"], is_second_try="again" in query)
-    if not query.keys() & {"code", "error", "state"}:
-        raise AnswerMissing()
-    answer = dataclasses.replace(parse_answer(query), callback_url=call.reached_url)
-    caller = call.caller()
+    asked = _read_address(call)
+    if not isinstance(asked, Answer):
+        return _fetch(call, *asked)
+    answer, caller = asked, call.caller()
     if call.has_strict_cookies or caller.is_outrun:
         call.engine.sign_in.check_state(answer.state)
         return _keep(call, answer)
-    session, flow = _find(call, caller, answer.state)
+    session, flow = _find(call, caller, answer)
     try:
         flow.value.check_not_failed()
         session, flow = _bind(call, session, flow, answer)
@@ -132,13 +150,13 @@ def _owners(call: Call, caller: Caller) -> list[Owner]:
     return [caller.owner, *([local] if local is not None else [])]
 
 
-def _find(call: Call, caller: Caller, state: str) -> tuple[Held[Session], Held[Flow]]:
+def _find(call: Call, caller: Caller, answer: Answer) -> tuple[Held[Session], Held[Flow]]:
     """Find the flow that an answer is for, in the browser that brought it.
 
     From here on the page of an error leads to where this sign-in was to lead.
     """
     try:
-        session, flow = call.engine.sign_in.find(_owners(call, caller), state)
+        session, flow = call.engine.sign_in.find(_owners(call, caller), answer)
     except SessionMismatch:
         if caller.owner.session is None:
             raise caller.reason from None
@@ -182,19 +200,17 @@ def _renew(
     return renewed
 
 
-def _fetch(call: Call, ticket: str, *, is_second_try: bool) -> Response:
+def _fetch(call: Call, ticket: Ticket, is_second_try: bool) -> Response:
     caller = call.caller()
     if caller.is_outrun and not is_second_try:
         # The browser has the new cookie by now, or in a moment.
-        path = call.callback_route
-        return page(
-            "redeeming.html", refresh=f"1; url={path}?{urlencode({'ticket': ticket})}&again"
-        )
+        again = _location(call, ticket, "&again")
+        return page("redeeming.html", refresh="1", location=again)
     kept = call.engine.tickets.take(ticket)
     if kept is None:
         return _spent(call, caller)
     answer = kept.answer
-    session, flow = _find(call, caller, answer.state)
+    session, flow = _find(call, caller, answer)
     if kept.failure is not None:
         return call.problem(FlowFailed.at_first(kept.failure))
     try:

@@ -91,8 +91,8 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     :raises HostUnknown: if the request names a host that is not ours.
     """
     host = site.host(request)
-    values = read_cookies(request, site.cookie_name(request))
-    has_cookie = bool(values)
+    cookies = read_cookies(request, site.cookie_name(request))
+    has_cookie = bool(cookies)
     missing = partial(missing_cookie, request, site)
     if not has_cookie and engine.settings.local_session and _is_local_program(request):
         return Caller(Owner(engine.sessions.load_local(), is_local=True), False, missing)
@@ -100,9 +100,9 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     gone: str | None = None
     fault: PKCEError | None = None
     outrun: Held[Session] | None = None
-    for value in values if len(values) <= MAX_COOKIES else ():
+    for cookie in cookies if len(cookies) <= MAX_COOKIES else ():
         try:
-            pointer = engine.signing.read_pointer(value)
+            pointer = engine.signing.read_pointer(cookie.value)
             held = engine.sessions.at(pointer)
         except (CookieForged, RecordUnreadable) as exc:
             COOKIE_UNUSABLE.log(exc.hint, code=exc.code, error=exc.code)

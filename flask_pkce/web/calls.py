@@ -106,7 +106,8 @@ class Call:
         return own_callback(self.callback_url, self.callback_name)
 
     def report(self, exc: PKCEError) -> None:
-        """Tell the log and the host of an error."""
+        """Tell the log and the host of an error, which forgets what was in its frames."""
+        exc.forget_frames()
         log(exc, route=str(self.request.endpoint))
         self.engine.hooks.on_error(exc)
         self.engine.hooks.tell(failed, error=exc)

@@ -7,6 +7,7 @@ delivery ``caller`` there is no such route, so no flow is another origin's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,7 +23,7 @@ from ..tenant_cache import KnownTenant
 from ..tenants import own_callback
 from ..wire import SeededPKCE
 from .calls import Call
-from .responses import page, see_other
+from .responses import HiddenText, page, see_other
 from .site import CALLBACK_PATH
 
 #: The path of the link, and of the forms on both pages.
@@ -36,38 +37,53 @@ DECLINE = "decline"
 _ACCOUNT_CLAIMS = ("email", "preferred_username", "nickname", "name", "sub")
 
 
-def ask_about_link(
-    call: Call,
-    fields: Mapping[str, str],
-    seed: SeededPKCE,
-    session: Held[Session] | None,
-    *,
-    names_tenant: bool,
-) -> Response | None:
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """What a link to ``/pkce/login`` asks for; an invitation in it is a secret."""
+
+    #: All parameters, as they came.
+    given: Mapping[str, str] = field(repr=False)
+    #: Those that ``/pkce/login`` reads.
+    fields: Mapping[str, str] = field(repr=False)
+    seed: SeededPKCE
+    return_to: str | None
+    #: Whether a page of another origin leads here.
+    is_foreign: bool
+    #: Whether the link can choose the tenant.  If it cannot, the sign-in goes to the tenant that
+    #: the application chooses for all links, such as by the host.
+    names_tenant: bool
+
+
+@dataclass(frozen=True)
+class UserAnswer:
+    """The user's answer to :func:`ask_about_sign_in`."""
+
+    confirmation: str = field(repr=False)
+    is_declined: bool
+
+
+def ask_about_link(call: Call, link: Link, session: Held[Session] | None) -> Response | None:
     """Return the page that asks before a link of another origin starts a sign-in.
 
-    :param fields: the parameters of the link that ``/pkce/login`` reads.
-    :param names_tenant: whether the link can choose the tenant.  If it cannot, the sign-in goes to
-        the tenant that the application chooses for all links, such as by the host.
     :return: None if the link may start the sign-in without a question.
     :raises NavigationRequired: if the caller cannot show a page.
     :raises ParameterForeign: if the link names no configured tenant.
     """
     tenants = call.engine.tenants
-    known = tenants.select(seed.domain, seed.client_id)
+    known = tenants.select(link.seed.domain, link.seed.client_id)
     present = call.engine.presence.peek(session) if session is not None else None
     asks_always = call.settings.login_links is LoginLinks.ASK
-    is_usual = not names_tenant or tenants.is_default(known)
+    is_usual = not link.names_tenant or tenants.is_default(known)
     if present is None and is_usual and not asks_always:
         return None
     if not call.html:
         raise NavigationRequired()
     # The query stays in the address: a `tenant_loader` may read it.
-    query = call.request.query_string.decode("latin-1")
+    login = call.site.route(LOGIN_PATH, call.request)
     return page(
         "confirm_link.html",
-        login_url=f"{call.site.route(LOGIN_PATH, call.request)}?{query}",
-        fields=list(fields.items()),
+        login_url=HiddenText(f"{login}?{call.request.query_string.decode('latin-1')}"),
+        fields=[(name, HiddenText(value)) for name, value in link.fields.items()],
         **_told(call, known, present),
     )
 
@@ -87,12 +103,12 @@ def ask_about_sign_in(call: Call, session: Held[Session], flow: Flow) -> Respons
     return page(
         "confirm_sign_in.html",
         login_url=call.site.route(LOGIN_PATH, call.request),
-        confirmation=flow.confirmation,
+        confirmation=HiddenText(flow.confirmation or ""),
         **_told(call, call.engine.tenants.of_flow(flow), present),
     )
 
 
-def take_answer(call: Call, form: Mapping[str, str]) -> Response:
+def take_answer(call: Call, answer: UserAnswer) -> Response:
     """Take the user's answer to :func:`ask_about_sign_in`.
 
     The callback goes on with a flow that the user confirms.  A flow that the user declines fails,
@@ -103,10 +119,10 @@ def take_answer(call: Call, form: Mapping[str, str]) -> Response:
     engine = call.engine
     session = call.caller().known_session
     flows = engine.sessions.flows(session)
-    flow = next((each for each in flows if each.value.has_confirmation(form[CONFIRMATION])), None)
+    flow = next((each for each in flows if each.value.has_confirmation(answer.confirmation)), None)
     if flow is None:
         raise TicketSpent()
-    if DECLINE in form:
+    if answer.is_declined:
         if flow.value.is_unconfirmed:
             engine.sign_in.fail(flow, AccessDenied("The user kept the present sign-in."))
         return call.on(None)
@@ -115,7 +131,7 @@ def take_answer(call: Call, form: Mapping[str, str]) -> Response:
     ticket = engine.tickets.keep(Answer(state=flow.value.state))
     tenant = "" if flow.value.expected is None else flow.value.expected.tenant
     callback = own_callback(call.site.route(CALLBACK_PATH, call.request), tenant)
-    return see_other(f"{callback}?{urlencode({'ticket': ticket})}")
+    return see_other(f"{callback}?{urlencode({'ticket': ticket.value})}")
 
 
 def _told(call: Call, known: KnownTenant, present: Grant | None) -> dict[str, Any]:

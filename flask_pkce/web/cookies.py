@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from flask import Request, Response
 
@@ -14,9 +15,16 @@ from flask import Request, Response
 MAX_COOKIES = 4
 
 
-def read_cookies(request: Request, name: str) -> list[str]:
-    """Return the values of all cookies of a name: another subdomain may have planted some."""
-    return [value for found, value in _pairs(request) if found == name]
+@dataclass(frozen=True)
+class Cookie:
+    """The value of a cookie, which no ``repr`` shows."""
+
+    value: str = field(repr=False)
+
+
+def read_cookies(request: Request, name: str) -> list[Cookie]:
+    """Return all cookies of a name: another subdomain may have planted some."""
+    return [Cookie(value) for found, value in _pairs(request) if found == name]
 
 
 def cookie_names(request: Request) -> set[str]:

@@ -14,9 +14,17 @@ from ..session import Grant
 from ..wire import read_seed
 from .body import read_form, read_query
 from .calls import Call
-from .confirmation import CONFIRMATION, LOGIN_PATH, ask_about_link, take_answer
+from .confirmation import (
+    CONFIRMATION,
+    DECLINE,
+    LOGIN_PATH,
+    Link,
+    UserAnswer,
+    ask_about_link,
+    take_answer,
+)
 from .guard import check_link
-from .responses import empty, page, see_other
+from .responses import HiddenText, empty, page, see_other
 
 #: What a link may say: which tenant, and what to ask it for; an invitation's leads here with its
 #: organization.
@@ -69,19 +77,40 @@ def login(call: Call) -> Response:
 
     OpenID Connect Core 4
     """
-    is_posted = call.request.method == "POST"
-    given = read_form(call.request) if is_posted else read_query(call.request)
-    if is_posted and CONFIRMATION in given:
-        return take_answer(call, given)
-    is_foreign = not is_posted and (call.is_foreign or FOREIGN in given)
-    fields = {name: given[name] for name in LINK_PARAMETERS if name in given}
-    return_to = return_address(fields)
+    asked = _read_login(call)
+    if isinstance(asked, UserAnswer):
+        return take_answer(call, asked)
     caller = call.caller()
     if caller.is_outrun:
         # The new cookie is in the browser in a moment.  If it was lost with a worker, the old one
         # counts as none in some seconds.
-        again = f"{call.site.route(LOGIN_PATH, call.request)}?{urlencode({**given, FOREIGN: ''})}"
-        return page("redeeming.html", refresh=f"2; url={again}" if is_foreign else "2")
+        return page("redeeming.html", refresh="2", location=_again(call, asked))
+    session = caller.owner.session
+    question = ask_about_link(call, asked, session) if asked.is_foreign else None
+    if question is not None:
+        return question
+    presence = call.engine.presence
+    user = presence.asked_again(session, asked.seed) if session is not None else None
+    sent = call.engine.sign_in.authorize(
+        caller.owner,
+        asked.seed,
+        callback_url=call.callback_url,
+        return_to=asked.return_to,
+        user=user,
+        is_foreign=asked.is_foreign,
+    )
+    call.pointer = sent.pointer
+    return see_other(sent.authorization_url)
+
+
+def _read_login(call: Call) -> Link | UserAnswer:
+    """Read a link, the form of a page of ours, or the user's answer to a question."""
+    is_posted = call.request.method == "POST"
+    given = read_form(call.request) if is_posted else read_query(call.request)
+    if is_posted and CONFIRMATION in given:
+        return UserAnswer(given[CONFIRMATION], is_declined=DECLINE in given)
+    fields = {name: given[name] for name in LINK_PARAMETERS if name in given}
+    return_to = return_address(fields)
     seed = read_seed(
         {
             **{name: fields[name] for name in _LINKED if name in fields},
@@ -90,22 +119,22 @@ def login(call: Call) -> Response:
             },
         }
     )
-    session = caller.owner.session
-    if is_foreign:
-        names_tenant = not given.keys() <= _NAMES_NO_TENANT
-        question = ask_about_link(call, fields, seed, session, names_tenant=names_tenant)
-        if question is not None:
-            return question
-    sent = call.engine.sign_in.authorize(
-        caller.owner,
-        seed,
-        callback_url=call.callback_url,
+    return Link(
+        given=given,
+        fields=fields,
+        seed=seed,
         return_to=return_to,
-        user=call.engine.presence.asked_again(session, seed) if session is not None else None,
-        is_foreign=is_foreign,
+        is_foreign=not is_posted and (call.is_foreign or FOREIGN in given),
+        names_tenant=not given.keys() <= _NAMES_NO_TENANT,
     )
-    call.pointer = sent.pointer
-    return see_other(sent.authorization_url)
+
+
+def _again(call: Call, link: Link) -> HiddenText | None:
+    """Where a browser follows a foreign link once more; None for the same address."""
+    if not link.is_foreign:
+        return None
+    query = urlencode({**link.given, FOREIGN: ""})
+    return HiddenText(f"{call.site.route(LOGIN_PATH, call.request)}?{query}")
 
 
 def logout(call: Call) -> Response:

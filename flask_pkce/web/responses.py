@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -146,17 +147,33 @@ def _render(template: str, **context: Any) -> str:
     return _BUILT_IN.get_template(template).render(context)
 
 
+@dataclass(frozen=True)
+class HiddenText:
+    """A text with a secret in it, which a template writes and no ``repr`` shows."""
+
+    text: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def page(
-    template: str, *, status: int = 200, refresh: str | None = None, **context: Any
+    template: str,
+    *,
+    status: int = 200,
+    refresh: str | None = None,
+    location: HiddenText | None = None,
+    **context: Any,
 ) -> Response:
-    """A small page, which a host can override by a template of that name.
+    """Render a small page, which a host can override by a template of that name.
 
     :param template: below ``pkce/``.
-    :param refresh: when the browser goes on by itself, and where to.  A header says it, and no
-        ``meta``, so that it is not in the host's hands.
+    :param refresh: the seconds after which the browser goes on by itself.  A header says it, and
+        no ``meta``, so that it is not in the host's hands.
+    :param location: where it goes on to; by default to the same address.
     """
     nonce = secrets.token_urlsafe(16)
-    html = _render(f"pkce/{template}", csp_nonce=nonce, **context)
+    html = _render(f"pkce/{template}", csp_nonce=nonce, location=location, **context)
     # A sign-in goes on to the tenant, and from there to anybody who signs users in for it;
     # Chromium applies form-action to the whole chain of redirects.
     csp = (
@@ -165,5 +182,6 @@ def page(
     )
     response = _Response(html, status, content_type="text/html; charset=utf-8")
     if refresh is not None:
-        response.headers["Refresh"] = refresh
+        where = "" if location is None else f"; url={location}"
+        response.headers["Refresh"] = refresh + where
     return _finish(response, csp)

@@ -101,12 +101,10 @@ def token(call: Call) -> Response:
         return _refresh(call, session, asked)
     flow = call.engine.redemption.flow_to_redeem(
         session,
-        code=asked.code,
-        code_verifier=asked.code_verifier,
-        redirect_uri=asked.redirect_uri,
+        asked,
         check=partial(_check_asked, call, asked),
     )
-    redeemed = call.engine.redemption.redeem(session, flow, code_verifier=asked.code_verifier)
+    redeemed = call.engine.redemption.redeem(session, flow, asked=asked)
     call.pointer = redeemed.pointer
     if call.html:
         return call.on(redeemed.flow)
@@ -143,9 +141,7 @@ def _check_asked(call: Call, asked: TokenizedPKCE, known: KnownTenant) -> None:
 
 
 def _refresh(call: Call, session: Held[Session], asked: TokenizedPKCE) -> Response:
-    grant = call.engine.refresh.grant(
-        session.value, refresh_token=asked.refresh_token, code=asked.code
-    )
+    grant = call.engine.refresh.grant(session.value, asked)
     known = call.engine.tenants.of_grant(grant)
     if known is None:
         raise RefreshTokenUnknown("The sign-in was at another tenant.")
@@ -155,7 +151,7 @@ def _refresh(call: Call, session: Held[Session], asked: TokenizedPKCE) -> Respon
         session,
         grant,
         audience=asked.audience if is_api else None,
-        refresh_token=asked.refresh_token,
+        asked=asked,
     )
     return json_response(call.answers.tokens(refreshed.tenant, refreshed.response))
 

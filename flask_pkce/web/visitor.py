@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import Response, after_this_request, request
@@ -13,7 +12,7 @@ from ..errors import AuthenticationTooWeak, HostUnknown, NotSignedIn, PKCEError
 from ..protocol.addresses import is_local_path
 from ..protocol.claims import has_context, numeric_date
 from ..records import Held
-from ..session import Grant, Session
+from ..session import BearerToken, Grant, Session
 from ..user import User
 from .calls import Call, Mounted
 from .further import end_session, user_claims
@@ -57,15 +56,15 @@ class Visitor:
     @property
     def present(self) -> _Present | None:
         """The session and its sign-in; None if nobody is signed in."""
-        kept: dict[str, Any] = request.environ
-        if self._place not in kept:
+        # The environment is in no variable: the cookies are in it.
+        if self._place not in request.environ:
             after_this_request(_vary_by_cookie)
             session = self._session
             grant = self._engine.presence.grant(session) if session is not None else None
-            kept[self._place] = (
+            request.environ[self._place] = (
                 _Present(session, grant) if session is not None and grant is not None else None
             )
-        present: _Present | None = kept[self._place]
+        present: _Present | None = request.environ[self._place]
         return present
 
     @property
@@ -86,7 +85,7 @@ class Visitor:
         return User(grant.issuer, grant.subject, user_claims(grant))
 
     def access_token(
-        self, *, audience: str | None, scope: tuple[str, ...], refused: str | None = None
+        self, *, audience: str | None, scope: tuple[str, ...], refused: BearerToken | None = None
     ) -> str:
         """An access token of whoever is signed in.  See :meth:`HostViews.access_token`."""
         settings = self._engine.settings

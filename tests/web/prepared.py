@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flask_pkce.sign_in import Owner
+from flask_pkce.wire import SeededPKCE
 from tests.web.host import Browser, Caller, Host
 
 
@@ -45,7 +46,9 @@ class Prepared:
         # The routes leave a flow of the caller's state unsent only where a hook raises.
         self.owner.begin()
         owner = Owner(self.host.session_of(self.owner))
-        flow = self.host.engine.sign_in.start(owner, state="my-own-state").flow.value
+        flow = self.host.engine.sign_in.start(
+            owner, seed=SeededPKCE(state="my-own-state")
+        ).flow.value
         return Known(flow.state, flow.code_verifier or "")
 
     def _sent(self) -> Known:

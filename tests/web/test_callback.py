@@ -16,6 +16,7 @@ from flask_pkce import PKCEBlueprint
 from flask_pkce.errors import PKCEError
 from flask_pkce.tenant_cache import FAILED
 from flask_pkce.testing import LocalTenant
+from flask_pkce.tickets import Ticket
 from tests.conftest import MakeApp
 from tests.support import arrived, at_once
 from tests.web.host import CALLBACK, NAVIGATION, Browser, Host, check_page, check_problem
@@ -206,7 +207,7 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     kept = browser.deliver(host.tenant.sign_in(url))
     pages = [browser.follow(kept).text for _ in range(3)]
     assert all("<h1>Signed in</h1>" in page for page in pages)
-    assert host.engine.tickets.take(ticket_of(kept)) is None
+    assert host.engine.tickets.take(Ticket(ticket_of(kept))) is None
 
 
 @pytest.mark.requirement(

@@ -11,6 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from flask_pkce.errors import catalogue
+from flask_pkce.tickets import Ticket
 from tests.conftest import MakeApp
 from tests.web.host import (
     CALLBACK,
@@ -187,7 +188,7 @@ def _to_the_end(caller: Caller, response: TestResponse) -> TestResponse:
 def _spent_ticket(host: Host, state: str) -> str:
     response = host.browser().deliver({"state": state, "code": "some-code"})
     ticket = parse_qs(urlsplit(response.headers["Location"]).query)["ticket"][0]
-    assert host.engine.tickets.take(ticket) is not None
+    assert host.engine.tickets.take(Ticket(ticket)) is not None
     return ticket
 
 
