@@ -89,13 +89,13 @@ class Tickets:
         :return: its ticket, of which only the hash is kept.
         """
         ticket = Ticket(base64url(os.urandom(_TICKET_BYTES)))
-        expires_at = self._clock() + ANSWER_LIFETIME
+        key, expires_at = self._key(ticket), self._clock() + ANSWER_LIFETIME
         held = self._records.add(
-            self._key(ticket), KeptAnswer(answer=answer, failure=failure), expires_at=expires_at
+            key, KeptAnswer(answer=answer, failure=failure), expires_at=expires_at
         )
-        if held is not None:
-            for key in self._count(held.key, _Kept(len(held.raw), expires_at)):
-                self._records.delete(key)
+        size = 0 if held is None else len(held.raw)
+        for oldest in self._count(key, _Kept(size, expires_at)):
+            self._records.delete(oldest)
         return ticket
 
     def take(self, ticket: Ticket) -> KeptAnswer | None:
