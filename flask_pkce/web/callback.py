@@ -84,11 +84,11 @@ def _posted_answer(call: Call) -> tuple[Answer, Schema | UnsetType]:
     return answer, read_schema(form.get("schema", ""))
 
 
-def _read_address(call: Call) -> Answer | tuple[Ticket, bool]:
-    """Read the answer in an address, or else the ticket, and whether it came before."""
+def _read_address(call: Call) -> Answer | Ticket:
+    """Read the answer in an address, or else the ticket."""
     query = read_query(call.request)
     if "ticket" in query:
-        return Ticket(query["ticket"]), "again" in query
+        return Ticket(query["ticket"])
     if not query.keys() & {"code", "error", "state"}:
         raise AnswerMissing()
     return dataclasses.replace(parse_answer(query), callback_url=call.reached_url)
@@ -107,15 +107,15 @@ def _keep(call: Call, answer: Answer, *, failure: Failure | None = None) -> Resp
     return see_other(str(location))
 
 
-def _location(call: Call, ticket: Ticket, more: str = "") -> HiddenText:
+def _location(call: Call, ticket: Ticket) -> HiddenText:
     """Where a browser fetches the answer of a ticket."""
-    return HiddenText(f"{call.callback_route}?{urlencode({'ticket': ticket.value})}{more}")
+    return HiddenText(f"{call.callback_route}?{urlencode({'ticket': ticket.value})}")
 
 
 def _callback_get(call: Call) -> Response:
     asked = _read_address(call)
-    if not isinstance(asked, Answer):
-        return _fetch(call, *asked)
+    if isinstance(asked, Ticket):
+        return _fetch(call, asked)
     answer, caller = asked, call.caller()
     if call.has_strict_cookies or caller.is_outrun:
         call.engine.sign_in.check_state(answer.state)
@@ -200,12 +200,17 @@ def _renew(
     return renewed
 
 
-def _fetch(call: Call, ticket: Ticket, is_second_try: bool) -> Response:
+def _fetch(call: Call, ticket: Ticket) -> Response:
+    """Bind the response of a ticket, which one request consumes.
+
+    A request with a cookie that is being renewed consumes none: the page reloads until the browser
+    has the new cookie, or the old one is worth nothing.
+    """
     caller = call.caller()
-    if caller.is_outrun and not is_second_try:
-        # The browser has the new cookie by now, or in a moment.
-        again = _location(call, ticket, "&again")
-        return page("redeeming.html", refresh="1", location=again)
+    if caller.is_outrun:
+        if not call.html:
+            raise SessionRenewed()
+        return page("redeeming.html", refresh="1")
     kept = call.engine.tickets.take(ticket)
     if kept is None:
         return _spent(call, caller)

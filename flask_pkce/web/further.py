@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from flask import Response
 
-from ..errors import ReturnAddressRefused
+from ..errors import ReturnAddressRefused, SessionRenewed
 from ..protocol.addresses import is_local_path
 from ..session import Grant
 from ..wire import read_seed
@@ -82,6 +82,8 @@ def login(call: Call) -> Response:
         return take_answer(call, asked)
     caller = call.caller()
     if caller.is_outrun:
+        if not call.html:
+            raise SessionRenewed()
         # The new cookie is in the browser in a moment.  If it was lost with a worker, the old one
         # counts as none in some seconds.
         return page("redeeming.html", refresh="2", location=_again(call, asked))

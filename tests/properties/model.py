@@ -155,10 +155,10 @@ class Model:
 
     # -- the answer ----------------------------------------------------------------
 
-    def fetch(self, who: str, ticket: Ticket, *, again: bool) -> Expected:
+    def fetch(self, who: str, ticket: Ticket) -> Expected:
         """Follow a ticket."""
         looked = self.look(who)
-        if self._is_outrun(looked) and not again:
+        if self._is_outrun(looked):
             return Expected("refresh", 200)
         if ticket.is_spent or ticket.kept_at + ANSWER_LIFETIME <= self.now:
             return self._spent(who, looked)

@@ -116,7 +116,7 @@ class Flows(Observed):
         elif how_far > 1:
             self._deliver(who, self.answers[-1])
         if how_far > 2 and self.tickets and self.tickets[-1].answer.state == flow.state:
-            self._follow(who, self.tickets[-1], again=False)
+            self._follow(who, self.tickets[-1])
         for _ in range(how_far - 3):
             self._token(who, None, fault)
 
@@ -133,7 +133,7 @@ class Flows(Observed):
         else:
             self._deliver(user, self.answers[-1])
             if self.tickets:
-                self._follow(user, self.tickets[-1], again=False)
+                self._follow(user, self.tickets[-1])
         self._token(PROGRAM, None, fault)
 
     @precondition(lambda self: self.answers)
@@ -172,15 +172,14 @@ class Flows(Observed):
         self._check(who, response, expected, *params_of(answer).values())
 
     @precondition(lambda self: self.tickets)
-    @rule(who=_browsers, data=st.data(), again=st.booleans())
-    def follow(self, who: str, data: st.DataObject, again: bool) -> None:
-        """Follow a ticket, for the first time or the second, in any browser."""
-        self._follow(who, data.draw(_newest(self.tickets), label="ticket"), again=again)
+    @rule(who=_browsers, data=st.data())
+    def follow(self, who: str, data: st.DataObject) -> None:
+        """Follow a ticket in any browser."""
+        self._follow(who, data.draw(_newest(self.tickets), label="ticket"))
 
-    def _follow(self, who: str, ticket: Ticket, *, again: bool) -> None:
-        address = ticket.address + ("&again" if again else "")
-        response = self.world.browsers[who].open(address, site="cross-site")
-        expected = self._expect(lambda: self.model.fetch(who, ticket, again=again))
+    def _follow(self, who: str, ticket: Ticket) -> None:
+        response = self.world.browsers[who].open(ticket.address, site="cross-site")
+        expected = self._expect(lambda: self.model.fetch(who, ticket))
         if ticket.is_spent:
             self._bring(who, ticket.answer)
         self._check(who, response, expected, *params_of(ticket.answer).values())

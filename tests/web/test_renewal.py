@@ -26,11 +26,10 @@ def copy(browser: Browser) -> Browser:
 
 
 def refresh_of(page: TestResponse) -> str:
-    """Where a page that refreshes itself goes in a second."""
-    assert page.status_code == 200
-    seconds, _, location = page.headers["Refresh"].partition("; url=")
-    assert seconds == "1"
-    return location
+    """Return the address of a page that reloads itself in a second."""
+    assert (page.status_code, page.headers["Refresh"]) == (200, "1")
+    assert "Set-Cookie" not in page.headers
+    return page.request.full_path
 
 
 @pytest.mark.requirement("CK-7", "CK-11", "T1", "T8")
@@ -88,14 +87,34 @@ def test_two_tabs_at_once(response_mode: str, make_app: MakeApp) -> None:
     assert host.status_of(late, flows[1][0]) == "bound"
 
 
-def test_old_cookie_goes_again_once(host: Host, browser: Browser) -> None:
-    """Who still comes with the old cookie is refused, and the answer is destroyed."""
+def test_old_cookie_consumes_no_ticket(host: Host, browser: Browser) -> None:
+    """The old cookie waits, however often it comes, and the ticket stays for the new one."""
+    flows = [browser.begin() for _ in range(2)]
+    first, second = (host.tenant.sign_in(url) for _, url in flows)
+    late = copy(browser)
+    browser.arrive(first)
+    before = host.store.contents()
+    again = refresh_of(late.arrive(second))
+    waiting = host.store.contents()
+    for _ in range(3):
+        assert refresh_of(late.open(again, site="same-origin"))
+        check_problem(late.send("GET", again), "cookie-renewed")
+    assert host.store.contents() == waiting
+    assert len(waiting) == len(before) + 1
+    late.client.set_cookie("pkce-80", browser.cookie)
+    assert "Signed in" in late.open(again, site="same-origin").text
+    assert host.status_of(late, flows[1][0]) == "bound"
+
+
+def test_old_cookie_that_is_worth_nothing(host: Host, browser: Browser) -> None:
+    """Once the old cookie is worth nothing, it is refused, and the pending callback destroyed."""
     flows = [browser.begin() for _ in range(2)]
     first, second = (host.tenant.sign_in(url) for _, url in flows)
     late = copy(browser)
     browser.arrive(first)
     again = refresh_of(late.arrive(second))
-    check_page(late.open(again, site="same-origin"), "cookie-renewed")
+    host.clock.advance(10)
+    check_page(late.open(again, site="same-origin"), "cookie-outdated")
     check_page(late.open(again, site="same-origin"), "ticket-spent")
     assert host.status_of(browser, flows[1][0]) == "sent"
 
@@ -133,7 +152,9 @@ def test_at_the_same_moment(
         assert "Signed in" in response.text
         assert host.status_of(rival, flows[0][0]) == "bound"
     else:
-        check_page(victim.open(refresh_of(response), site="same-origin"), "cookie-renewed")
+        again = refresh_of(response)
+        host.clock.advance(10)
+        check_page(victim.open(again, site="same-origin"), "cookie-outdated")
         assert host.status_of(rival, flows[0][0]) == "sent"
 
 
@@ -209,6 +230,7 @@ def test_link_with_the_old_cookie(make_app: MakeApp) -> None:
     waiting = late.open("/pkce/login?return_to=/account")
     assert (waiting.status_code, waiting.headers["Refresh"]) == (200, "2")
     assert "Set-Cookie" not in waiting.headers
+    check_problem(late.send("GET", "/pkce/login"), "cookie-renewed")
     assert browser.open("/pkce/login").status_code == 303
     host.clock.advance(10)
     begun = late.open("/pkce/login?return_to=/account")
