@@ -26,7 +26,7 @@ nitpick_ignore_regex = [
     # Inside the library, where a docstring points.
     ("py:func", r"validate_answer"),
     (r"py:(class|mod)", r"flask_pkce\.testing\.tenant\.faults.*"),
-    ("py:class", r"PathLike"),
+    ("py:class", r"PathLike|BearerToken"),
 ]
 
 # The order of a module is part of what it says.

@@ -584,7 +584,7 @@ def test_templates(application: Application, recorded: Recorded) -> None:
 def test_documented_options(application: Application, recorded: Recorded) -> None:
     """With the options of docs/deployment.rst no event has a secret, wherever it would be."""
     text = (Path(__file__).parents[2] / "docs/deployment.rst").read_text("utf-8")
-    block = re.search(r":name: sentry-options\n((?:   .*\n|\n)+)", text)
+    block = re.search(r"testcode:: sentry\n\n((?:   .*\n|\n)+)", text)
     assert block is not None
     code = textwrap.dedent(block[1])
     transport = Recorded()
