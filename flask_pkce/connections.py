@@ -56,6 +56,8 @@ class _BoundedSocket:
         self.deadline = math.inf
         #: Whether the other side sends nothing more.
         self.has_ended = False
+        #: Whether bytes arrived behind the last response.
+        self.has_rest = False
         self._allowance = 0
         self._part = ""
 
@@ -86,7 +88,7 @@ class _BoundedSocket:
         return count
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self))
+        return _Buffer(self)
 
     def close(self) -> None:
         """Nothing: ``http.client`` closes a connection before it reads a body that ends with it.
@@ -115,12 +117,28 @@ class _Reader(io.RawIOBase):
 
     def __init__(self, source: _BoundedSocket) -> None:
         self._source = source
+        self.is_over = False
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        return self._source.receive_into(memoryview(buffer))
+    def readinto(self, buffer: Any) -> int | None:
+        return None if self.is_over else self._source.receive_into(memoryview(buffer))
+
+
+class _Buffer(io.BufferedReader):
+    """Reads ahead, and knows at the end of the response whether it read too far."""
+
+    def __init__(self, source: _BoundedSocket) -> None:
+        self._reader = _Reader(source)
+        super().__init__(self._reader)
+        self._source = source
+
+    def close(self) -> None:
+        # To look at what is there would receive more where nothing is.
+        self._reader.is_over = True
+        self._source.has_rest = bool(self.peek())
+        super().close()
 
 
 class Response(http.client.HTTPResponse):
@@ -196,8 +214,16 @@ class Connection:
 
     @property
     def has_input(self) -> bool:
-        """Whether the other side closed it, or sent what nothing asked for."""
-        return urllib3.util.wait_for_read(self._bounded.sock, timeout=0)
+        """Whether the other side closed it, or sent what nothing asked for.
+
+        It may have arrived together with the response, and wait decrypted.
+        """
+        sock = self._bounded.sock
+        return (
+            self._bounded.has_rest
+            or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
+            or urllib3.util.wait_for_read(sock, timeout=0)
+        )
 
     def exchange(
         self,
@@ -311,10 +337,13 @@ def _open_socket(host: str, port: int, deadline: float) -> socket.socket:
     :raises OSError: if none does.
     """
     failure: OSError = NotConnected("the name has no address")
-    for family, kind, protocol, _, address in _resolve(host, port, deadline):
+    found = _resolve(host, port, deadline)
+    for number, (family, kind, protocol, _, address) in enumerate(found, 1):
         sock = socket.socket(family, kind, protocol)
         try:
-            _set_timeout(sock, deadline)
+            left = deadline - time.monotonic()
+            # Half of the time, or an address that swallows packets would let no other be tried.
+            _set_timeout(sock, deadline if number == len(found) else deadline - left / 2)
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as exc:

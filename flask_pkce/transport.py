@@ -50,6 +50,17 @@ class HTTPAnswer:
             raise TenantError(f"The tenant's JSON is unusable: {exc}.") from None
 
 
+class _Session(requests.Session):
+    """A session for which a response leads nowhere.
+
+    Otherwise ``send`` reads the ``Location`` of a redirect that is not followed, too: it raises
+    where that is no URL, and quotes it.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
 class Transport:
     """One pooled ``requests`` session for one application.
 
@@ -69,7 +80,7 @@ class Transport:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.timeout = timeout
-        self.session = requests.Session()
+        self.session: requests.Session = _Session()
         #: Neither ``.netrc`` (it overrides Authorization) nor proxies or CA bundles that the
         #: operator did not set.
         self.session.trust_env = False

@@ -11,6 +11,7 @@ import select
 import socket
 import ssl
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -159,6 +160,22 @@ def test_redirects(
     with pytest.raises(TenantError, match="redirect"):
         calls[method]()
     assert [request.url for request in mocked.request_history] == [URL]
+
+
+@pytest.mark.requirement("UP-1", "LG-1")
+@pytest.mark.parametrize(
+    "location",
+    [b"http://[hunter2", b"http://hunter2]/", b"\xff", b"http://\xef\xbc\x8f/"],
+    ids=repr,
+)
+def test_redirect_to_nowhere(transport: Transport, location: bytes) -> None:
+    """Where a redirect leads is not read, be it no URL; nothing of it is quoted."""
+    head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location
+    with RawServer(answering(head + b"\r\n\r\n")) as server:
+        assert transport.visit(server.address).status == 302
+        with pytest.raises(TenantError, match="redirect") as caught:
+            transport.get(server.address)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.requirement("UP-4", "N65b", "T24")
@@ -536,6 +553,31 @@ def test_idle_connection_with_input(further: bytes, transport: Transport) -> Non
         assert (server.connections, len(server.requests)) == (2, 2)
 
 
+#: Bytes for which `http.client` reads at once: where TLS has more, it waits decrypted.
+READ_AHEAD = 8192
+
+
+@pytest.mark.requirement("UP-8")
+@pytest.mark.parametrize("is_tls", [False, True])
+@pytest.mark.parametrize("size", [None, READ_AHEAD, 2 * READ_AHEAD])
+def test_input_with_the_response(
+    is_tls: bool, size: int | None, certificate: Path, context: ssl.SSLContext
+) -> None:
+    """A connection on which more than a response arrives at once carries no further request: the
+    next one would get what nothing asked for."""
+
+    def script(server: RawServer, connection: socket.socket) -> None:
+        while server.receive(connection):
+            answer = http(b'{"a": 1}')
+            connection.sendall(answer.ljust(size or len(answer)) + http(b'{"a": 2}'))
+
+    transport = Transport(timeout=5, ca_bundle=str(certificate))
+    with RawServer(script, context if is_tls else None) as server:
+        for _ in range(2):
+            assert transport.post(server.address, {"code": "c"}).json() == {"a": 1}
+        assert (server.connections, len(server.requests)) == (2, 2)
+
+
 def test_connections_of_many_threads() -> None:
     """There are no more connections than threads, and all get their answers."""
     threads = 64
@@ -900,34 +942,59 @@ def test_deadline_over_tls(certificate: Path, context: ssl.SSLContext) -> None:
 
 @pytest.mark.requirement("UP-3")
 @pytest.mark.parametrize(
-    ("error", "seconds", "tried"),
+    ("error", "seconds", "timeouts"),
     [
-        pytest.param(TimeoutError, 3.0, 1, id="the first swallows all the time"),
-        pytest.param(TimeoutError, 1.0, 3, id="each takes some"),
-        pytest.param(ConnectionRefusedError, 0.0, 8, id="all refuse at once"),
+        pytest.param(TimeoutError, 3.0, [1.5, 0.75, 0.375, 0.375], id="all swallow packets"),
+        pytest.param(TimeoutError, 1.0, [1.5, 1.0, 0.5, 0.5], id="all swallow for a while"),
+        pytest.param(ConnectionRefusedError, 0.0, [1.5, 1.5, 1.5, 3.0], id="all refuse at once"),
     ],
 )
 def test_many_addresses(
-    error: type[OSError], seconds: float, tried: int, monkeypatch: pytest.MonkeyPatch
+    error: type[OSError], seconds: float, timeouts: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many addresses a name has, connecting takes no longer than it may."""
+    """However many addresses a name has, connecting takes no longer than it may, and the first
+    ones leave time for the others."""
     clock = Clock(1000)
     for module in ("adapter", "connections"):
         monkeypatch.setattr(f"flask_pkce.{module}.time", SimpleNamespace(monotonic=clock))
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{n}", 443)) for n in range(8)]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{n}", 443)) for n in range(4)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
-    timeouts: list[float | None] = []
+    given: list[float] = []
 
     def connect(sock: socket.socket, address: tuple[str, int]) -> None:
-        timeouts.append(sock.gettimeout())
-        clock.now += seconds
+        timeout = sock.gettimeout()
+        assert timeout is not None
+        given.append(timeout)
+        clock.now += min(seconds, timeout)
         raise error
 
     monkeypatch.setattr(socket.socket, "connect", connect)
     with pytest.raises(TenantUnreachable):
         Transport(timeout=10, clock=clock).get(URL)
-    assert len(timeouts) == tried
-    assert timeouts == [pytest.approx(3 - seconds * number) for number in range(tried)]
+    assert given == pytest.approx(timeouts)
+    assert clock.now <= 1003
+
+
+def test_address_behind_one_that_swallows_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A route that is broken for one address, as IPv6 often is, does not hide the next one."""
+    real_connect = socket.socket.connect
+
+    def connect(sock: socket.socket, address: tuple[str, int]) -> None:
+        if address[0] == "192.0.2.1":
+            time.sleep(sock.gettimeout() or 0)
+            raise TimeoutError
+        real_connect(sock, address)
+
+    with RawServer(answering(http())) as server:
+        port = int(server.address.rpartition(":")[2])
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in ("192.0.2.1", "127.0.0.1")
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+        monkeypatch.setattr(socket.socket, "connect", connect)
+        monkeypatch.setattr("flask_pkce.adapter.CONNECT_TIMEOUT", 0.4)
+        assert Transport(timeout=5).get(f"http://tenant.example:{port}/").status == 200
 
 
 def test_second_address(monkeypatch: pytest.MonkeyPatch) -> None:
