@@ -12,7 +12,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --editable
 
-.PHONY: help demo test check fuzz mutants format docs bench soak clean
+.PHONY: help demo test matrix check fuzz mutants format docs bench soak clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -22,8 +22,11 @@ demo: .venv/demo ## start the standalone server
 	@echo "Open http://localhost:$(PORT) in a browser; Ctrl+C ends it."
 	@$(BIN)/flask --app examples/standalone/app.py run --port $(PORT)
 
-test: .venv/dev ## run everything: lint, types, docs, every Python and Flask, packages, end to end
-	@$(BIN)/python tools/everything.py
+test: .venv/dev ## run lint, types, docs and all tests, on this Python
+	@$(BIN)/python tools/run_environments.py test
+
+matrix: .venv/dev ## run the unit tests on every Python and Flask, the packages, the hosts, the benchmarks
+	@$(BIN)/python tools/run_environments.py matrix
 
 check: .venv/dev ## what to run all day: lint, types and unit tests, without the searches and the long tables
 	@$(BIN)/ruff format --check .

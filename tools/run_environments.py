@@ -1,8 +1,7 @@
-"""Run every check of the project once; tell what ran, and what did not.
+"""Run the checks of one label of tox.ini; say what ran, and what did not.
 
-The checks are the environments of tox.ini.
-One that needs a Python which is not here is listed as NOT RUN, and so are tests that left
-themselves out for want of a browser or nginx; under ``CI`` both are failures, save for the Pythons
+An environment whose Python is missing is listed as NOT RUN, and so are tests that were left
+out because a browser or nginx is missing.  Under ``CI`` both are failures, except for the Pythons
 that are tested only where they are present.
 """
 
@@ -26,14 +25,14 @@ SKIPPED = re.compile(r"^SKIPPED \[(\d+)\] \S+: (.*)$", re.MULTILINE)
 CLOSING = re.compile(r"^=+ (.* in [\d.]+s.*?) =+$", re.MULTILINE)
 
 
-def main() -> int:
-    """Run it all.
+def main(label: str) -> int:
+    """Run every environment of a label.
 
     :return: 0 if everything that could run passed, and in CI everything could.
     """
     in_ci = os.environ.get("CI", "").lower() in {"1", "true"}
     environment = dict(os.environ)
-    environments = listed_environments()
+    environments = listed_environments(label)
     not_run: dict[str, str] = {}
     missing: list[str] = []
 
@@ -74,9 +73,9 @@ def main() -> int:
     return status or int(in_ci and skipped)
 
 
-def listed_environments() -> list[str]:
-    """The environments of tox.ini, in its order."""
-    command = [*TOX, "list", "--no-desc", "-q"]
+def listed_environments(label: str) -> list[str]:
+    """The environments of tox.ini that have a label, in its order."""
+    command = [*TOX, "list", "--no-desc", "-q", "-m", label]
     listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return listing.stdout.split()
 
@@ -111,4 +110,4 @@ def candidates(version: str) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))
