@@ -71,11 +71,15 @@ class SignOut:
         """End every sign-in of a user; the sessions are cleared when they are used again."""
         self._marks.end_user(issuer, subject)
 
-    def logout_url(self, grant: Grant | None, *, return_to: str) -> str | None:
+    def logout_url(
+        self, grant: Grant | None, *, return_to: str, names_user: bool = True
+    ) -> str | None:
         """Where the browser ends its session at the tenant.
 
         :param grant: the sign-in that ends here.
         :param return_to: the address to which the tenant sends it then.
+        :param names_user: whether the address may contain the ID token or the ``sid``; without
+            them the tenant asks the user.
         :return: None if the tenant's metadata cannot be had.
 
         OpenID Connect RP-Initiated Logout 2
@@ -86,8 +90,8 @@ class SignOut:
         return build_logout_url(
             tenant,
             return_to=return_to,
-            id_token=None if grant is None else grant.id_token,
-            sid=None if grant is None else grant.sid,
+            id_token=grant.id_token if grant is not None and names_user else None,
+            sid=grant.sid if grant is not None and names_user else None,
         )
 
     def by_tenant(self, logout_token: str) -> None:

@@ -19,6 +19,7 @@ from ..errors import (
     SessionRenewed,
 )
 from ..events import COOKIE_UNUSABLE
+from ..flow import Status
 from ..protocol.addresses import is_loopback_host, read_host
 from ..records import Held
 from ..session import Session
@@ -113,8 +114,7 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
             fault = SessionOver()
         elif pointer.opens(held.value.secret_hash):
             sessions[held.key] = held
-        elif abs(engine.clock() - held.value.renewed_at) < _RENEWAL_PERIOD:
-            # Not for an hour, where the clock was set back by that.
+        elif _is_being_renewed(held, engine):
             fault, outrun = SessionRenewed(), held
         else:
             fault = fault or CookieOutdated()
@@ -123,6 +123,18 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     if len(sessions) > 1 or (has_cookie and session is None and fault is None):
         fault = CookieAmbiguous()
     return Caller(Owner(session, gone=gone, host=host), has_cookie, missing, fault, outrun)
+
+
+def _is_being_renewed(held: Held[Session], engine: Engine) -> bool:
+    """Whether the new cookie of a session may not have reached its browser yet.
+
+    The response that carries it comes after the exchange of the code.  After that it may be on its
+    way for some seconds.
+    """
+    # Not for an hour, where the clock was set back by that.
+    if abs(engine.clock() - held.value.renewed_at) < _RENEWAL_PERIOD:
+        return True
+    return any(flow.value.status is Status.REDEEMING for flow in engine.sessions.flows(held))
 
 
 def local_owner(request: Request, engine: Engine) -> Owner | None:

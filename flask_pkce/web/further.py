@@ -166,7 +166,9 @@ def end_session(
     url = None
     if at_tenant:
         address = call.site.address(destination, call.request)
-        url = call.engine.sign_out.logout_url(grant, return_to=address)
+        # The old cookie, which may be planted or stolen, learns nothing of the user.
+        is_known = caller.owner.session is not None
+        url = call.engine.sign_out.logout_url(grant, return_to=address, names_user=is_known)
     response = see_other(url or call.site.destination(destination, call.request))
     if caller.has_cookie:
         call.delete_cookie(response)

@@ -220,6 +220,42 @@ def test_clear_with_the_old_cookie(make_app: MakeApp) -> None:
     assert browser.send("GET", "/pkce/user").status_code == 200
 
 
+@pytest.mark.requirement("CK-11", "T8")
+def test_logout_with_the_old_cookie(make_app: MakeApp) -> None:
+    """The old cookie, which may be planted or stolen, ends the session and learns no more."""
+    host = make_app(PKCE_TOKEN_DELIVERY="session")
+    thief = host.browser()
+    url = thief.submit("/pkce/code").headers["Location"]
+    victim = copy(thief)
+    victim.arrive(host.tenant.sign_in(url))
+    left = thief.submit("/pkce/logout").headers["Location"]
+    assert set(parse_qs(urlsplit(left).query)) == {"client_id", "post_logout_redirect_uri"}
+    check_problem(victim.send("GET", "/pkce/user"), "not-signed-in")
+
+
+def test_clear_during_a_slow_exchange(make_app: MakeApp) -> None:
+    """As long as the code is exchanged, the old cookie ends the session and starts no other."""
+    host = make_app(
+        PKCE_TOKEN_DELIVERY="session", PKCE_SCOPE="openid profile email offline_access"
+    )
+    browser = host.browser()
+    url = browser.submit("/pkce/code").headers["Location"]
+    late = copy(browser)
+
+    linked: list[TestResponse] = []
+
+    def sign_out_late() -> None:
+        host.clock.advance(11)
+        linked.append(late.open("/pkce/login"))
+        late.clear()
+
+    host.while_tokens_are_made(sign_out_late)
+    check_page(browser.arrive(host.tenant.sign_in(url)), "signed-out-meanwhile")
+    assert linked[0].headers["Refresh"] == "2"
+    assert host.revocations == 1
+    check_problem(browser.send("GET", "/pkce/user"), "not-signed-in")
+
+
 def test_link_with_the_old_cookie(make_app: MakeApp) -> None:
     """A link waits until the new cookie is there, or must have been lost."""
     host = make_app(PKCE_TOKEN_DELIVERY="session")
