@@ -234,7 +234,7 @@ class Settings:
     #: Seconds that a whole call to the tenant may take.
     timeout: int = field(default=10, metadata=_from("TIMEOUT", read_seconds(1, 60)))
     #: Calls to one tenant, and requests that wait for such a call, that one process may have
-    #: under way at once: 2 to 1000.
+    #: under way at once.
     #: A tenant that does not answer holds no more threads than that; keep it below the number of
     #: threads of a worker.
     max_calls: int = field(default=8, metadata=_of_tenant("MAX_CALLS", read_count(2, 1000)))

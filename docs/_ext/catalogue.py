@@ -33,8 +33,8 @@ from flask_pkce.testing.tenant import FAULTS
 _KINDS = {
     "str": "text",
     "str | None": "text",
-    "int": "seconds",
-    "int | None": "seconds",
+    "int": "whole number",
+    "int | None": "whole number",
     "bool": "true or false",
     "tuple[str, ...]": "list, or comma-separated text",
     "tuple[Registration, ...]": "mapping of names to settings",
@@ -70,7 +70,9 @@ def _describe_settings() -> Iterator[str]:
 def _kind(setting: Field[Any]) -> str:
     kind = _KINDS[str(setting.type)]
     limits = inspect.getclosurevars(setting.metadata["read"]).nonlocals
-    return f"{kind}, {limits['low']} to {limits['high']}" if "low" in limits else kind
+    if "low" not in limits:
+        return kind
+    return f"{limits['unit'].strip() or kind}, {limits['low']} to {limits['high']}"
 
 
 def _default(setting: Field[Any]) -> str:
