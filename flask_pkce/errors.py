@@ -854,8 +854,8 @@ class TenantLimit(PKCEError):
     status = 429
     is_for_operators = True
     hint = (
-        "Try again after the time that Retry-After gives. For the operator: ask the tenant for a"
-        " higher rate limit."
+        "Wait a minute and reload the page; a program waits as long as Retry-After says. For the"
+        " operator: ask the tenant for a higher rate limit."
     )
     retry_after = 30
 
@@ -892,7 +892,11 @@ class TenantBusy(TenantUnreachable):
 
     code = "tenant-busy"
     status = 503
-    hint = "Try again in a moment. For the operator: does the tenant answer slowly?"
+    hint = (
+        "Try again in a moment. For the operator: if the tenant answers quickly, raise"
+        " PKCE_MAX_CALLS."
+    )
+    setting = "PKCE_MAX_CALLS"
     retry_after = 1
 
 

@@ -26,6 +26,7 @@ def test_places_of_a_tenant() -> None:
             pass
     exc = caught.value
     assert (exc.status, exc.retry_after, exc.host) == (503, 1, ACME.domain)
+    assert exc.setting == "PKCE_MAX_CALLS"
     for _ in range(4):
         with places.take(ACME, Use.CALL):
             pass
