@@ -87,7 +87,9 @@ def forget(context: click.Context, subject: str, issuer: str | None) -> None:
     """
     app = _load(context)
     if isinstance(app, ConfigurationError):
-        raise click.ClickException(f"{app}\n`flask pkce doctor` says more.") from app
+        raise click.ClickException(
+            f"{app}\nNo session was ended: correct this and try again."
+        ) from app
     mounted: dict[str, Mounted] = app.extensions.get("pkce", {})
     engines = [each.engine for each in mounted.values()]
     if not engines:

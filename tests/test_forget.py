@@ -77,7 +77,7 @@ def test_application_that_does_not_start(is_ours: bool) -> None:
     assert result.exit_code == 1
     if is_ours:
         assert "PKCE_DOMAN is no setting: is PKCE_DOMAIN meant?" in result.output
-        assert "flask pkce doctor" in result.output
+        assert "No session was ended: correct this and try again." in result.output
     else:
         assert isinstance(result.exception, LookupError)
 
