@@ -534,6 +534,8 @@ class SessionRenewed(SessionMismatch):
     """Another request of this browser renewed its cookie at this moment."""
 
     code = "cookie-renewed"
+    error = "session_renewed"
+    status = 409
     hint = "Send the request again, with the new cookie; if that was lost, in ten seconds."
     retry_after = 1
 

@@ -81,6 +81,7 @@ def test_what_every_error_carries(cls: type[PKCEError]) -> None:
                 "AnswerConflict",
                 "RedemptionUnderWay",
                 "RefreshUnderWay",
+                "SessionRenewed",
             },
         ),
     ],

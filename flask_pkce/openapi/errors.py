@@ -316,7 +316,7 @@ _SESSION: dict[tuple[str, str], Errors] = {
         RedemptionUnderWay,
         *_METADATA,
     ),
-    ("user", "GET"): (OriginRefused, NotAcceptable, NotSignedIn),
+    ("user", "GET"): (OriginRefused, SessionRenewed, NotAcceptable, NotSignedIn),
     ("login", "GET"): (
         NavigationRequired,
         SessionRenewed,

@@ -203,14 +203,13 @@ def _renew(
 def _fetch(call: Call, ticket: Ticket) -> Response:
     """Bind the response of a ticket, which one request consumes.
 
-    A request with a cookie that is being renewed consumes none: the page reloads until the browser
-    has the new cookie, or the old one is worth nothing.
+    A request with a cookie that is being renewed consumes none.
+
+    :raises SessionRenewed: if that is so.
     """
     caller = call.caller()
     if caller.is_outrun:
-        if not call.html:
-            raise SessionRenewed()
-        return page("redeeming.html", refresh="1")
+        raise SessionRenewed()
     kept = call.engine.tickets.take(ticket)
     if kept is None:
         return _spent(call, caller)

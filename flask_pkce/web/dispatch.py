@@ -8,7 +8,7 @@ from flask import Request, Response, after_this_request
 from flask import request as current_request
 from werkzeug.local import LocalProxy
 
-from ..errors import PKCEError
+from ..errors import PKCEError, SessionRenewed
 from .calls import Call, Mounted, Route
 from .guard import (
     check_acceptable,
@@ -16,7 +16,7 @@ from .guard import (
     check_method,
     check_prefetch,
 )
-from .responses import no_content, without_cookies
+from .responses import no_content, page, without_cookies
 
 
 def answer(route: Route, mounted: Mounted) -> Response:
@@ -52,6 +52,9 @@ def _answer(route: Route, call: Call) -> Response:
         call.engine.worker_keys.leave()
         return response
     except PKCEError as exc:
+        if isinstance(exc, SessionRenewed) and call.html and call.request.method == "GET":
+            # Reloaded until the browser has the new cookie, or the old one is worth nothing.
+            return page("redeeming.html", refresh="1")
         call.report(exc)
         return call.problem(exc)
 

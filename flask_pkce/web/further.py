@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from flask import Response
 
-from ..errors import ReturnAddressRefused, SessionRenewed
+from ..errors import ReturnAddressRefused
 from ..protocol.addresses import is_local_path
 from ..session import Grant
 from ..wire import read_seed
@@ -81,13 +81,10 @@ def login(call: Call) -> Response:
     if isinstance(asked, UserAnswer):
         return take_answer(call, asked)
     caller = call.caller()
-    if caller.is_outrun:
-        if not call.html:
-            raise SessionRenewed()
-        # The new cookie is in the browser in a moment.  If it was lost with a worker, the old one
-        # counts as none in some seconds.
-        return page("redeeming.html", refresh="2", location=_again(call, asked))
-    session = caller.owner.session
+    if caller.is_outrun and call.html and asked.is_foreign:
+        # The page that reloads is ours; the link is another origin's all the same.
+        return page("redeeming.html", refresh="1", location=_again(call, asked))
+    session = caller.owner_to_start.session
     question = ask_about_link(call, asked, session) if asked.is_foreign else None
     if question is not None:
         return question
@@ -131,10 +128,8 @@ def _read_login(call: Call) -> Link | UserAnswer:
     )
 
 
-def _again(call: Call, link: Link) -> HiddenText | None:
-    """Where a browser follows a foreign link once more; None for the same address."""
-    if not link.is_foreign:
-        return None
+def _again(call: Call, link: Link) -> HiddenText:
+    """Return the address at which a browser follows a foreign link once more."""
     query = urlencode({**link.given, FOREIGN: ""})
     return HiddenText(f"{call.site.route(LOGIN_PATH, call.request)}?{query}")
 

@@ -193,7 +193,8 @@ def clear(call: Call) -> Response:
 
 def user(call: Call) -> Response:
     """``GET /pkce/user``: who signed in, from the verified ID token."""
-    session = call.caller().owner.session
+    # A cookie that is being renewed says neither that the user is signed in nor the contrary.
+    session = call.caller().owner_to_start.session
     grant = call.engine.presence.grant(session) if session is not None else None
     if grant is None:
         raise NotSignedIn()

@@ -21,7 +21,7 @@ STATUSES = {
     "code-spent": 400,
     "cookie-missing": 403,
     "cookie-outdated": 403,
-    "cookie-renewed": 403,
+    "cookie-renewed": 409,
     "cookies-blocked": 403,
     "flow-code-differs": 409,
     "flow-redeeming": 409,

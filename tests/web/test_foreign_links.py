@@ -287,7 +287,7 @@ def test_link_while_the_cookie_is_renewed(keeping: Host, browser: Browser) -> No
     _, pointer = keeping.engine.sessions.renew(held)
     waiting = browser.open(f"{LOGIN}?return_to=/a%26b", site="cross-site")
     seconds, _, again = waiting.headers["Refresh"].partition("; url=")
-    assert seconds == "2"
+    assert seconds == "1"
     assert pointer is not None
     browser.client.set_cookie("pkce-80", keeping.engine.signing.sign_pointer(pointer))
     page = browser.open(again, site="same-origin")
