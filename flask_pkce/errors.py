@@ -885,7 +885,10 @@ class TenantUnreachable(TenantError):
 
     code = "tenant-unreachable"
     error = "temporarily_unavailable"
-    hint = "Try again in a moment. For the operator: is PKCE_DOMAIN right?"
+    hint = (
+        "Try again in a moment. For the operator: the log names the host. Is it right, and may"
+        " this machine open connections to it?"
+    )
     restart = False
 
 
