@@ -49,6 +49,8 @@ _OVER = (
     " · expired, expired-signed-in → state-expired"
     " · evicted → state-evicted · cleared → state-cleared"
 )
+#: What a browser sees that posts a response: nothing is stored for a state that expired.
+_POSTED = "expired, expired-signed-in → state-expired · * → ticket"
 #: What a browser sees that comes with a good ticket.
 _TICKET = f"started, sent → bound · bound, done → on · redeeming → refresh · {_OVER}"
 _SPENT = (
@@ -90,10 +92,10 @@ OF_A_BROWSER = {
         "program": "* → anew",
     },
     "POST callback, navigation": {
-        "owner": "* → ticket",
-        "another": "* → ticket",
-        "nobody": "* → ticket",
-        "program": "* → ticket",
+        "owner": _POSTED,
+        "another": _POSTED,
+        "nobody": _POSTED,
+        "program": _POSTED,
     },
     "GET callback, ticket": {
         "owner": _TICKET,

@@ -11,6 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from flask_pkce.errors import catalogue
+from flask_pkce.protocol.authorization import Answer
 from flask_pkce.tickets import Ticket
 from tests.conftest import MakeApp
 from tests.web.host import (
@@ -185,11 +186,9 @@ def _to_the_end(caller: Caller, response: TestResponse) -> TestResponse:
     return _as_page(caller, {"ticket": query["ticket"][0]})
 
 
-def _spent_ticket(host: Host, state: str) -> str:
-    response = host.browser().deliver({"state": state, "code": "some-code"})
-    ticket = parse_qs(urlsplit(response.headers["Location"]).query)["ticket"][0]
-    assert host.engine.tickets.take(Ticket(ticket)) is not None
-    return ticket
+def _kept(host: Host, state: str, code: str) -> Ticket:
+    """Keep a response that was posted, perhaps before its flow expired."""
+    return host.engine.tickets.keep(Answer(state=state, code=code, callback_url=host.callback_url))
 
 
 def _post_navigation(caller: Caller, known: Known) -> TestResponse:
@@ -200,12 +199,13 @@ def _post_navigation(caller: Caller, known: Known) -> TestResponse:
 
 
 def _get_ticket(caller: Caller, known: Known) -> TestResponse:
-    kept = caller.host.browser().deliver({"state": known.state, "code": known.code})
-    return _to_the_end(caller, kept)
+    return _as_page(caller, {"ticket": _kept(caller.host, known.state, known.code).value})
 
 
 def _get_spent(caller: Caller, known: Known) -> TestResponse:
-    return _as_page(caller, {"ticket": _spent_ticket(caller.host, known.state)})
+    ticket = _kept(caller.host, known.state, known.code)
+    assert caller.host.engine.tickets.take(ticket) is not None
+    return _as_page(caller, {"ticket": ticket.value})
 
 
 ACTS: dict[str, Callable[[Caller, Known], TestResponse]] = {
