@@ -97,6 +97,7 @@ class Canaries(logging.Handler):
                 self.note("nonce", held.value.nonce)
                 self.note("state", held.value.state)
                 self.note("verifier", held.value.code_verifier)
+                self.note("confirmation", held.value.confirmation)
 
         def answer(ticket: Ticket, _: Sessions, kept: Any) -> None:
             self.note("ticket", ticket.value)

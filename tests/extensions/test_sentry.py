@@ -34,7 +34,7 @@ from flask_pkce.protocol.authorization import AuthorizationRequest, build_author
 from flask_pkce.protocol.pkce import code_challenge
 from flask_pkce.protocol.token import TokenRequest
 from flask_pkce.tenant_api import TenantAPI
-from flask_pkce.testing import login_as
+from flask_pkce.testing import AuthorizationAnswer, login_as
 from tests.canaries import Canaries
 from tests.conftest import MakeApp
 from tests.support import ELSEWHERE, ec_key
@@ -395,13 +395,20 @@ class LocalProgram(Client):
     keeps_cookies = False
 
 
+def answer_to(host: Host, url: str) -> AuthorizationAnswer:
+    """What the tenant answers, whose code is noted before the library has it."""
+    answer = host.tenant.sign_in(url)
+    host.canaries.note("code", answer.params["code"])
+    return answer
+
+
 def by_script(host: Host) -> None:
     """A page's script calls the five routes, with a verifier of its own."""
     browser = Client(host)
     state = browser.send("GET", "/pkce/challenge").get_json()["challenge"]["state"]
     challenge = {"code_challenge": code_challenge(VERIFIER), "code_challenge_method": "S256"}
     url = browser.code(state=state, **challenge).get_json()["authorization_url"]
-    browser.arrive(host.tenant.sign_in(url))
+    browser.arrive(answer_to(host, url))
     code = browser.code(state=state).get_json()["result"]["code"]
     response = browser.token(code=code, code_verifier=VERIFIER)
     browser.token(grant_type="refresh_token", refresh_token=_refresh_token(response))
@@ -412,7 +419,7 @@ def by_program(host: Host) -> None:
     """A program without cookies brings the answer itself, to the flow of its own state."""
     program = LocalProgram(host)
     url = program.code(state=secrets.token_urlsafe(24)).get_json()["authorization_url"]
-    program.respond(**host.tenant.sign_in(url).params)
+    program.respond(**answer_to(host, url).params)
     response = program.token()
     program.token(grant_type="refresh_token", refresh_token=_refresh_token(response))
     program.clear()
@@ -422,7 +429,7 @@ def by_listener(host: Host) -> None:
     """A program that listens at a redirect URI of its own brings the code alone."""
     program = LocalProgram(host)
     url = program.code(redirect_uri=ELSEWHERE).get_json()["authorization_url"]
-    program.token(code=host.tenant.sign_in(url).params["code"], redirect_uri=ELSEWHERE)
+    program.token(code=answer_to(host, url).params["code"], redirect_uri=ELSEWHERE)
 
 
 def _refresh_token(response: TestResponse) -> str:
@@ -434,7 +441,7 @@ def by_page(host: Host) -> None:
     browser = Client(host)
     browser.open("/guarded")
     url = browser.submit("/pkce/code", {"return_to": "/guarded"}).headers["Location"]
-    browser.arrive(host.tenant.sign_in(url))
+    browser.arrive(answer_to(host, url))
     browser.open("/guarded")
     host.clock.advance(90_000)
     browser.open("/guarded")
@@ -445,6 +452,16 @@ def by_link(host: Host) -> None:
     """A link with an invitation."""
     link = f"/pkce/login?return_to=/guarded&organization=org_1&invitation={INVITATION}"
     Client(host).open(link)
+
+
+def by_foreign_link(host: Host) -> None:
+    """Another site links here with an invitation, and the user who is signed in confirms it."""
+    browser = Client(host)
+    url = browser.submit("/pkce/code").headers["Location"]
+    browser.arrive(answer_to(host, url))
+    link = f"/pkce/login?organization=org_1&invitation={INVITATION}"
+    assert "Continue only if" in browser.open(link, site="cross-site").text
+    browser.submit("/pkce/login", {"organization": "org_1", "invitation": INVITATION})
 
 
 def by_test(host: Host) -> None:
@@ -458,7 +475,7 @@ def in_vain(host: Host) -> None:
     # Its metadata and keys are there before it is silent.
     for fault in ("nonce-invalid", "token-500", "token-html", "silent", "unreachable"):
         url = browser.code().get_json()["authorization_url"]
-        answer = host.tenant.sign_in(url).params
+        answer = answer_to(host, url).params
         browser.respond(**answer)
         host.tenant.faults.add(fault)
         with suppress(Stop):
@@ -516,6 +533,7 @@ TO_TOKENS = {*ON_EVERY_WAY, "after_authorize", "before_token", "after_token"}
             id="replaced",
         ),
         pytest.param(by_link, SESSION, ON_EVERY_WAY, id="link"),
+        pytest.param(by_foreign_link, SESSION, TO_TOKENS, id="foreign link"),
         pytest.param(by_test, SESSION, {"after_token", "store"}, id="test"),
         pytest.param(in_vain, {}, {*TO_TOKENS, "on_error"}, id="in vain"),
     ],
