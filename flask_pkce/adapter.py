@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import http.client
 import io
 import math
 import os
-import socket
 import ssl
 import time
 import weakref
@@ -25,6 +23,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
 from .connections import Connection, NotConnected, Origin, Response
+from .descriptors import are_exhausted
 from .errors import FileDescriptorsExhausted
 
 #: Seconds in which a connection must stand, name resolution and TLS included.
@@ -113,7 +112,7 @@ class _Pool:
         except Exception as exc:
             # Nothing was sent, whatever it is: a name that cannot be encoded is a ValueError, a
             # thread that cannot be started a RuntimeError, and a proxy may answer anything.
-            if _lacks_file_descriptors(exc):
+            if are_exhausted(exc):
                 raise FileDescriptorsExhausted() from exc
             if origin.proxy:
                 raise urllib3.exceptions.ProxyError("no way through the proxy", exc) from exc
@@ -145,16 +144,6 @@ def _make_tls_context(ca_bundle: str) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _lacks_file_descriptors(exc: Exception) -> bool:
-    if isinstance(exc, socket.gaierror):
-        # A resolver that cannot open a file says anything: see whether a socket can be opened.
-        try:
-            socket.socket().close()
-        except OSError as probe:
-            exc = probe
-    return isinstance(exc, OSError) and exc.errno in {errno.EMFILE, errno.ENFILE}
 
 
 @dataclass(frozen=True)
