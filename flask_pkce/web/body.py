@@ -36,9 +36,9 @@ def _read(request: Request) -> bytes:
         raise BodyTooLarge()
     if request.content_length is None and not request.environ.get("wsgi.input_terminated"):
         return b""
-    cached = getattr(request, "_cached_data", None)
     try:
-        data = cached if cached is not None else _read_stream(request.stream)
+        # Where the host read it before us, the stream is at its end, and Werkzeug has the body.
+        data = _read_stream(request.stream) or request.get_data()
     except RequestEntityTooLarge:
         # The host's own limit is lower than ours.
         raise BodyTooLarge() from None
