@@ -60,8 +60,8 @@ class SQLiteStore(Store):
     """Keeps values in a file, for any number of processes on one machine.
 
     The file is created with mode 0600, a missing folder with 0700.
-    Outside of Windows, a file that another user of the machine could write or replace, and one
-    that is a symbolic link, are refused each time they are opened.
+    Outside of Windows, a file that another user of the machine could write, or that lies where
+    every user could replace it, and a symbolic link are refused each time they are opened.
     If the file is deleted under a running process, the next verb creates an empty one: delete its
     ``-wal`` and ``-shm`` files with it.
 

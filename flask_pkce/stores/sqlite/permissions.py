@@ -16,8 +16,9 @@ _ENDS = ("", "-wal", "-shm", "-journal")
 def find_fault(path: str) -> str | None:
     """Return what lets another user write to the file; None if nothing does.
 
-    Files that are missing are left out.  Windows, where a file's mode says nothing about other
-    users, is not checked.
+    Files that are missing are left out.  So is the folder, unless every user can replace what is
+    in it: often a deployment's user owns it, or a group shares it.  Windows, where a file's mode
+    says nothing about other users, is not checked.
 
     :param path: the database.  Its folder must exist.
     :return: how a sentence goes on that begins with the name of the file.
