@@ -41,6 +41,8 @@ def test_odd_status_line(line: str, transport: Transport) -> None:
         "Content-Length: \u00b2",
         "Content-Length: 2\r\nContent-Length: 3",
         "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding: chunked ",
+        "Transfer-Encoding: chunked\t",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
         " Folded: 1",
         "Space : 1",
