@@ -100,9 +100,7 @@ def token(call: Call) -> Response:
     if asked.grant_type == REFRESH_TOKEN:
         return _refresh(call, session, asked)
     flow = call.engine.redemption.flow_to_redeem(
-        session,
-        asked,
-        check=partial(_check_asked, call, asked),
+        session, asked, check=partial(_check_asked, asked)
     )
     redeemed = call.engine.redemption.redeem(session, flow, asked=asked)
     call.pointer = redeemed.pointer
@@ -120,10 +118,11 @@ def _without_local_session(asked: TokenizedPKCE) -> PKCEError:
     return AuthorizationPending()
 
 
-def _check_asked(call: Call, asked: TokenizedPKCE, known: KnownTenant) -> None:
-    """Check what is said of the client, the API and the redirect URI.
+def _check_asked(asked: TokenizedPKCE, known: KnownTenant) -> None:
+    """Check that the tenant has the client and the API that a caller names.
 
-    :param known: the tenant that is going to be asked.
+    :param known: the tenant of the sign-in.
+    :raises ParameterForeign: if it has not.
     """
     registration = known.registration
     if asked.client_id not in {None, registration.client_id}:
@@ -131,13 +130,6 @@ def _check_asked(call: Call, asked: TokenizedPKCE, known: KnownTenant) -> None:
     is_known = asked.audience is None or asked.audience in registration.audiences_allowed
     if not is_known and asked.audience != known.get().userinfo_endpoint:
         raise ParameterForeign("is not an allowed audience", field="$.audience")
-    ours = own_callback(call.callback_url, registration.name)
-    if asked.grant_type != REFRESH_TOKEN and asked.redirect_uri not in {
-        None,
-        ours,
-        *registration.redirect_uris,
-    }:
-        raise ParameterForeign("is not an allowed redirect URI", field="$.redirect_uri")
 
 
 def _refresh(call: Call, session: Held[Session], asked: TokenizedPKCE) -> Response:
@@ -145,7 +137,7 @@ def _refresh(call: Call, session: Held[Session], asked: TokenizedPKCE) -> Respon
     known = call.engine.tenants.of_grant(grant)
     if known is None:
         raise RefreshTokenUnknown("The sign-in was at another tenant.")
-    _check_asked(call, asked, known)
+    _check_asked(asked, known)
     is_api = asked.audience in known.registration.audiences_allowed
     refreshed = call.engine.refresh.refresh(
         session,
@@ -157,10 +149,14 @@ def _refresh(call: Call, session: Held[Session], asked: TokenizedPKCE) -> Respon
 
 
 def _signed_in_user(call: Call, session: Held[Session], asked: TokenizedPKCE) -> Response:
-    """With delivery ``session`` nothing is exchanged here: the callback does that."""
+    """Return who signed in: with delivery ``session`` the callback exchanges the code."""
     grant = call.engine.presence.grant(session)
     known = call.engine.tenants.of_grant(grant) if grant is not None else None
-    _check_asked(call, asked, known or call.engine.tenants.select())
+    tenant = known or call.engine.tenants.select()
+    _check_asked(asked, tenant)
+    ours = own_callback(call.callback_url, tenant.registration.name)
+    if asked.grant_type != REFRESH_TOKEN and asked.redirect_uri not in {None, ours}:
+        raise ParameterForeign("is not the redirect URI of this tenant", field="$.redirect_uri")
     for name in ("code", "code_verifier", "refresh_token"):
         if getattr(asked, name) is not None:
             raise DeliveryRefused(field=f"$.{name}")

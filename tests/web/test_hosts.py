@@ -149,6 +149,28 @@ def test_local_session_has_no_host(make_app: MakeApp) -> None:
         assert found.status_code == 200
 
 
+@pytest.mark.parametrize("name", ["127.0.0.1", "[::1]"])
+def test_redirect_uri_of_the_local_session(name: str, make_app: MakeApp) -> None:
+    """A program may name the flow's redirect URI, by whichever name it calls this machine."""
+    host = make_app(PKCE_LOCAL_SESSION=True)
+    program = host.program()
+    state = program.challenge()["state"]
+    sent = program.code(state=state).get_json()
+    host.browser().arrive(host.tenant.sign_in(sent["authorization_url"]))
+    environ = {"HTTP_HOST": f"{name}:80"}
+    for redirect_uri, status in (
+        (f"http://{name}/pkce/response/code", 400),
+        (sent["seed"]["redirect_uri"], 200),
+    ):
+        response = program.send(
+            "POST",
+            "/pkce/token",
+            json={"redirect_uri": redirect_uri},
+            environ_overrides=environ,
+        )
+        assert response.status_code == status
+
+
 @pytest.mark.parametrize("name", ["localhost.", "LocalHost", "localhost.:80"])
 def test_addresses_are_canonical(name: str, make_app: MakeApp) -> None:
     """However a request spells the host, the redirect URI has its canonical form."""

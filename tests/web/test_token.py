@@ -347,6 +347,17 @@ def test_delivery_session(make_app: MakeApp) -> None:
     assert host.token_requests == 1
 
 
+def test_delivery_session_with_foreign_values(make_app: MakeApp) -> None:
+    """With delivery ``session``, too, what is not configured is refused by name."""
+    host = make_app(PKCE_TOKEN_DELIVERY="session")
+    browser = host.browser()
+    browser.arrive(host.tenant.sign_in(browser.code().get_json()["authorization_url"]))
+    for name in ("client_id", "audience", "redirect_uri"):
+        response = browser.token(**{name: "https://attacker.example/"})
+        check_problem(response, "parameter-foreign", field=f"$.{name}")
+    assert browser.token(redirect_uri=host.callback_url).status_code == 200
+
+
 @pytest.mark.requirement("AV-1")
 def test_delivery_session_tells_no_secret(make_app: MakeApp) -> None:
     """No answer of a whole sign-in has a token, the code or the verifier in it."""
