@@ -19,13 +19,12 @@ class Use(Enum):
     CALL = "call"
     #: To wait for a call that another thread makes, for which one place stays free.
     WAIT = "wait"
-    #: A revocation, or to wait on behalf of an unverified token: half of the places, so that
-    #: neither keeps users from signing in.
-    MINOR = "minor"
+    #: A revocation: half of the places, so that users who sign out keep no others from signing in.
+    REVOCATION = "revocation"
 
     def limit(self, places: int) -> int:
         """How many of a tenant's places this may have."""
-        return {Use.CALL: places, Use.WAIT: places - 1, Use.MINOR: places // 2}[self]
+        return {Use.CALL: places, Use.WAIT: places - 1, Use.REVOCATION: places // 2}[self]
 
 
 class Places:

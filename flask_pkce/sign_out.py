@@ -101,13 +101,14 @@ class SignOut:
         most, so that the token counts once.
 
         :raises LogoutTokenInvalid: if the tenant did not issue it for us, or it came before.
-        :raises TenantError: if the tenant's keys cannot be had.
+        :raises TenantBusy: if another thread fetches the tenant's metadata or keys.
+        :raises TenantError: if they cannot be had.
 
         OpenID Connect Back-Channel Logout 2.7
         """
         now = self._clock()
         known = self._named_in(logout_token)
-        tenant = known.get()
+        tenant = known.get(is_unverified=True)
         try:
             token = known.with_keys(
                 lambda keys: verify_logout_token(

@@ -73,15 +73,12 @@ class TenantAPI:
         """Seconds that one call may take."""
         return self._transport.timeout
 
-    def waiting(
-        self, registration: Registration, *, is_minor: bool = False
-    ) -> AbstractContextManager[None]:
+    def waiting(self, registration: Registration) -> AbstractContextManager[None]:
         """Hold a place of a tenant while the block waits for a call that another thread makes.
 
-        :param is_minor: whether it waits on behalf of a token that anybody may have made.
         :raises TenantBusy: at once, if there are no more.
         """
-        return self._places.take(registration, Use.MINOR if is_minor else Use.WAIT)
+        return self._places.take(registration, Use.WAIT)
 
     def discover(self, registration: Registration) -> Tenant:
         """Fetch and check the tenant's metadata.
@@ -214,7 +211,7 @@ class TenantAPI:
             tenant.issuer,
             lambda: self._send(post),
             lambda answer: answer.status == 200,
-            use=Use.MINOR,
+            use=Use.REVOCATION,
         )
 
     def _credentials(self, tenant: Tenant) -> Credentials:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from .errors import PKCEError, TenantBusy
 from .events import TENANT_REFRESH_FAILED
@@ -29,11 +29,9 @@ MAX_WAIT = 2
 T = TypeVar("T")
 
 
-class Waiting(Protocol):
-    """Makes what a thread holds while it waits for another thread's fetch."""
-
-    def __call__(self, *, is_minor: bool = False) -> AbstractContextManager[None]:
-        """:raises TenantBusy: if too many wait already."""
+#: Makes what a thread holds while it waits for another thread's fetch; raises
+#: :class:`~flask_pkce.errors.TenantBusy` if too many wait already.
+Waiting = Callable[[], AbstractContextManager[None]]
 
 
 class Cached(Generic[T]):
@@ -68,12 +66,15 @@ class Cached(Generic[T]):
         #: When a verified token, and when a token that anybody may have made, had it renewed.
         self._renewed_at: dict[bool, float] = {}
 
-    def get(self) -> T:
+    def get(self, *, is_unverified: bool = False) -> T:
         """Return the document, fetched again if it is older than ten minutes.
 
+        :param is_unverified: whether anybody may have made the token that needs it: it waits for
+            no other thread.
         :raises PKCEError: what fetching raises, once there is nothing that is at most a day old.
             The error of a failed fetch is raised for three seconds without another try.
-        :raises TenantBusy: if another thread fetches it, and takes too long.
+        :raises TenantBusy: if another thread fetches it, and takes too long; at once for a token
+            that is unverified.
         """
         age = self._clock() - self._fetched_at
         if self._value is not None and age < FRESH:
@@ -81,7 +82,7 @@ class Cached(Generic[T]):
         if self._value is not None and age < STALE:
             return self._refreshed(self._value)
         self._check_failure()
-        with self._turn():
+        with self._turn(is_unverified=is_unverified):
             if self._value is not None and self._clock() - self._fetched_at < FRESH:
                 return self._value
             # Another thread may have fetched in vain while this one waited.
@@ -94,14 +95,18 @@ class Cached(Generic[T]):
             raise self._failure.fresh()
 
     @contextmanager
-    def _turn(self, *, is_minor: bool = False) -> Iterator[None]:
+    def _turn(self, *, is_unverified: bool) -> Iterator[None]:
         """Be the one thread that fetches.
 
-        :param is_minor: whether the thread makes room for others while it waits.
-        :raises TenantBusy: if another thread fetches for two seconds, or too many wait for it.
+        :param is_unverified: whether anybody may have made the token that asks for it.  Such
+            tokens do not wait: they would hold the threads and the places of sign-ins.
+        :raises TenantBusy: if another thread fetches for two seconds, or too many wait for it; at
+            once for a token that is unverified.
         """
         if not self._lock.acquire(blocking=False):
-            with self._waiting(is_minor=is_minor):
+            if is_unverified:
+                raise TenantBusy(host=self._host)
+            with self._waiting():
                 if not self._lock.acquire(timeout=MAX_WAIT):
                     raise TenantBusy(host=self._host)
         try:
@@ -148,13 +153,15 @@ class Cached(Generic[T]):
     def renew(self, seen: T, *, is_unverified: bool = False) -> T | None:
         """Fetch the document again because ``seen`` does not do.
 
-        :param is_unverified: whether a token that anybody may have made asks for it.  Such tokens
-            have a cooldown of their own, so that they use up no other's.
+        :param is_unverified: whether anybody may have made the token that asks for it.  Such
+            tokens have a cooldown of their own, so that they use up no other's, and wait for no
+            other thread.
         :return: None if that was tried less than half a minute ago already.
         :raises PKCEError: what fetching raises.
-        :raises TenantBusy: if another thread fetches it, and takes too long.
+        :raises TenantBusy: if another thread fetches it, and takes too long; at once for a token
+            that is unverified.
         """
-        with self._turn(is_minor=is_unverified):
+        with self._turn(is_unverified=is_unverified):
             if self._value is not None and self._value is not seen:
                 return self._value
             now, renewed_at = self._clock(), self._renewed_at.get(is_unverified)
@@ -208,16 +215,17 @@ class KnownTenant:
         registration = self.registration
         return registration.issuer if registration.issuer_is_exact else self.get().issuer
 
-    def get(self) -> Tenant:
-        """The tenant, with its metadata.
+    def get(self, *, is_unverified: bool = False) -> Tenant:
+        """Return the tenant, with its metadata.
 
+        :param is_unverified: see :meth:`Cached.get`.
         :raises TenantMisconfigured: if the metadata does not fit the settings.
         :raises TenantError: if there is no metadata.
         """
-        return self._metadata.get()
+        return self._metadata.get(is_unverified=is_unverified)
 
     def keys(self) -> tuple[VerificationKey, ...]:
-        """The keys that the tenant signs ID tokens with.
+        """Return the keys that the tenant signs ID tokens with.
 
         :raises TenantError: if they cannot be had.
         """
@@ -246,11 +254,11 @@ class KnownTenant:
         """Check a signature with the tenant's keys, fetched once more for an unknown one.
 
         :param is_unverified: whether anybody may have made the token: what it has fetched again
-            delays no sign-in.
+            delays no sign-in, and it waits for no other thread.
         :raises IDTokenInvalid: what the check raises.
         :raises TenantError: if the keys cannot be had.
         """
-        keys = self.keys()
+        keys = self._keys.get(is_unverified=is_unverified)
         try:
             return check(keys)
         except UnknownKey:

@@ -54,7 +54,7 @@ def test_new_settings_of_a_tenant() -> None:
 
 
 @pytest.mark.requirement("UP-13")
-@pytest.mark.parametrize(("use", "most"), [(Use.CALL, 8), (Use.WAIT, 7), (Use.MINOR, 4)])
+@pytest.mark.parametrize(("use", "most"), [(Use.CALL, 8), (Use.WAIT, 7), (Use.REVOCATION, 4)])
 def test_share_of_each_use(use: Use, most: int) -> None:
     """Waits leave a place to the call that they wait for, and revocations half to sign-ins."""
     places, wide = Places(), dataclasses.replace(ACME, max_calls=8)

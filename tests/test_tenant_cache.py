@@ -52,8 +52,8 @@ class Source:
             self.fetch, waiting=self.waiting, host="tenant.example", clock=self.clock
         )
         self.meanwhile: Callable[[], object] = lambda: None
-        #: For each thread that waited for another's fetch, whether it made room for others.
-        self.waits: list[bool] = []
+        #: How many threads waited for another's fetch.
+        self.waits = 0
         #: Set once as many threads wait as ``expected`` says.
         self.all_wait = Event()
         self.expected = 0
@@ -67,9 +67,9 @@ class Source:
         return f"document {number}"
 
     @contextmanager
-    def waiting(self, *, is_minor: bool = False) -> Iterator[None]:
-        self.waits.append(is_minor)
-        if len(self.waits) == self.expected:
+    def waiting(self) -> Iterator[None]:
+        self.waits += 1
+        if self.waits == self.expected:
             self.all_wait.set()
         yield
 
@@ -226,7 +226,7 @@ def test_one_fetch_for_many(source: Source) -> None:
     source.fetch_while_others_wait(count - 1)
     assert at_once(lambda _: source.cached.get(), count) == ["document 1"] * count
     assert source.fetches == 1
-    assert source.waits == [False] * (count - 1)
+    assert source.waits == count - 1
 
 
 def test_one_failure_for_those_who_wait(source: Source) -> None:
@@ -349,13 +349,27 @@ def test_renew_for_an_unverified_token(source: Source) -> None:
     assert source.cached.renew(third, is_unverified=True) == "document 4"
 
 
-def test_renew_for_an_unverified_token_makes_room(source: Source) -> None:
-    """While it waits, half of the places stay free for sign-ins."""
-    first = source.cached.get()
-    source.fetch_while_others_wait(3)
-    renewed = at_once(lambda _: source.cached.renew(first, is_unverified=True), 4)
-    assert renewed == ["document 2"] * 4
-    assert source.waits == [True] * 3
+@pytest.mark.requirement("UP-13", "T23")
+@pytest.mark.parametrize("is_first", [True, False])
+def test_unverified_token_does_not_wait(is_first: bool, source: Source) -> None:
+    """While another thread fetches, a token that anybody may have made is refused at once."""
+    seen = "" if is_first else source.cached.get()
+    refused = []
+
+    def ask() -> str | None:
+        if is_first:
+            return source.cached.get(is_unverified=True)
+        return source.cached.renew(seen, is_unverified=True)
+
+    def meanwhile() -> None:
+        with pytest.raises(TenantBusy) as caught:
+            ask()
+        refused.append(caught.value)
+
+    source.meanwhile = meanwhile
+    assert source.cached.renew(seen) == f"document {source.fetches}"
+    assert [(exc.status, exc.retry_after) for exc in refused] == [(503, 1)]
+    assert source.waits == 0
 
 
 def test_renew_before_anything_was_fetched(source: Source) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from itertools import islice
 from socket import socket
@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 from flask_pkce import PKCEBlueprint, tenant_cache
 from flask_pkce.testing import LocalTenant
 from tests.conftest import SECRET_KEY
-from tests.support import RawServer
+from tests.support import RawServer, sign
 
 PEOPLE = 64
 MAX_CALLS = 8
@@ -44,6 +44,13 @@ class World:
             timeout=20,
         )
 
+    def forge_logout(self) -> requests.Response:
+        """Post a logout token that pretends to be of the tenant that hangs."""
+        token = sign({"iss": f"{self.hangs.address}/", "aud": "x"})
+        return requests.post(
+            f"{self.url}/pkce/logout/backchannel", data={"logout_token": token}, timeout=20
+        )
+
     def sign_in(self) -> str:
         """Sign in at the tenant that works; return the user's subject."""
         client = self.app.test_client()
@@ -68,6 +75,7 @@ def world() -> Iterator[World]:
             PKCE_TENANTS={"hangs": {"domain": hangs.address, "client_id": "x"}},
             PKCE_TOKEN_DELIVERY="session",
             PKCE_MAX_CALLS=MAX_CALLS,
+            PKCE_BACKCHANNEL_LOGOUT=True,
         )
         server = make_server("127.0.0.1", 0, app, threaded=True)
         url = f"http://127.0.0.1:{server.server_port}"
@@ -123,3 +131,18 @@ def test_wait_for_a_tenant(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     # Its failure is known now: the next request is told, and calls nothing.
     assert world.login().status_code == 504
     assert world.hangs.connections == 1
+
+
+@pytest.mark.requirement("UP-13", "T23")
+def test_forged_logout_tokens(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logout tokens that anybody may have made wait for no metadata: sign-ins have the places."""
+    monkeypatch.setattr(tenant_cache, "MAX_WAIT", 20)
+    with ThreadPoolExecutor(2 * MAX_CALLS) as pool:
+        logins = [pool.submit(world.login)]
+        assert world.is_called.wait(10)
+        forged = [pool.submit(world.forge_logout) for _ in range(MAX_CALLS)]
+        assert all(is_busy(each.result(10)) for each in forged)
+        logins += [pool.submit(world.login) for _ in range(MAX_CALLS - 1)]
+        assert not wait(logins, 0.2).done
+        world.hangs.over.set()
+        assert {each.result().status_code for each in logins} == {504}
