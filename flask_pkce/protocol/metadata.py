@@ -259,12 +259,14 @@ def parse_metadata(document: Mapping[str, Any], registration: Registration) -> T
 
 
 def _shown_address(value: Any, plain_http: bool) -> str | None:
-    """Return an address that is only shown, or None if it is not over https and well-formed."""
+    """Return an endpoint that is only shown, or None if the library could not call it."""
+    if not isinstance(value, str) or "#" in value:
+        return None
     try:
-        parts = parse_address(value) if isinstance(value, str) else None
+        parts = parse_address(value)
     except ValueError:
         return None
-    return value if parts is not None and (plain_http or parts.scheme == "https") else None
+    return value if plain_http or parts.scheme == "https" else None
 
 
 def _check_endpoint(name: str, value: Any, *, hosts: Collection[str], plain_http: bool) -> str:

@@ -286,6 +286,7 @@ def test_endpoint_that_is_not_used(value: Any) -> None:
         pytest.param("https://me@tenant.example/", False, id="user"),
         pytest.param("/userinfo", False, id="relative"),
         pytest.param("https://a.example/ x", False, id="a blank"),
+        pytest.param("https://a.example/#x", False, id="a fragment"),
         pytest.param(5, False, id="number"),
         pytest.param(None, False, id="missing"),
     ],
