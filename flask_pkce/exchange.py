@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,13 @@ from .events import REVOCATION_FAILED
 from .hooks import HookRunner
 from .protocol.id_token import Expectation
 from .protocol.metadata import Tenant
-from .protocol.token import TokenRequest, TokenResponse, Tokens, parse_token_response
+from .protocol.token import (
+    TokenRequest,
+    TokenResponse,
+    Tokens,
+    parse_token_response,
+    read_refresh_token,
+)
 from .session import AccessToken, Grant
 from .tenant_api import TenantAPI
 from .tenant_cache import KnownTenant
@@ -45,6 +52,16 @@ def with_tokens(
     )
     with_id_token = dataclasses.replace(grant, id_token=response.id_token or grant.id_token)
     return with_id_token.with_access_token(kept)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A successful answer of the token endpoint, in which nothing was checked yet.
+
+    The frame that keeps it stays in tracebacks, and error trackers record variables by their repr.
+    """
+
+    document: Mapping[str, Any] = field(repr=False)
 
 
 class Exchange:
@@ -92,31 +109,29 @@ class Exchange:
 
         :param scope: what was asked for.
         :param grant: at a refresh, the sign-in whose claims a response without ID token repeats.
-        :raises PKCEError: what the tenant, the verification or a hook says; tokens that were
-            issued nevertheless are revoked.
+        :raises PKCEError: what the tenant, the verification or a hook says; a refresh token that
+            was issued nevertheless is revoked.
         """
         tenant = known.get()
         request = self._hooks.before_token(request)
-        tokens = self._request_tokens(tenant, request, scope)
+        answer = self._request_tokens(tenant, request)
         try:
+            tokens = parse_token_response(answer.document, requested_scope=scope)
             return self._hooks.after_token(self._verify(known, tokens, expected, grant))
         except BaseException as exc:
             if isinstance(exc, PKCEError):
                 exc.forget_frames()
-            self.revoke(tenant, tokens.refresh_token)
+            self.revoke(tenant, read_refresh_token(answer.document))
             if isinstance(exc, TenantUnreachable | TenantLimit | FileDescriptorsExhausted):
                 # Of the keys, perhaps.  As it is, it would say that the code is still good.
                 raise TenantError("The tokens were issued and could not be checked.") from exc
             raise
 
-    def _request_tokens(
-        self, tenant: Tenant, request: TokenRequest, scope: tuple[str, ...]
-    ) -> Tokens:
+    def _request_tokens(self, tenant: Tenant, request: TokenRequest) -> _Answer:
         """Ask for tokens, by the application's own function where there is one."""
         ask = self._hooks.token_function or partial(self._api.request_token, tenant)
         try:
-            # The document is in no variable here: the frame stays in the traceback.
-            return parse_token_response(ask(request), requested_scope=scope)
+            return _Answer(ask(request))
         except PKCEError as exc:
             exc.forget_frames()
             raise

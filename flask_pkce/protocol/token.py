@@ -231,6 +231,17 @@ def parse_token_response(
     )
 
 
+def read_refresh_token(document: Mapping[str, Any]) -> str | None:
+    """Return the refresh token of a token response, whatever else is in it.
+
+    :return: None if there is none, or it is not well-formed.
+    """
+    try:
+        return _token(document, "refresh_token", is_printable_ascii, MAX_TOKEN_LENGTH)
+    except TenantError:
+        return None
+
+
 def _token(
     document: Mapping[str, Any],
     name: str,
@@ -248,7 +259,8 @@ def _token(
 def _expires_in(value: Any) -> int | None:
     if value is None:
         return None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12:
+    is_in_digits = isinstance(value, str) and value.isascii() and value.isdigit()
+    if (is_in_digits and len(value) < 12) or (isinstance(value, float) and value.is_integer()):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_EXPIRES_IN:
         raise TenantError("The token response has an unusable expires_in.")

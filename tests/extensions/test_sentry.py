@@ -473,7 +473,10 @@ def in_vain(host: Host) -> None:
     """The tenant fails, and so does the caller, in every way that a sign-in can fail."""
     browser = Client(host)
     # Its metadata and keys are there before it is silent.
-    for fault in ("nonce-invalid", "token-500", "token-html", "silent", "unreachable"):
+    for fault in (
+        *("nonce-invalid", "token-expires-in-negative", "token-500", "token-html"),
+        *("silent", "unreachable"),
+    ):
         url = browser.code().get_json()["authorization_url"]
         answer = answer_to(host, url).params
         browser.respond(**answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -188,17 +189,27 @@ def test_other_token_type(token_type: Any) -> None:
 @pytest.mark.requirement("UP-11", "N66c", "AZ-14")
 @pytest.mark.parametrize(
     ("expires_in", "seconds"),
-    [(None, None), (0, 0), (3600, 3600), ("3600", 3600), (315360000, 315360000)],
+    [
+        (None, None),
+        (0, 0),
+        (3600, 3600),
+        (3600.0, 3600),
+        ("3600", 3600),
+        (315360000, 315360000),
+    ],
 )
 def test_expires_in(expires_in: Any, seconds: int | None) -> None:
-    """Whole seconds up to ten years, as a number or in digits; or nothing."""
+    """Whole seconds up to ten years, as a number of either kind or in digits; or nothing."""
     assert parse(expires_in=expires_in).expires_in == seconds
 
 
 @pytest.mark.requirement("UP-11", "N66c", "AZ-14")
 @pytest.mark.parametrize(
     "expires_in",
-    [-1, True, 3600.0, 1e30, 315360001, "abc", "", "-1", "1" * 12, "3600.5", "٣٦", "²", [3600]],
+    [
+        *(-1, -1.0, True, 3600.5, 1e30, math.inf, math.nan, 315360001),
+        *("abc", "", "-1", "1" * 12, "3600.0", "٣٦", "²", [3600]),
+    ],
 )
 def test_bad_expires_in(expires_in: Any) -> None:
     """Any other kind or range is nonsense (N66c)."""

@@ -189,12 +189,16 @@ UNUSABLE_TOKENS = {
     "token-scope-number": "scope",
 }
 
+#: Those of them from which no refresh token can be read, so that none is revoked.
+WITHOUT_REFRESH_TOKEN = {"token-html-500", "token-204", "token-refresh-token-list"}
+
 
 def _answers_of_the_token_endpoint() -> Iterator[Row]:
     for suffix, detail in NO_DOCUMENT.items():
         yield Row(f"token-{suffix}", "token", "tenant-nonsense", detail)
     for name, detail in UNUSABLE_TOKENS.items():
-        yield Row(name, "token", "tenant-nonsense", detail)
+        revoked = int(name not in WITHOUT_REFRESH_TOKEN)
+        yield Row(name, "token", "tenant-nonsense", detail, revoked=revoked)
     yield Row("token-500", "token", "tenant-nonsense", "answered 500")
     yield Row("token-redirect-307", "token", "tenant-nonsense", "redirect, which is not followed")
     yield Row("token-cut-off", "token", "tenant-silent")
