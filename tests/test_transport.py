@@ -41,7 +41,7 @@ from urllib3.exceptions import (
 )
 
 from flask_pkce.adapter import MAX_IDLE
-from flask_pkce.connections import MAX_BODY
+from flask_pkce.connections import MAX_BODY, Connection
 from flask_pkce.errors import (
     FileDescriptorsExhausted,
     TenantError,
@@ -641,6 +641,43 @@ def test_in_another_process(transport: Transport, monkeypatch: pytest.MonkeyPatc
         for _ in range(2):
             transport.get(server.address)
         assert server.connections == 2
+
+
+def test_threads_of_another_process(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one thread closes the connections of the parent, another takes none of them."""
+    together, is_closing, is_served = Barrier(2), Event(), Event()
+    of_parent: set[socket.socket] = set()
+    reused: list[bytes] = []
+
+    def script(server: RawServer, connection: socket.socket) -> None:
+        while server.receive(connection):
+            if b" /both " in server.requests[-1]:
+                of_parent.add(connection)
+                together.wait(10)
+            elif connection in of_parent:
+                reused.append(server.requests[-1])
+            connection.sendall(http())
+
+    close = Connection.close
+
+    def close_slowly(connection: Connection) -> None:
+        is_closing.set()
+        is_served.wait(10)
+        close(connection)
+
+    def task(number: int) -> None:
+        if number:
+            is_closing.wait(10)
+        transport.get(server.address)
+        is_served.set()
+
+    with RawServer(script) as server:
+        at_once(lambda number: transport.get(f"{server.address}/both"), 2)
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        monkeypatch.setattr(Connection, "close", close_slowly)
+        at_once(task, 2)
+        assert not reused
+        assert server.connections == 3
 
 
 @pytest.mark.requirement("LG-1")
