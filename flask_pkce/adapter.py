@@ -36,6 +36,15 @@ MAX_IDLE = 4.0
 _ROUTES = 64
 
 
+@dataclass
+class _Idle:
+    """The idle connections of one process, and the lock that guards them."""
+
+    lock: Lock = field(default_factory=Lock)
+    #: The one that was used last is the last.
+    connections: list[Connection] = field(default_factory=list)
+
+
 class _Pool:
     """The connections that are idle, wherever they lead, and the one TLS context.
 
@@ -46,7 +55,6 @@ class _Pool:
 
     def __init__(self, ca_bundle: str | None, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._lock = Lock()
         if ca_bundle is not None:
             # For its exception alone: see below.
             _make_tls_context(ca_bundle)
@@ -54,10 +62,22 @@ class _Pool:
         #: It is made with the first connection: the usual bundle is large, and after a fork gevent
         #: may replace the class.
         self._tls: ssl.SSLContext | None = None
-        #: The one that was used last is the last.
-        self._idle: list[Connection] = []
-        self._pid = os.getpid()
-        weakref.finalize(self, _close_all, self._idle)
+        #: By the id of the process: after a fork, those of the parent are there too.
+        self._idle_of: dict[int, _Idle] = {}
+        weakref.finalize(self, _close_of_all, self._idle_of)
+
+    @property
+    def _idle(self) -> _Idle:
+        """What is idle in this process."""
+        pid = os.getpid()
+        idle = self._idle_of.get(pid)
+        if idle is None:
+            idle = self._idle_of.setdefault(pid, _Idle())
+            # The parent shares the sockets of its connections, and a thread of it may hold the
+            # lock.  No thread of this process takes one of them while they are closed.
+            for other in [each for each in tuple(self._idle_of) if each != pid]:
+                _close_all(self._idle_of.pop(other, _Idle()).connections)
+        return idle
 
     def take(self, origin: Origin, deadline: float) -> Connection:
         """Take a connection, an idle one or a new one.
@@ -68,10 +88,6 @@ class _Pool:
         :raises urllib3.exceptions.ProxyError: if there is none through the proxy.
         :raises urllib3.exceptions.SSLError: if the certificate cannot be trusted.
         """
-        if self._pid != os.getpid():
-            # After a fork these are the parent's: their sockets are shared, and so is the lock.
-            self._lock, self._pid = Lock(), os.getpid()
-            _close_all(self._idle)
         while connection := self._pop(origin):
             if not connection.has_input:
                 return connection
@@ -80,28 +96,31 @@ class _Pool:
 
     def keep(self, connection: Connection) -> None:
         """Keep a connection for the next request."""
-        with self._lock:
-            self._close_stale()
+        idle = self._idle
+        with idle.lock:
+            self._close_stale(idle.connections)
             connection.used_at = self._clock()
-            self._idle.append(connection)
+            idle.connections.append(connection)
 
     def close(self) -> None:
         """Close the connections that are idle."""
-        with self._lock:
-            _close_all(self._idle)
+        idle = self._idle
+        with idle.lock:
+            _close_all(idle.connections)
 
     def _pop(self, origin: Origin) -> Connection | None:
-        with self._lock:
-            self._close_stale()
-            for index in reversed(range(len(self._idle))):
-                if self._idle[index].origin == origin:
-                    return self._idle.pop(index)
+        idle = self._idle
+        with idle.lock:
+            self._close_stale(idle.connections)
+            for index in reversed(range(len(idle.connections))):
+                if idle.connections[index].origin == origin:
+                    return idle.connections.pop(index)
         return None
 
-    def _close_stale(self) -> None:
+    def _close_stale(self, connections: list[Connection]) -> None:
         oldest = self._clock() - MAX_IDLE
-        while self._idle and self._idle[0].used_at < oldest:
-            self._idle.pop(0).close()
+        while connections and connections[0].used_at < oldest:
+            connections.pop(0).close()
 
     def _connect(self, origin: Origin, deadline: float) -> Connection:
         until = min(time.monotonic() + CONNECT_TIMEOUT, deadline)
@@ -120,10 +139,15 @@ class _Pool:
 
     def _tls_context(self) -> ssl.SSLContext:
         """The one context: loading the trust store costs more than all the rest of a sign-in."""
-        with self._lock:
+        with self._idle.lock:
             if self._tls is None:
                 self._tls = _make_tls_context(self._ca_bundle)
             return self._tls
+
+
+def _close_of_all(idle_of: dict[int, _Idle]) -> None:
+    for idle in idle_of.values():
+        _close_all(idle.connections)
 
 
 def _close_all(connections: list[Connection]) -> None:
