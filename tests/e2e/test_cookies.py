@@ -12,7 +12,7 @@ from .person import state_of
 if TYPE_CHECKING:
     from .conftest import Serve, Visit
     from .foreign import ForeignPages
-    from .person import Person, Tab
+    from .person import Answer, Person, Tab
     from .processes import Server
 
 pytestmark = pytest.mark.parametrize("browser_name", BROWSERS)
@@ -78,11 +78,20 @@ def test_a_script_cannot_replace_the_cookie(
     assert tab.who() == "ada@example.org"
 
 
+def assert_renewed(answer: Answer) -> None:
+    """Assert that a request with the old cookie was asked to come again, and told nothing."""
+    assert (answer.status, answer.json["error"]) == (409, "session_renewed")
+    assert "result" not in answer.json
+
+
 @pytest.mark.parametrize(("how", "path"), [("header", "/"), ("script", "/pkce")])
 def test_a_planted_session_is_worth_nothing_after_the_sign_in(
     session_app: Server, visit: Visit, foreign: ForeignPages, how: str, path: str
 ) -> None:
-    """The victim signs in with the attacker's cookie; the attacker's old one opens nothing."""
+    """The victim signs in with the attacker's cookie; the attacker's old one opens nothing.
+
+    For some seconds it gets the answer of a browser that does not have its new cookie yet.
+    """
     attacker, victim = visit(session_app), visit(session_app)
     page = attacker.tab()
     page.press_sign_in()
@@ -95,7 +104,7 @@ def test_a_planted_session_is_worth_nothing_after_the_sign_in(
     tab.log_in("victim")
     assert page.who() is None
     page.open("/")
-    assert page.fetch("/pkce/token", {}).status == 403
+    assert_renewed(page.fetch("/pkce/token", {}))
     assert attacker.our_cookie == planted
     assert tab.who() in ("victim@example.org", None)
     if path == "/":
@@ -106,7 +115,7 @@ def test_a_planted_session_is_worth_nothing_after_the_sign_in(
 def test_a_planted_session_gives_no_tokens(
     caller_app: Server, visit: Visit, foreign: ForeignPages
 ) -> None:
-    """So it is with a page that asks for tokens itself: the first answer changes the cookie."""
+    """A page that asks for tokens itself gets none: the first response renews the cookie."""
     attacker, victim = visit(caller_app), visit(caller_app)
     page = attacker.tab()
     page.open("/")
@@ -119,10 +128,9 @@ def test_a_planted_session_gives_no_tokens(
     login = victim.tab()
     login.open(url)
     login.log_in("victim")
-    polled = page.fetch("/pkce/code", {"state": state_of(url)})
-    assert "result" not in polled.json
+    assert_renewed(page.fetch("/pkce/code", {"state": state_of(url)}))
     for body in ({}, {"code_verifier": challenge["verifier"]}):
-        assert page.fetch("/pkce/token", body).status == 403
+        assert_renewed(page.fetch("/pkce/token", body))
     assert victim.our_cookie not in (None, planted)
 
 
