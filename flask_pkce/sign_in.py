@@ -14,6 +14,7 @@ from .errors import (
     AnswerConflict,
     AuthorizationPending,
     CookieMissing,
+    DeliveryRefused,
     FlowConflict,
     FlowError,
     HookFailed,
@@ -192,7 +193,8 @@ class SignIn:
         :param return_to: where the browser goes in the end, checked.
         :param user: the issuer and the subject of the user who is asked to authenticate again.
         :param is_foreign: whether another origin starts the flow.
-        :raises RequestError: if the seed asks for anything that is not configured.
+        :raises RequestError: if the seed asks for anything that is not configured, or, with
+            delivery ``session``, for what only the server may choose.
         :raises FlowConflict: if the flow was sent with other parameters.
         :raises FlowFailed: if the flow failed.
         :raises PKCEError: what the tenant says to a request that is pushed; the flow is as it was.
@@ -218,6 +220,8 @@ class SignIn:
     def _flow_of(self, owner: Owner, seed: SeededPKCE) -> Begun | None:
         """The flow that a caller means: by its state, else the newest unsent; None for a new one.
 
+        :raises DeliveryRefused: if the state is the caller's own, with delivery ``session``: the
+            callback would refuse it.
         :raises FlowError: if the state is one of ours, and there is no such flow.
         """
         session = owner.session
@@ -228,6 +232,8 @@ class SignIn:
                         return Begun(session, flow, None)
             return None
         is_ours = self._sessions.is_ours(seed.state)
+        if not is_ours and self._settings.delivers_to_session:
+            raise DeliveryRefused(field="$.state")
         found = None if session is None else self._sessions.flow(session, seed.state)
         if session is not None and found is not None:
             return Begun(session, found, None)
