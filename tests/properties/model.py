@@ -77,7 +77,8 @@ class Model:
             return Looked(None, "session-over", (session.name,))
         if cookie.pointer == session.pointer:
             return Looked(session, "", (session.name,))
-        if self.now - session.renewed_at < RENEWAL_PERIOD:
+        is_new = abs(self.now - session.renewed_at) < RENEWAL_PERIOD
+        if is_new or any(flow.status == "redeeming" for flow in session.flows):
             return Looked(None, "cookie-renewed")
         return Looked(None, "cookie-outdated")
 
@@ -87,6 +88,20 @@ class Model:
 
     def _is_outrun(self, looked: Looked) -> bool:
         return looked.fault == "cookie-renewed"
+
+    def _look_to_start(self, who: str) -> Looked:
+        looked = self.look(who)
+        if self._is_outrun(looked):
+            raise Refused("cookie-renewed")
+        return looked
+
+    def _check_state(self, state: str) -> None:
+        """Refuse a state that no flow can have."""
+        if state in self.signed:
+            if self.signed[state][1] + FLOW_LIFETIME <= self.now:
+                raise Refused("state-expired")
+        elif self.delivers_to_session:
+            raise Refused("state-unknown")
 
     def _missing(self, names: tuple[str, ...], state: str) -> Refused:
         """Why none of these has a flow of that state."""
@@ -109,7 +124,7 @@ class Model:
 
     def start(self, who: str, state: str | None = None) -> tuple[Flow, bool]:
         """A new flow, and whether it has a new session with a cookie."""
-        session = self.look(who).session
+        session = self._look_to_start(who).session
         is_new = session is None
         if session is None:
             is_local = who == PROGRAM and self.has_local_session
@@ -135,7 +150,9 @@ class Model:
 
     def code(self, who: str, state: str | None) -> tuple[Flow, bool]:
         """The flow that is sent, or told of."""
-        looked = self.look(who)
+        looked = self._look_to_start(who)
+        if state is not None and state not in self.signed and self.delivers_to_session:
+            raise Refused("delivery-refused")
         flows = looked.session.flows if looked.session is not None else []
         if state is None:
             unsent = [flow for flow in flows if flow.status == "started"]
@@ -155,6 +172,11 @@ class Model:
 
     # -- the answer ----------------------------------------------------------------
 
+    def post(self, answer: Answer) -> Expected:
+        """Come with an answer in a form, without a cookie."""
+        self._check_state(answer.state)
+        return Expected("ticket", 303)
+
     def fetch(self, who: str, ticket: Ticket) -> Expected:
         """Follow a ticket."""
         looked = self.look(who)
@@ -172,12 +194,19 @@ class Model:
         """Come back with the answer in the address."""
         looked = self.look(who)
         if self._is_outrun(looked):
+            self._check_state(answer.state)
             return Expected("ticket", 303)
         session, flow = self._find(looked, answer.state)
         if flow.status == "failed":
             return Expected("told-by-ticket", 303)
-        is_renewed = self._bind_in_browser(who, session, flow, answer, tells=False)
-        return Expected("told-by-ticket", 303, is_renewed)
+        try:
+            is_renewed = self._bind_in_browser(who, session, flow, answer)
+            onwards = self._go_on(who, session, flow, is_renewed)
+        except RefusedAfterRenewal as refused:
+            return Expected("told-by-ticket", 303, refused.is_renewed)
+        # A page is shown at the clean address.
+        what = "on" if onwards.status == 303 else "told-by-ticket"
+        return Expected(what, 303, onwards.sets_cookie)
 
     def pass_on(self, who: str, answer: Answer) -> Expected:
         """Pass an answer on, as a program does."""
@@ -213,9 +242,7 @@ class Model:
             raise Refused("cookies-blocked" if looked.fault == "cookie-missing" else looked.fault)
         raise missing
 
-    def _bind_in_browser(
-        self, who: str, session: Session, flow: Flow, answer: Answer, *, tells: bool = True
-    ) -> bool:
+    def _bind_in_browser(self, who: str, session: Session, flow: Flow, answer: Answer) -> bool:
         """Bind, and issue a new pointer first; whether that was done."""
         if flow.status not in {"started", "sent"}:
             return False
@@ -223,8 +250,7 @@ class Model:
         try:
             self._bind(flow, answer)
         except Refused as refused:
-            if tells:
-                raise RefusedAfterRenewal(refused, is_renewed) from None
+            raise RefusedAfterRenewal(refused, is_renewed) from None
         return is_renewed
 
     def _renew(self, who: str, session: Session) -> bool:
@@ -378,9 +404,11 @@ class Model:
         return Expected("refreshed", 200)
 
     def clear(self, who: str) -> Expected:
-        """End the session."""
-        session = self.look(who).session
+        """End the session, which a cookie can do that was renewed a moment ago."""
+        looked, cookie = self.look(who), self.cookies.pop(who, None)
+        session = looked.session
+        if cookie is not None and self._is_outrun(looked):
+            session = cookie.session
         if session is not None:
             session.is_gone = True
-        had_cookie = self.cookies.pop(who, None) is not None
-        return Expected("cleared", 204, had_cookie)
+        return Expected("cleared", 204, cookie is not None)

@@ -112,6 +112,8 @@ class Observed(RuleBasedStateMachine):
         assert (response.status_code, _error_in(response)) == (expected.status, what), expected
         assert ("Set-Cookie" in response.headers) is expected.sets_cookie, expected
         assert ("Refresh" in response.headers) is (expected.what == "refresh")
+        if (expected.what, expected.status) == ("on", 303):
+            assert response.headers["Location"] == "/"
         session = self.model.look(who).session
         own = {*sent, *(self.told.get(session.name, ()) if session is not None else ())}
         for flow in session.flows if session is not None else ():

@@ -23,6 +23,7 @@ STATUSES = {
     "cookie-outdated": 403,
     "cookie-renewed": 409,
     "cookies-blocked": 403,
+    "delivery-refused": 400,
     "flow-code-differs": 409,
     "flow-redeeming": 409,
     "grant-refused": 400,
