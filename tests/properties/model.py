@@ -13,6 +13,7 @@ from tests.properties.records import (
     EARLY,
     FAULTS,
     FLOW_LIFETIME,
+    LEEWAY,
     LOCAL,
     MAX_FLOWS,
     PROGRAM,
@@ -20,6 +21,7 @@ from tests.properties.records import (
     RENEWAL_PERIOD,
     SESSION_LIFETIME,
     Answer,
+    Code,
     Cookie,
     Expected,
     Flow,
@@ -361,7 +363,14 @@ class Model:
         if fault in {"silent", "token-html"} or (fault is not None and is_good):
             code.is_revoked |= is_good
             return FAULTS[fault]
+        if is_good and self._is_from_the_future(code):
+            code.is_revoked = True
+            return "id-token-invalid"
         return "" if is_good else "grant-refused"
+
+    def _is_from_the_future(self, code: Code) -> bool:
+        """Whether the clock was set back by so much that the ID token does not verify."""
+        return code.authenticated_at > self.now + LEEWAY
 
     def sign_in(self, session: Session, flow: Flow) -> None:
         """Put the tokens of a flow into its session."""
@@ -391,10 +400,13 @@ class Model:
                 failure = "grant-refused"
             elif fault in {"no-id-token", "nonce-invalid"}:
                 # At a refresh there is no nonce, and need not be an ID token.
-                failure = ""
+                is_told = fault == "nonce-invalid" and self._is_from_the_future(code)
+                failure = "id-token-invalid" if is_told else ""
             elif fault is not None:
                 # Rotated there, and not known here.
                 code.is_revoked = True
+            elif self._is_from_the_future(code):
+                failure, code.is_revoked = "id-token-invalid", True
         if failure in {"grant-refused", "id-token-invalid"}:
             session.grants.remove(code)
         if failure == "" or failure in {"grant-refused", "id-token-invalid"}:

@@ -9,6 +9,8 @@ FLOW_LIFETIME = 600
 SESSION_LIFETIME = 86400
 ANSWER_LIFETIME = 60
 RENEWAL_PERIOD = 10
+#: Seconds by which a tenant's clock may be ahead.
+LEEWAY = 60
 MAX_FLOWS = 20
 
 #: The caller without a browser, and what stands for its session in states.
@@ -100,6 +102,8 @@ class Code:
     flow: Flow | None
     #: Who signed in.
     user: str
+    #: When the user signed in at the tenant.
+    authenticated_at: int = 0
     is_spent: bool = False
     #: The tenant took back what it was exchanged for.
     is_revoked: bool = False

@@ -95,7 +95,7 @@ class Flows(Observed):
     def _sign_in(self, flow: Flow, user: str, cancels: bool) -> None:
         params = self.world.tenant.sign_in(flow.url, user, cancels).params
         assert params["state"] == flow.state
-        code = None if cancels else Code(params["code"], flow, user)
+        code = None if cancels else Code(params["code"], flow, user, self.model.now)
         self.secrets |= {params["code"]} if not cancels else set()
         self.answers.append(Answer(flow.state, code, is_error=cancels))
 
