@@ -276,7 +276,7 @@ def with_pauses(provider: Provider, store: str) -> tuple[Contestant, Contestant]
     The silence is that of the clock by which connections to the tenant grow old; everything else,
     the new connection above all, is as it is.
     """
-    from flask_pkce.adapter import Adapter
+    from flask_pkce.tenant.adapter import Adapter
 
     now = 0.0
 

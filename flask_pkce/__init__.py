@@ -22,6 +22,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .application.user import User
     from .blueprint import PKCEBlueprint
     from .errors import (
         AccessDenied,
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
         NotSignedIn,
         PKCEError,
     )
-    from .hooks import (
+    from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
+    from .protocol.claims import MULTI_FACTOR
+    from .protocol.token import TokenRequest, TokenResponse
+    from .relying_party.hooks import (
         TenantCall,
         authorization_answered,
         authorization_requested,
@@ -40,12 +44,8 @@ if TYPE_CHECKING:
         tenant_called,
         token_refreshed,
     )
-    from .protocol.authorization import AuthorizationRequest, AuthorizationResponse
-    from .protocol.claims import MULTI_FACTOR
-    from .protocol.token import TokenRequest, TokenResponse
+    from .settings.tenant import TenantSettings
     from .stores import MemoryStore, SQLiteStore, Store
-    from .tenant_settings import TenantSettings
-    from .user import User
 
 __all__ = [
     "MULTI_FACTOR",
@@ -84,7 +84,7 @@ _HOMES = {
         "NotSignedIn",
         "PKCEError",
     ),
-    "hooks": (
+    "relying_party.hooks": (
         "TenantCall",
         "authorization_answered",
         "authorization_requested",
@@ -97,9 +97,9 @@ _HOMES = {
     "protocol.authorization": ("AuthorizationRequest", "AuthorizationResponse"),
     "protocol.token": ("TokenRequest", "TokenResponse"),
     "stores": ("MemoryStore", "SQLiteStore", "Store"),
-    "tenant_settings": ("TenantSettings",),
+    "settings.tenant": ("TenantSettings",),
     "protocol.claims": ("MULTI_FACTOR",),
-    "user": ("User",),
+    "application.user": ("User",),
 }
 
 if not TYPE_CHECKING:  # pragma: no branch

@@ -8,12 +8,12 @@ from flask import Blueprint, Flask, current_app, request
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.sansio.scaffold import setupmethod
 
-from .hooks import Hook, Hooks
-from .host import HostViews
+from .application.views import HostViews
+from .relying_party.hooks import Hook, Hooks
 
 if TYPE_CHECKING:
-    from .engine import Engine
-    from .web.calls import Mounted
+    from .relying_party.relying_party import Engine
+    from .web.context import Mounted
 
 H = TypeVar("H", bound=Hook)
 

@@ -11,20 +11,20 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.sansio.blueprints import BlueprintSetupState
 
-from .configuration import find_misspelt, read_settings
-from .engine import build_engine
+from .application.current import Visitor, claimed_by
 from .errors import ConfigurationError, PKCEError, StoreError
-from .events import SETTING_WEAK
-from .hooks import HookRunner, Hooks
-from .secret_keys import read_secret_keys
-from .settings import Settings
+from .log_events import SETTING_WEAK
+from .relying_party.hooks import HookRunner, Hooks
+from .relying_party.relying_party import build_engine
+from .settings.loading import find_misspelt, read_settings
+from .settings.model import Settings
+from .settings.secret_keys import read_secret_keys
 from .stores import Store, open_store
-from .web.calls import Mounted, Route
+from .web.context import Mounted, Route
 from .web.csrf import CSRFExemption
 from .web.dispatch import answer
-from .web.site import Site
+from .web.urls import Site
 from .web.views import ROUTES, TENANT_CALLBACK_ROUTE, further_routes
-from .web.visitor import Visitor, claimed_by
 
 #: Every method, so that a wrong one is answered by us.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -81,7 +81,7 @@ def mount(
         routes.append(TENANT_CALLBACK_ROUTE)
     if settings.openapi:
         # It is large, and few want it.
-        from .openapi import OPENAPI_ROUTE
+        from .web.openapi import OPENAPI_ROUTE
 
         routes.append(OPENAPI_ROUTE)
     mounted = Mounted(

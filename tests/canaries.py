@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from flask_pkce import events
-from flask_pkce.exchange import Exchange
-from flask_pkce.hooks import HookRunner
+from flask_pkce import log_events as events
 from flask_pkce.protocol.client_auth import Credentials
 from flask_pkce.protocol.metadata import Registration
-from flask_pkce.protocol.pushed import PushedRequest
-from flask_pkce.sessions import Sessions
-from flask_pkce.signing import Pointer, Signing
-from flask_pkce.tenant_api import TenantAPI
-from flask_pkce.tickets import Ticket, Tickets
+from flask_pkce.protocol.par import PushedRequest
+from flask_pkce.relying_party.hooks import HookRunner
+from flask_pkce.relying_party.tokens import Exchange
+from flask_pkce.sessions.pending_callbacks import Ticket, Tickets
+from flask_pkce.sessions.repository import Sessions
+from flask_pkce.sessions.signing import Pointer, Signing
+from flask_pkce.tenant.api import TenantAPI
 
 #: Shorter values are what tests write down themselves.
 MIN_LENGTH = 20

@@ -14,8 +14,9 @@ from flask import Flask
 from hypothesis import HealthCheck, settings
 from jinja2.bccache import Bucket, BytecodeCache
 
-from flask_pkce import PKCEBlueprint, events
-from flask_pkce.engine import build_engine
+from flask_pkce import PKCEBlueprint
+from flask_pkce import log_events as events
+from flask_pkce.relying_party.relying_party import build_engine
 from flask_pkce.testing import LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.canaries import Canaries

@@ -24,21 +24,21 @@ from requests import ConnectionError, Response
 from requests.adapters import BaseAdapter
 from urllib3.exceptions import NewConnectionError
 
-from flask_pkce.configuration import read_settings
-from flask_pkce.engine import build_engine
-from flask_pkce.flow import ExpectedResponse, Flow
-from flask_pkce.hooks import HookRunner, Hooks
 from flask_pkce.protocol.authorization import Answer, parse_answer
 from flask_pkce.protocol.metadata import Registration, Tenant, parse_metadata
-from flask_pkce.records import Held
-from flask_pkce.redemption import Redeemed
-from flask_pkce.session import Session
-from flask_pkce.sessions import Sessions
-from flask_pkce.sign_in import Begun, Owner, Sent
+from flask_pkce.relying_party.authorize import Begun, Owner, Sent
+from flask_pkce.relying_party.hooks import HookRunner, Hooks
+from flask_pkce.relying_party.redeem import Redeemed
+from flask_pkce.relying_party.relying_party import build_engine
+from flask_pkce.sessions.flow import ExpectedResponse, Flow
+from flask_pkce.sessions.records import Held
+from flask_pkce.sessions.repository import Sessions
+from flask_pkce.sessions.session import Session
+from flask_pkce.settings.loading import read_settings
 from flask_pkce.stores import MemoryStore
 from flask_pkce.testing import AuthorizationAnswer, LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
-from flask_pkce.wire import SeededPKCE, TokenizedPKCE
+from flask_pkce.web.models import SeededPKCE, TokenizedPKCE
 
 #: The moment at which the tests play, in Unix seconds.
 NOW = 1_800_000_000

@@ -21,7 +21,7 @@ from flask_pkce.errors import (
     TenantUnreachable,
     catalogue,
 )
-from flask_pkce.flow import Failure, FlowFailed
+from flask_pkce.sessions.flow import Failure, FlowFailed
 
 ERRORS = list(catalogue())
 

@@ -11,14 +11,14 @@ import pytest
 FIRST_USE = """
 import sys, threading
 from flask_pkce import MemoryStore
-from flask_pkce.flow import Flow, start_flow
-from flask_pkce.tickets import KeptAnswer
+from flask_pkce.sessions.flow import Flow, start_flow
+from flask_pkce.sessions.pending_callbacks import KeptAnswer
 from flask_pkce.protocol.authorization import Answer
-from flask_pkce.records import Records
-from flask_pkce.sealing import Sealing
-from flask_pkce.session import Session
-from flask_pkce.engine import CODECS
-from flask_pkce.wire import read_schema, read_seed, read_token_body
+from flask_pkce.sessions.records import Records
+from flask_pkce.sessions.encryption import Sealing
+from flask_pkce.sessions.session import Session
+from flask_pkce.relying_party.relying_party import CODECS
+from flask_pkce.web.models import read_schema, read_seed, read_token_body
 
 records = Records(MemoryStore(), Sealing([b"the key" * 5]), CODECS, clock=lambda: 0)
 values = [

@@ -12,16 +12,16 @@ from werkzeug.test import EnvironBuilder
 
 from flask_pkce.errors import PKCEError
 from flask_pkce.protocol import pkce, text
-from flask_pkce.protocol.addresses import is_local_path, is_loopback_host, parse_address, read_host
-from flask_pkce.seeding import ADDITIONAL, EXTENSION
-from flask_pkce.setting_values import is_tenant_name
-from flask_pkce.signing import Signing
-from flask_pkce.strict_json import loads
+from flask_pkce.protocol.strict_json import loads
+from flask_pkce.protocol.urls import is_local_path, is_loopback_host, parse_address, read_host
+from flask_pkce.relying_party.authorization_request import ADDITIONAL, EXTENSION
+from flask_pkce.sessions.signing import Signing
+from flask_pkce.settings.values import is_tenant_name
 from flask_pkce.web.body import is_form, read_query
 from flask_pkce.web.cookies import cookie_names, read_cookies
 from flask_pkce.web.guard import check_prefetch, wants_html
-from flask_pkce.web.waiting import wished_wait
-from flask_pkce.wire import read_schema
+from flask_pkce.web.limits import wished_wait
+from flask_pkce.web.models import read_schema
 
 #: Characters: more than most servers let a header have.
 LENGTH = 65536

@@ -23,11 +23,13 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 import flask_pkce
-from flask_pkce import errors, events, hooks
-from flask_pkce import settings as settings_module
-from flask_pkce.openapi.errors import FAILURES, errors_of
-from flask_pkce.settings import Settings
+from flask_pkce import errors
+from flask_pkce import log_events as events
+from flask_pkce.relying_party import hooks
+from flask_pkce.settings import model as settings_module
+from flask_pkce.settings.model import Settings
 from flask_pkce.testing.tenant import FAULTS
+from flask_pkce.web.openapi.errors import FAILURES, errors_of
 
 #: What the annotation of a field means to somebody who writes a configuration.
 _KINDS = {

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from ..strict_json import StrictJSONError, loads_object
 from .pkce import decode_base64url
+from .strict_json import StrictJSONError, loads_object
 from .text import is_visible_ascii
 
 #: What RSA keys can sign with, the most usual one first.

@@ -21,7 +21,6 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from ..errors import IDTokenInvalid, UserChanged
-from ..strict_json import StrictJSONError, loads_object
 from .claims import (
     further_audiences,
     has_audience,
@@ -31,6 +30,7 @@ from .claims import (
     organization_claim,
 )
 from .pkce import base64url, decode_base64url
+from .strict_json import StrictJSONError, loads_object
 from .text import is_printable_ascii
 
 #: Key type and hash of each algorithm that can be allowed: all asymmetric.

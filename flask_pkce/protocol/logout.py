@@ -11,14 +11,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import IDTokenInvalid, LogoutTokenInvalid
-from ..strict_json import loads_object
-from .addresses import origin_of, parse_address
 from .authorization import MAX_URL_LENGTH
 from .claims import further_audiences, has_audience, numeric_date
 from .id_token import UnknownKey, VerificationKey, open_jwt
 from .metadata import Tenant
 from .pkce import decode_base64url
+from .strict_json import loads_object
 from .text import is_printable_ascii
+from .urls import origin_of, parse_address
 
 _EVENT = "http://schemas.openid.net/event/backchannel-logout"
 #: Auth0 writes ``JWT``; an ID token, which may too, has no ``events``.

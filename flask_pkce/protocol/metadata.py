@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import TenantMisconfigured
-from .addresses import host_of, origin_of, parse_address
+from .urls import host_of, origin_of, parse_address
 
 if TYPE_CHECKING:
     # joserfc comes with it, and only whoever reads a key needs that.

@@ -17,9 +17,9 @@ from redis import Redis, RedisCluster, exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ..descriptors import are_exhausted
 from ..errors import FileDescriptorsExhausted, StoreError
 from .base import DEFAULT_PREFIX, Store, validate_ttl
+from .descriptors import are_exhausted
 
 #: Seconds until a connection to the server must stand, and until it must have answered.
 TIMEOUT = 5.0

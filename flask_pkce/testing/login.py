@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Response, request
 from flask.testing import FlaskClient
 
-from ..hooks import signed_in
 from ..protocol.metadata import Registration
 from ..protocol.token import TokenResponse
-from ..session import BearerToken, Grant
-from ..signing import Pointer
-from ..web.calls import Call
+from ..relying_party.hooks import signed_in
+from ..sessions.session import BearerToken, Grant
+from ..sessions.signing import Pointer
+from ..web.context import Call
 from ..web.responses import no_content
-from ..web.site import CALLBACK_PATH
+from ..web.urls import CALLBACK_PATH
 from .organizations import organization_claims
 from .visits import FROM_TENANT, NAVIGATION, Visit
 

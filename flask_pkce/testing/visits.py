@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from werkzeug.http import parse_cookie
 from werkzeug.test import TestResponse
 
-from ..tenants import own_callback
-from ..web.calls import Mounted
-from ..web.site import CALLBACK_PATH
+from ..tenant.registry import own_callback
+from ..web.context import Mounted
+from ..web.urls import CALLBACK_PATH
 
 if TYPE_CHECKING:
     from .tenant.models import AuthorizationAnswer

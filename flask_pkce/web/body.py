@@ -11,8 +11,8 @@ from flask import Request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from ..errors import BodyMalformed, BodyTooLarge, MediaTypeUnsupported, ParameterRepeated
+from ..protocol.strict_json import StrictJSONError, loads_object
 from ..protocol.text import one_line
-from ..strict_json import StrictJSONError, loads_object
 
 #: Bytes of a body.
 MAX_BODY = 16 * 1024

@@ -21,19 +21,19 @@ from ..errors import (
     TenantUnknown,
     TicketSpent,
 )
-from ..flow import Failure, Flow, FlowFailed, Status
 from ..protocol.authorization import Answer, parse_answer
-from ..records import Held
-from ..session import Session
-from ..setting_values import is_tenant_name
-from ..sign_in import Owner, passed_on
-from ..tickets import ANSWER_LIFETIME, Ticket
-from ..wire import Schema, read_schema
+from ..relying_party.authorize import Owner, passed_on
+from ..sessions.flow import Failure, Flow, FlowFailed, Status
+from ..sessions.pending_callbacks import ANSWER_LIFETIME, Ticket
+from ..sessions.records import Held
+from ..sessions.session import Session
+from ..settings.values import is_tenant_name
 from .body import read_form, read_query
 from .callers import Caller, local_owner
-from .calls import Call
 from .confirmation import ask_about_sign_in
+from .context import Call
 from .missing import explain_loss
+from .models import Schema, read_schema
 from .responses import HiddenText, json_response, page, see_other
 
 

@@ -8,7 +8,6 @@ from functools import partial
 
 from flask import Request
 
-from ..engine import Engine
 from ..errors import (
     CookieAmbiguous,
     CookieForged,
@@ -18,15 +17,16 @@ from ..errors import (
     SessionOver,
     SessionRenewed,
 )
-from ..events import COOKIE_UNUSABLE
-from ..flow import Status
-from ..protocol.addresses import is_loopback_host, read_host
-from ..records import Held
-from ..session import Session
-from ..sign_in import Owner
+from ..log_events import COOKIE_UNUSABLE
+from ..protocol.urls import is_loopback_host, read_host
+from ..relying_party.authorize import Owner
+from ..relying_party.relying_party import Engine
+from ..sessions.flow import Status
+from ..sessions.records import Held
+from ..sessions.session import Session
 from .cookies import MAX_COOKIES, read_cookies
 from .missing import missing_cookie
-from .site import Site
+from .urls import Site
 
 #: Seconds for which a request may be on its way with the cookie that another one renewed.
 _RENEWAL_PERIOD = 10

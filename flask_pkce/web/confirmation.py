@@ -14,17 +14,17 @@ from urllib.parse import urlencode
 from flask import Response
 
 from ..errors import AccessDenied, NavigationRequired, TicketSpent
-from ..flow import Flow
 from ..protocol.authorization import Answer
-from ..records import Held
-from ..session import Grant, Session
-from ..setting_values import LoginLinks
-from ..tenant_cache import KnownTenant
-from ..tenants import own_callback
-from ..wire import SeededPKCE
-from .calls import Call
+from ..sessions.flow import Flow
+from ..sessions.records import Held
+from ..sessions.session import Grant, Session
+from ..settings.values import LoginLinks
+from ..tenant.cache import KnownTenant
+from ..tenant.registry import own_callback
+from .context import Call
+from .models import SeededPKCE
 from .responses import HiddenText, page, see_other
-from .site import CALLBACK_PATH
+from .urls import CALLBACK_PATH
 
 #: The path of the link, and of the forms on both pages.
 LOGIN_PATH = "/pkce/login"

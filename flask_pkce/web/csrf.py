@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Flask
 
-from ..events import CSRF_EXEMPTED
+from ..log_events import CSRF_EXEMPTED
 
 
 class CSRFExemption:

@@ -9,7 +9,7 @@ from flask import request as current_request
 from werkzeug.local import LocalProxy
 
 from ..errors import PKCEError, SessionRenewed
-from .calls import Call, Mounted, Route
+from .context import Call, Mounted, Route
 from .guard import (
     check_acceptable,
     check_callback,

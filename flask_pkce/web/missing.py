@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from flask import Request
 
-from ..engine import Engine
 from ..errors import (
     CookieLost,
     CookieMissing,
@@ -21,10 +20,11 @@ from ..errors import (
     StoreNotShared,
     TicketSpent,
 )
+from ..relying_party.relying_party import Engine
 from ..stores import MemoryStore
 from .cookies import cookie_names
 from .guard import wants_html
-from .site import Site
+from .urls import Site
 
 #: What a store that is not shared looks like: something was kept, and is not there.
 _LOSSES = (FlowGone, SessionOver, TicketSpent)

@@ -12,7 +12,7 @@ from flask import Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..errors import MethodNotAllowed, PKCEError
-from ..events import REQUEST_FAILED
+from ..log_events import REQUEST_FAILED
 from .responses import json_response, page
 
 #: Where each error has a section of its own.

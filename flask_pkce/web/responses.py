@@ -14,7 +14,7 @@ from flask import Response, render_template
 from jinja2 import DictLoader, Environment
 from werkzeug.datastructures import Headers
 
-from ..descriptors import are_exhausted
+from ..stores.descriptors import are_exhausted
 
 _HEADERS = (
     ("Cache-Control", "no-store, private"),

@@ -15,22 +15,22 @@ from ..errors import (
     RefreshTokenUnknown,
     SessionOver,
 )
-from ..flow import Flow, Status
 from ..protocol.token import REFRESH_TOKEN
-from ..records import Held
-from ..session import Session
-from ..settings import Settings
-from ..tenant_cache import KnownTenant
-from ..tenants import own_callback
-from ..wire import SeededPKCE, TokenizedPKCE, read_seed, read_token_body, user_of
+from ..sessions.flow import Flow, Status
+from ..sessions.records import Held
+from ..sessions.session import Session
+from ..settings.model import Settings
+from ..tenant.cache import KnownTenant
+from ..tenant.registry import own_callback
 from .body import is_form, read_form, read_json
 from .callback import response_code
-from .calls import Call, Route
 from .confirmation import LOGIN_PATH
-from .further import anybody, back_channel_logout, link, login, logout, return_address, user_claims
+from .context import Call, Route
+from .limits import place_to_wait, wished_wait
+from .login import anybody, back_channel_logout, link, login, logout, return_address, user_claims
+from .models import SeededPKCE, TokenizedPKCE, read_seed, read_token_body, user_of
 from .responses import json_response, no_content, page, see_other
-from .site import CALLBACK_PATH
-from .waiting import place_to_wait, wished_wait
+from .urls import CALLBACK_PATH
 
 
 def challenge(call: Call) -> Response:

@@ -13,12 +13,14 @@ from blinker import Signal
 
 import flask_pkce
 from docs._ext.catalogue import errors_of_the_callback, grouped_errors, settings
-from flask_pkce import PKCEBlueprint, errors, events, hooks
-from flask_pkce.cli import pkce as commands
-from flask_pkce.doctor import CHECKS
-from flask_pkce.flow import Failure, FlowFailed
-from flask_pkce.hooks import Hooks
-from flask_pkce.host import HostViews
+from flask_pkce import PKCEBlueprint, errors
+from flask_pkce import log_events as events
+from flask_pkce.application.views import HostViews
+from flask_pkce.cli.commands import pkce as commands
+from flask_pkce.cli.doctor import CHECKS
+from flask_pkce.relying_party import hooks
+from flask_pkce.relying_party.hooks import Hooks
+from flask_pkce.sessions.flow import Failure, FlowFailed
 from flask_pkce.testing.tenant import FAULTS
 from flask_pkce.web.problems import DOCUMENTATION, problem_type
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from flask import Flask
 
 from flask_pkce import mounting
-from flask_pkce.engine import build_engine
+from flask_pkce.relying_party.relying_party import build_engine
 from flask_pkce.stores import SQLiteStore, Store, open_store
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flask_pkce.tenant_cache import FAILED
+from flask_pkce.tenant.cache import FAILED
 from flask_pkce.testing import LocalTenant, TenantClient
 
 from .faults import Machine, SignIn, problem

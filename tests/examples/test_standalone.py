@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from examples.standalone import app as standalone
 from flask_pkce import ConfigurationError
-from flask_pkce.settings import Settings
+from flask_pkce.settings.model import Settings
 from flask_pkce.testing import LocalTenant
 from tests.examples.conftest import CreateApp, SignIn
 from tests.examples.pages import Page

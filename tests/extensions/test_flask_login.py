@@ -18,7 +18,7 @@ from flask_login import (
 from werkzeug.wrappers import Response
 
 from flask_pkce import PKCEBlueprint
-from flask_pkce.cli import pkce as commands
+from flask_pkce.cli.commands import pkce as commands
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host
 

@@ -28,12 +28,13 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 from werkzeug.test import TestResponse
 
-from flask_pkce import PKCEBlueprint, hooks
+from flask_pkce import PKCEBlueprint
 from flask_pkce.errors import AccessTokenMissing, NotSignedIn, PKCEError
 from flask_pkce.protocol.authorization import AuthorizationRequest, build_authorization_url
 from flask_pkce.protocol.pkce import code_challenge
 from flask_pkce.protocol.token import TokenRequest
-from flask_pkce.tenant_api import TenantAPI
+from flask_pkce.relying_party import hooks
+from flask_pkce.tenant.api import TenantAPI
 from flask_pkce.testing import AuthorizationAnswer, login_as
 from tests.canaries import Canaries
 from tests.conftest import MakeApp

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 from werkzeug.test import TestResponse
 
-from flask_pkce.session import Session as KeptSession
+from flask_pkce.sessions.session import Session as KeptSession
 from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.properties.model import Model
 from tests.properties.records import (

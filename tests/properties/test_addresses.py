@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
-from flask_pkce.protocol.addresses import is_local_path, origin_of, parse_address
-from flask_pkce.web.site import Site
+from flask_pkce.protocol.urls import is_local_path, origin_of, parse_address
+from flask_pkce.web.urls import Site
 from tests.properties.browsers import Destination, resolve
 from tests.properties.documents import ANY_TEXT
 

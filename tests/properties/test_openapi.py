@@ -20,9 +20,9 @@ from schemathesis.specs.openapi.checks import (
     positive_data_acceptance,
 )
 
-from flask_pkce.configuration import read_settings
-from flask_pkce.openapi.document import build_document
-from flask_pkce.setting_values import TokenDelivery
+from flask_pkce.settings.loading import read_settings
+from flask_pkce.settings.values import TokenDelivery
+from flask_pkce.web.openapi.document import build_document
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Caller, Host
 

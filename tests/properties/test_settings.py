@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_pkce.configuration import read_settings
 from flask_pkce.errors import ConfigurationError
-from flask_pkce.secret_keys import read_secret_keys
-from flask_pkce.settings import Settings
+from flask_pkce.settings.loading import read_settings
+from flask_pkce.settings.model import Settings
+from flask_pkce.settings.secret_keys import read_secret_keys
 from tests.properties.documents import ANY_TEXT, INTEGERS, JSON, attempt
 
 NAMES = tuple(f"PKCE_{setting.metadata['name']}" for setting in fields(Settings))

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from flask_pkce.errors import CookieForged, RecordUnreadable, StateForged
 from flask_pkce.protocol.pkce import base64url
-from flask_pkce.sealing import Sealing
-from flask_pkce.signing import ID_BYTES, SECRET_BYTES, STATE_BYTES, Pointer, Signing
+from flask_pkce.sessions.encryption import Sealing
+from flask_pkce.sessions.signing import ID_BYTES, SECRET_BYTES, STATE_BYTES, Pointer, Signing
 from tests.properties.documents import ANY_TEXT, TEXT
 
 KEYS = (b"the first key of the tests", b"the second key of the tests")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_pkce.strict_json import StrictJSONError, loads
+from flask_pkce.protocol.strict_json import StrictJSONError, loads
 from tests.properties.documents import JSON, TEXT
 
 

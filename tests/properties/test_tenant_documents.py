@@ -22,8 +22,8 @@ from flask_pkce.protocol.id_token import ALGORITHMS, parse_key_set
 from flask_pkce.protocol.metadata import parse_metadata
 from flask_pkce.protocol.text import one_line
 from flask_pkce.protocol.token import TokenRequest, parse_token_error, parse_token_response
-from flask_pkce.tenant_api import MAX_RETRY_AFTER, MIN_RETRY_AFTER, TenantAPI
-from flask_pkce.transport import HTTPAnswer, Transport
+from flask_pkce.tenant.api import MAX_RETRY_AFTER, MIN_RETRY_AFTER, TenantAPI
+from flask_pkce.tenant.transport import HTTPAnswer, Transport
 from tests.properties.documents import ANY_TEXT, INTEGERS, JSON, TEXT, attempt
 from tests.support import (
     ISSUER,

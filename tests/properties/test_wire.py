@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_pkce.errors import PKCEError
-from flask_pkce.strict_json import StrictJSONError, loads_object
-from flask_pkce.wire import PUBLISHED_SCOPES, read_schema, read_seed, read_token_body
+from flask_pkce.protocol.strict_json import StrictJSONError, loads_object
+from flask_pkce.web.models import PUBLISHED_SCOPES, read_schema, read_seed, read_token_body
 from tests.conftest import MakeApp
 from tests.properties.documents import ANY_TEXT, INTEGERS, JSON, TEXT, attempt
 from tests.support import CHALLENGE, VERIFIER

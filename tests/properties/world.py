@@ -10,7 +10,7 @@ from unittest.mock import patch
 from flask import Flask, request
 
 from flask_pkce import PKCEBlueprint
-from flask_pkce.engine import build_engine
+from flask_pkce.relying_party.relying_party import build_engine
 from flask_pkce.testing import LocalTenant, TenantUser
 from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.properties.records import PROGRAM

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from flask_pkce.errors import TenantError, TenantSilent, TenantUnreachable
+from flask_pkce.tenant.transport import Transport
 from flask_pkce.testing import LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
-from flask_pkce.transport import Transport
 
 SECONDS = 0.3
 

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.protocols import Validator
 from werkzeug.test import TestResponse
 
-from flask_pkce.openapi.document import build_document
-from flask_pkce.settings import Settings
+from flask_pkce.settings.model import Settings
+from flask_pkce.web.openapi.document import build_document
 
 if TYPE_CHECKING:
     from tests.web.host import Host

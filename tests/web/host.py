@@ -13,11 +13,11 @@ from flask import Flask, Response, request
 from werkzeug.test import TestResponse
 
 from flask_pkce import MemoryStore, PKCEBlueprint
-from flask_pkce.engine import Engine
 from flask_pkce.errors import catalogue
-from flask_pkce.flow import Flow
-from flask_pkce.records import Held
-from flask_pkce.session import Session
+from flask_pkce.relying_party.relying_party import Engine
+from flask_pkce.sessions.flow import Flow
+from flask_pkce.sessions.records import Held
+from flask_pkce.sessions.session import Session
 from flask_pkce.testing import AuthorizationAnswer, LocalTenant
 from tests.canaries import Canaries
 from tests.web.documented import Documented

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask_pkce.sign_in import Owner
-from flask_pkce.wire import SeededPKCE
+from flask_pkce.relying_party.authorize import Owner
+from flask_pkce.web.models import SeededPKCE
 from tests.web.host import Browser, Caller, Host
 
 

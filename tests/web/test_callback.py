@@ -14,9 +14,9 @@ from werkzeug.test import TestResponse
 
 from flask_pkce import PKCEBlueprint
 from flask_pkce.errors import PKCEError
-from flask_pkce.tenant_cache import FAILED
+from flask_pkce.sessions.pending_callbacks import Ticket
+from flask_pkce.tenant.cache import FAILED
 from flask_pkce.testing import LocalTenant
-from flask_pkce.tickets import Ticket
 from tests.conftest import MakeApp
 from tests.support import arrived, at_once
 from tests.web.host import CALLBACK, NAVIGATION, Browser, Host, check_page, check_problem

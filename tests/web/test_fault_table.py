@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from flask_pkce import PKCEBlueprint
 from flask_pkce.protocol.token import TokenResponse
-from flask_pkce.tenant_cache import FAILED
+from flask_pkce.tenant.cache import FAILED
 from flask_pkce.testing.tenant import FAULTS
 from tests.conftest import MakeApp
 from tests.web.fault_row import Row

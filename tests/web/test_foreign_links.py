@@ -12,7 +12,7 @@ from flask import request
 from werkzeug.test import TestResponse
 
 from flask_pkce import PKCEBlueprint
-from flask_pkce.session import MAX_FLOWS
+from flask_pkce.sessions.session import MAX_FLOWS
 from flask_pkce.testing import LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.conftest import MakeApp

@@ -14,8 +14,8 @@ from urllib3.exceptions import NewConnectionError
 
 from flask_pkce import PKCEBlueprint
 from flask_pkce.errors import StoreError
-from flask_pkce.marks import Marks
-from flask_pkce.tenant_cache import COOLDOWN
+from flask_pkce.sessions.revocations import Marks
+from flask_pkce.tenant.cache import COOLDOWN
 from tests.conftest import MakeApp
 from tests.support import Failing, sign_parts
 from tests.web.host import Browser, Host, check_page, check_problem

@@ -15,8 +15,8 @@ from werkzeug.test import TestResponse
 
 from flask_pkce import errors
 from flask_pkce.errors import catalogue
-from flask_pkce.openapi.errors import errors_of
 from flask_pkce.testing import LocalTenant
+from flask_pkce.web.openapi.errors import errors_of
 from tests.conftest import MakeApp
 from tests.support import expected_elsewhere
 from tests.web.host import (

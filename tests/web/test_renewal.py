@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
-from flask_pkce.flow import Status
-from flask_pkce.sign_in import Sent
-from flask_pkce.tenant_cache import FAILED
+from flask_pkce.relying_party.authorize import Sent
+from flask_pkce.sessions.flow import Status
+from flask_pkce.tenant.cache import FAILED
 from tests.conftest import MakeApp
 from tests.support import arrived
 from tests.web.host import CALLBACK, Browser, Host, check_page, check_problem

@@ -12,7 +12,7 @@ from requests import PreparedRequest
 
 from flask_pkce import PKCEBlueprint, authorization_answered, authorization_requested, signed_in
 from flask_pkce.protocol.authorization import parse_answer
-from flask_pkce.session import RENEWAL_SHARED
+from flask_pkce.sessions.session import RENEWAL_SHARED
 from tests.conftest import SECRET_KEY, MakeApp
 from tests.web.host import CALLBACK, PAGE, Browser, Caller, Host
 from tests.web.prepared import Prepared

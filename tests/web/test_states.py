@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from flask_pkce.errors import catalogue
 from flask_pkce.protocol.authorization import Answer
-from flask_pkce.tickets import Ticket
+from flask_pkce.sessions.pending_callbacks import Ticket
 from tests.conftest import MakeApp
 from tests.web.host import (
     CALLBACK,

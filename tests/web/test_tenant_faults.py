@@ -12,7 +12,7 @@ from requests import PreparedRequest
 from requests import Response as Received
 from requests.adapters import HTTPAdapter
 
-from flask_pkce.tenant_cache import FAILED
+from flask_pkce.tenant.cache import FAILED
 from tests.conftest import MakeApp
 from tests.web.host import Browser, Host, check_page, check_problem
 from tests.web.prepared import Prepared

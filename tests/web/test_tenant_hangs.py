@@ -14,7 +14,8 @@ import requests
 from flask import Flask
 from werkzeug.serving import make_server
 
-from flask_pkce import PKCEBlueprint, tenant_cache
+from flask_pkce import PKCEBlueprint
+from flask_pkce.tenant import cache as tenant_cache
 from flask_pkce.testing import LocalTenant
 from tests.conftest import SECRET_KEY
 from tests.support import RawServer, sign

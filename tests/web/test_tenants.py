@@ -11,7 +11,7 @@ import pytest
 from flask import Flask, request
 
 from flask_pkce import PKCEBlueprint, TenantSettings
-from flask_pkce.doctor import Finding, Verdict, examine
+from flask_pkce.cli.doctor import Finding, Verdict, examine
 from flask_pkce.testing import LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.conftest import MakeApp

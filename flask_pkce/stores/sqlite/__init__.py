@@ -15,9 +15,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ...descriptors import are_exhausted
 from ...errors import FileDescriptorsExhausted, StoreError
 from ..base import Store, validate_ttl
+from ..descriptors import are_exhausted
 from .pool import BUSY_TIMEOUT, Pool, Unfit, primary_code
 
 #: One `SQLiteStore.add` in this many also purges: the first one of a process, then every 32nd.

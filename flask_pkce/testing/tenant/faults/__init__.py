@@ -6,17 +6,17 @@ has one.  Another fault is another function in the module of its stage.
 """
 
 # The order of the imports is that of the catalogue.
-from . import (  # isort: skip
+from . import (
+    answers,
+    authorization,
     claims,
     id_token,
-    rotation,
-    authorization,
-    token_endpoint,
-    metadata,
     keys,
-    answers,
-    transport,
+    metadata,
     other_endpoints,
+    rotation,
+    token_endpoint,
+    transport,
 )
 from .catalogue import FAULTS, Fault, FaultSet, Scene, Stage
 

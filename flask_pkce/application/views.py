@@ -1,0 +1,213 @@
+"""What views of the host use: who is signed in, tokens for APIs, and the ways in and out."""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+
+from flask import Response, current_app, has_request_context, request
+
+from ..errors import PKCEError
+from ..protocol.claims import MAX_CONTEXT_LENGTH
+from ..protocol.text import is_visible_ascii
+from ..sessions.session import BearerToken
+from .api_session import APISession
+from .user import User
+
+if TYPE_CHECKING:
+    from ..web.context import Mounted
+    from .current import Visitor
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+#: The greatest ``max_age`` in seconds: nine digits.
+_MAX_AGE = 999_999_999
+
+
+class HostViews(ABC):
+    """What a blueprint offers to the views of the application that it is registered in."""
+
+    @abstractmethod
+    def mounted(self) -> Mounted:
+        """The blueprint in the current application.
+
+        :raises LookupError: if it is not registered there.
+        """
+
+    @contextmanager
+    def _visitor(self, what: str) -> Iterator[Visitor]:
+        """Whoever sends the request; the blueprint answers errors that the view lets pass."""
+        if not has_request_context():
+            raise RuntimeError(
+                f"{what} was used outside of a request: it speaks of whoever sends one."
+                "  Use it in a view, and hand on what it gives."
+            )
+        # It is there since the blueprint was registered, as all that answers requests.
+        from .current import Visitor, claim
+
+        mounted = self.mounted()
+        try:
+            yield Visitor(mounted)
+        except PKCEError as exc:
+            claim(exc, mounted)
+            raise
+
+    @property
+    def user(self) -> User | None:
+        """Who is signed in in the browser that sends the request; None if nobody is.
+
+        :raises StoreError: if the store cannot be reached; as all of these errors it is answered
+            by itself where the view lets it pass.
+        :raises RuntimeError: outside of a request.
+        """
+        with self._visitor("user") as visitor:
+            return visitor.user
+
+    @overload
+    def login_required(self, view: V) -> V: ...
+
+    @overload
+    def login_required(
+        self, *, max_age: int | None = None, acr: str | None = None
+    ) -> Callable[[V], V]: ...
+
+    def login_required(
+        self, view: V | None = None, *, max_age: int | None = None, acr: str | None = None
+    ) -> V | Callable[[V], V]:
+        """Let only those see a view who are signed in.
+
+        A browser is sent to sign in and comes back; whoever asks for JSON gets 401.  It stands
+        below the ``route`` decorator, with or without arguments:
+
+        .. code-block:: python
+
+            @app.get("/orders")
+            @pkce.login_required
+            def orders(): ...
+
+        :param max_age: whole seconds, 0 to 999999999, within which the user must have entered the
+            password, or whatever else the tenant asks for; :confval:`PKCE_LEEWAY` is added.  Older
+            sign-ins are sent to the tenant again.  Where a sign-in was asked for with that age, or
+            less, it may be a minute, so that the way back does not ask again.
+        :param acr: how the user must have authenticated: what the ID token has in ``acr``, or
+            :data:`~flask_pkce.MULTI_FACTOR`; 1 to 500 visible ASCII characters.  Others are sent
+            to the tenant with it as ``acr_values``.  Where the tenant was asked, and that did not
+            help, the answer is 403.
+        :raises ValueError: if one of them is out of its range.
+
+        OpenID Connect Core 3.1.2.1, :rfc:`9470`
+        """
+        if max_age is not None and not _is_age(max_age):
+            raise ValueError(f"max_age is not 0 to {_MAX_AGE} whole seconds")
+        if acr is not None and not is_visible_ascii(acr, MAX_CONTEXT_LENGTH):
+            raise ValueError(f"acr is not 1 to {MAX_CONTEXT_LENGTH} visible ASCII characters")
+        if view is None:
+            return functools.partial(self._guard, max_age=max_age, acr=acr)
+        return self._guard(view, max_age=max_age, acr=acr)
+
+    def _guard(self, view: V, *, max_age: int | None, acr: str | None) -> V:
+        @functools.wraps(view)
+        def guarded(*args: Any, **values: Any) -> Any:
+            if request.method == "OPTIONS":
+                # A browser asks without cookies whether another origin may call.
+                return current_app.make_default_options_response()
+            with self._visitor("login_required") as visitor:
+                refused = visitor.admit(max_age=max_age, acr=acr)
+            if refused is not None:
+                return refused
+            return current_app.ensure_sync(view)(*args, **values)
+
+        return cast("V", guarded)
+
+    def access_token(self, *, audience: str | None = None, scope: str | Iterable[str] = ()) -> str:
+        """An access token of whoever is signed in, refreshed where it is about to expire.
+
+        :param audience: the API; by default :confval:`PKCE_AUDIENCE`.  Others must be in
+            :confval:`PKCE_ALLOWED_AUDIENCES`, and need a refresh token that the tenant takes for
+            several APIs.
+        :param scope: what the token must grant; by default whatever it does.
+        :raises NotSignedIn: if nobody is; as all of these errors it is answered by itself where
+            the view lets it pass: a browser is sent to sign in, anybody else gets 401.
+        :raises AccessTokenMissing: if the token expired and cannot be refreshed.
+        :raises TenantError: if the tenant cannot be asked for another.
+        :raises ValueError: if the audience is not configured.
+        :raises RuntimeError: outside of a request, and with delivery ``caller``.
+
+        :rfc:`6749#section-6`
+        """
+        with self._visitor("access_token") as visitor:
+            return visitor.access_token(audience=audience, scope=_scope(scope))
+
+    def api(
+        self, base_url: str, *, audience: str | None = None, scope: str | Iterable[str] = ()
+    ) -> APISession:
+        """A ``requests`` session that calls an API as whoever is signed in.
+
+        The token goes to the origin of ``base_url`` and to no other.  Where the API answers 401 it
+        is renewed, and the request sent again, once.  An access token with a blank cannot be sent
+        as a bearer token: :exc:`~flask_pkce.errors.TenantError`.
+
+        .. code-block:: python
+
+            with pkce.api("https://api.example.com/v1/") as api:
+                orders = api.get("orders").json()
+
+        :param base_url: what relative addresses are appended to.
+        :param audience: as for :meth:`access_token`, which tells what is raised.
+        :param scope: the same.
+
+        :rfc:`6750#section-2.1`
+        """
+        asked = _scope(scope)
+
+        def token(refused: BearerToken | None) -> str:
+            with self._visitor("api") as visitor:
+                return visitor.access_token(audience=audience, scope=asked, refused=refused)
+
+        return APISession(base_url, token)
+
+    def login_url(self, *, return_to: str | None = None) -> str:
+        """Where a link leads that signs in.
+
+        :param return_to: the path of this application to which the browser comes back; by default
+            :confval:`PKCE_AUTHENTICATED_URL`.
+        :raises ValueError: if that is no path of this application.
+        :raises RuntimeError: outside of a request, and with delivery ``caller``.
+        """
+        with self._visitor("login_url") as visitor:
+            return visitor.login_url(return_to)
+
+    def logout(
+        self, *, return_to: str | None = None, everywhere: bool = False, at_tenant: bool = True
+    ) -> Response:
+        """End the session of whoever sends the request.
+
+        Its tokens are revoked, and the browser goes to the tenant to end its session there, too.
+        Call it in a view that other sites cannot call, and return what it returns.
+
+        :param return_to: the path of this application at which the browser ends; by default
+            :confval:`PKCE_UNAUTHENTICATED_URL`.  The tenant must know its address as one of the
+            allowed logout URLs.
+        :param everywhere: whether the user's sessions in all other browsers end, too.  As all that
+            ends sessions, this ends those of the blueprint; a session of the application's own
+            ends with them only where it asks :attr:`user` at each request.
+        :param at_tenant: whether the session at the tenant ends, too.
+        :raises ValueError: if ``return_to`` is no path of this application.
+        :raises RuntimeError: outside of a request.
+
+        OpenID Connect RP-Initiated Logout 2, :rfc:`7009`
+        """
+        with self._visitor("logout") as visitor:
+            return visitor.logout(return_to=return_to, everywhere=everywhere, at_tenant=at_tenant)
+
+
+def _scope(scope: str | Iterable[str]) -> tuple[str, ...]:
+    return tuple(scope.split() if isinstance(scope, str) else scope)
+
+
+def _is_age(value: object) -> bool:
+    """Whether a value is whole seconds that the tenant can be asked for."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_AGE

@@ -1,0 +1,1 @@
+"""What the server remembers about one caller, and how it is stored."""

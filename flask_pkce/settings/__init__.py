@@ -1,0 +1,1 @@
+"""From ``app.config`` to checked settings."""

@@ -1,0 +1,1 @@
+"""Everything that the library says to a tenant."""
