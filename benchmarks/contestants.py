@@ -282,7 +282,7 @@ def with_pauses(provider: Provider, store: str) -> tuple[Contestant, Contestant]
 
     def make_app() -> Flask:
         app = our_app(provider, store=store, delivery="session")
-        transport = app.extensions["pkce"]["pkce"].engine.transport
+        transport = app.extensions["pkce"]["pkce"].relying_party.transport
         transport.session.mount("https://", Adapter(provider.ca_bundle, lambda: now))
         return app
 

@@ -12,17 +12,17 @@ from .application.views import HostViews
 from .relying_party.hooks import Hook, Hooks
 
 if TYPE_CHECKING:
-    from .relying_party.relying_party import Engine
-    from .web.context import Mounted
+    from .relying_party.relying_party import RelyingParty
+    from .web.context import Extension
 
 H = TypeVar("H", bound=Hook)
 
 
 def _exempt_from_csrf(endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Do so before any ``before_request`` of the application, whichever was there first."""
-    mounted: Mounted | None = current_app.extensions["pkce"].get(request.blueprint)
-    if mounted is not None:
-        mounted.csrf.apply(current_app)
+    extension: Extension | None = current_app.extensions["pkce"].get(request.blueprint)
+    if extension is not None:
+        extension.csrf.apply(current_app)
 
 
 class PKCEBlueprint(HostViews, Blueprint):
@@ -139,22 +139,22 @@ class PKCEBlueprint(HostViews, Blueprint):
 
     # -- an application --------------------------------------------------------
 
-    def engine(self, app: Flask) -> Engine:
+    def relying_party(self, app: Flask) -> RelyingParty:
         """What works behind the routes in an application."""
-        return self._mounted_in(app).engine
+        return self._mounted_in(app).relying_party
 
-    def mounted(self) -> Mounted:
+    def extension(self) -> Extension:
         return self._mounted_in(current_app)
 
-    def _mounted_in(self, app: Flask) -> Mounted:
-        for mounted in app.extensions.get("pkce", {}).values():
-            if mounted.blueprint is self:
-                found: Mounted = mounted
+    def _mounted_in(self, app: Flask) -> Extension:
+        for extension in app.extensions.get("pkce", {}).values():
+            if extension.blueprint is self:
+                found: Extension = extension
                 return found
         raise LookupError("the blueprint is not registered in this application")
 
     def _mount(self, state: BlueprintSetupState) -> None:
-        # Whoever imports the package for a signal or an error does not pay for the engine.
+        # Whoever imports the package for a signal or an error does not pay for the relying party.
         from .mounting import mount
 
         mount(self, self._hooks, state, config_prefix=self.config_prefix)

@@ -61,7 +61,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Event:
+class LogEvent:
     """One kind of line.
 
     :param name: stable; it is in the field ``pkce_event``.
@@ -118,9 +118,9 @@ class Event:
         )
 
 
-def catalogue() -> tuple[Event, ...]:
+def catalogue() -> tuple[LogEvent, ...]:
     """Every event."""
-    return tuple(value for value in globals().values() if isinstance(value, Event))
+    return tuple(value for value in globals().values() if isinstance(value, LogEvent))
 
 
 #: A route answered with an error, see :doc:`errors`; the line begins with its code.
@@ -129,7 +129,7 @@ def catalogue() -> tuple[Event, ...]:
 #: ``store-not-shared`` and ``tenant-limit``.
 #: Of each code there is one WARNING in a minute and process; the next one counts those that were
 #: left out.
-REQUEST_FAILED = Event(
+REQUEST_FAILED = LogEvent(
     "request-failed",
     logging.getLogger("flask_pkce"),
     logging.INFO,
@@ -140,7 +140,7 @@ REQUEST_FAILED = Event(
 #: (``cookie-forged``), or what it leads to cannot be read (``record-of-other-key``,
 #: ``record-of-other-release``, ``record-unreadable``).
 #: The line begins with that code, and of each code there is one in a minute and process, too.
-COOKIE_UNUSABLE = Event(
+COOKIE_UNUSABLE = LogEvent(
     "cookie-unusable",
     logging.getLogger("flask_pkce.callers"),
     logging.WARNING,
@@ -149,7 +149,7 @@ COOKIE_UNUSABLE = Event(
 )
 #: The metadata or keys of the tenant could not be fetched anew; those from before serve until
 #: they are a day old.
-TENANT_REFRESH_FAILED = Event(
+TENANT_REFRESH_FAILED = LogEvent(
     "tenant-refresh-failed",
     logging.getLogger("flask_pkce.tenants"),
     logging.WARNING,
@@ -157,22 +157,22 @@ TENANT_REFRESH_FAILED = Event(
 )
 #: A refresh token could not be taken back at the tenant, and stays valid until it expires there.
 #: There is an error where the tenant could not be asked.
-REVOCATION_FAILED = Event(
+REVOCATION_FAILED = LogEvent(
     "revocation-failed",
     logging.getLogger("flask_pkce.exchange"),
     logging.WARNING,
     ("tenant", "error"),
 )
 #: A receiver of a signal raised; the traceback follows, and nothing else came of it.
-SIGNAL_RECEIVER_FAILED = Event(
+SIGNAL_RECEIVER_FAILED = LogEvent(
     "signal-receiver-failed", logging.getLogger("flask_pkce.hooks"), logging.ERROR, ("signal",)
 )
 #: An extension of the application protects its forms, and our routes, which protect themselves,
 #: were taken out of it; told at the start, or at the first request where it came after us.
-CSRF_EXEMPTED = Event(
+CSRF_EXEMPTED = LogEvent(
     "csrf-exempted", logging.getLogger("flask_pkce"), logging.INFO, ("blueprint",)
 )
 #: A setting is good enough for tests alone, or weaker than it should be; told at the start.
-SETTING_WEAK = Event(
+SETTING_WEAK = LogEvent(
     "setting-weak", logging.getLogger("flask_pkce"), logging.WARNING, ("setting",)
 )

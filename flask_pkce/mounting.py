@@ -1,4 +1,4 @@
-"""A blueprint's place in an application: settings, store, engine and routes.
+"""A blueprint's place in an application: settings, store, relying party and routes.
 
 The blueprint imports this, and with it all that answers requests, when it is registered: before
 there is a request, and not where the package is only imported.
@@ -11,20 +11,20 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.sansio.blueprints import BlueprintSetupState
 
-from .application.current import Visitor, claimed_by
+from .application.current import CurrentRequest, claimed_by
 from .errors import ConfigurationError, PKCEError, StoreError
 from .log_events import SETTING_WEAK
 from .relying_party.hooks import HookRunner, Hooks
-from .relying_party.relying_party import build_engine
+from .relying_party.relying_party import build_relying_party
 from .settings.loading import find_misspelt, read_settings
 from .settings.model import Settings
 from .settings.secret_keys import read_secret_keys
 from .stores import Store, open_store
-from .web.context import Mounted, Route
+from .web.context import Extension, Route
 from .web.csrf import CSRFExemption
 from .web.dispatch import answer
-from .web.urls import Site
-from .web.views import ROUTES, TENANT_CALLBACK_ROUTE, further_routes
+from .web.urls import PublicURLs
+from .web.views import ROUTES, TENANT_CALLBACK_ROUTE, optional_routes
 
 #: Every method, so that a wrong one is answered by us.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -32,8 +32,8 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE",
 
 def _view(route: Route) -> Callable[..., Response]:
     def view(**_: str) -> Response:
-        mounted: Mounted = current_app.extensions["pkce"][request.blueprint]
-        return answer(route, mounted)
+        extension: Extension = current_app.extensions["pkce"][request.blueprint]
+        return answer(route, extension)
 
     # What Flask-Talisman looks for: our pages have a policy of their own, with their own nonce.
     vars(view)["talisman_view_options"] = {"content_security_policy": None}
@@ -72,22 +72,24 @@ def mount(
     runner = HookRunner(hooks, ensure_sync=app.ensure_sync, sender=app)
     store = _open_store(settings, app, config_prefix)
     try:
-        engine = build_engine(settings, store, runner, secret_keys=secret_keys, namespace=name)
+        relying_party = build_relying_party(
+            settings, store, runner, secret_keys=secret_keys, namespace=name
+        )
     except OSError as exc:
         fault = f"{config_prefix}CA_BUNDLE cannot be read, or has no certificate in it"
         raise ConfigurationError(fault) from exc
-    routes = [*ROUTES, *further_routes(settings)]
-    if engine.tenants.are_several:
+    routes = [*ROUTES, *optional_routes(settings)]
+    if relying_party.tenants.are_several:
         routes.append(TENANT_CALLBACK_ROUTE)
     if settings.openapi:
         # It is large, and few want it.
         from .web.openapi import OPENAPI_ROUTE
 
         routes.append(OPENAPI_ROUTE)
-    mounted = Mounted(
+    extension = Extension(
         blueprint=blueprint,
-        engine=engine,
-        site=Site(
+        relying_party=relying_party,
+        site=PublicURLs(
             name=name,
             public_url=settings.public_url,
             prefix=prefix.rstrip("/"),
@@ -95,20 +97,20 @@ def mount(
         ),
         csrf=CSRFExemption(name, [route.endpoint for route in routes]),
     )
-    app.extensions.setdefault("pkce", {})[name] = mounted
+    app.extensions.setdefault("pkce", {})[name] = extension
     app.register_error_handler(PKCEError, _answer_error)
     for route in routes:
         _add_route(route, state)
-    mounted.csrf.apply(app)
+    extension.csrf.apply(app)
 
 
 def _answer_error(exc: PKCEError) -> Response:
     """Answer an error that a view of the host let pass."""
-    mounted = claimed_by(exc)
-    if mounted is None:
+    extension = claimed_by(exc)
+    if extension is None:
         # The host raised it, and sees it as any exception.
         raise exc
-    return Visitor(mounted).answer(exc)
+    return CurrentRequest(extension).answer(exc)
 
 
 def _read_config(

@@ -11,11 +11,11 @@ import pytest
 
 from flask_pkce import log_events as events
 from flask_pkce.protocol.client_auth import Credentials
-from flask_pkce.protocol.metadata import Registration
+from flask_pkce.protocol.metadata import ClientRegistration
 from flask_pkce.protocol.par import PushedRequest
 from flask_pkce.relying_party.hooks import HookRunner
 from flask_pkce.relying_party.tokens import Exchange
-from flask_pkce.sessions.pending_callbacks import Ticket, Tickets
+from flask_pkce.sessions.pending_callbacks import PendingCallbacks, Ticket
 from flask_pkce.sessions.repository import Sessions
 from flask_pkce.sessions.signing import Pointer, Signing
 from flask_pkce.tenant.api import TenantAPI
@@ -111,7 +111,7 @@ class Canaries(logging.Handler):
         def cookie(value: str, _: Signing, pointer: Pointer) -> None:
             self.note("cookie", value)
 
-        def registration(_: None, made: Registration, *__: Any) -> None:
+        def registration(_: None, made: ClientRegistration, *__: Any) -> None:
             self.note("client secret", made.client_secret)
 
         def credentials(made: Credentials, *_: Any) -> None:
@@ -124,10 +124,10 @@ class Canaries(logging.Handler):
             self.lines.extend((*traceback.format_exception(exc), repr(exc)))
 
         after(Sessions, "_new_flow", flow)
-        after(Tickets, "keep", answer)
+        after(PendingCallbacks, "keep", answer)
         after(Exchange, "obtain", tokens)
         after(Signing, "sign_pointer", cookie)
-        after(Registration, "__init__", registration)
+        after(ClientRegistration, "__init__", registration)
         after(TenantAPI, "_credentials", credentials)
         after(TenantAPI, "push", pushed)
         after(HookRunner, "on_error", error)

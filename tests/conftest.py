@@ -16,7 +16,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 
 from flask_pkce import PKCEBlueprint
 from flask_pkce import log_events as events
-from flask_pkce.relying_party.relying_party import build_engine
+from flask_pkce.relying_party.relying_party import build_relying_party
 from flask_pkce.testing import LocalTenant
 from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.canaries import Canaries
@@ -143,8 +143,8 @@ def make_app(
     Takes the settings, and, where a test has its own: a ``blueprint`` with hooks, an ``app`` with
     other things in it, and a ``url_prefix``.
     """
-    timed = functools.partial(build_engine, clock=clock, monotonic=clock)
-    monkeypatch.setattr("flask_pkce.mounting.build_engine", timed)
+    timed = functools.partial(build_relying_party, clock=clock, monotonic=clock)
+    monkeypatch.setattr("flask_pkce.mounting.build_relying_party", timed)
     hosts: list[Host] = []
 
     def make(
@@ -166,10 +166,10 @@ def make_app(
         }
         app.config.update({**usual, **settings})
         pkce.init_app(app, url_prefix=url_prefix)
-        engine = pkce.engine(app)
-        tenant.mount(engine.transport.session)
-        address = engine.settings.public_url or "http://localhost"
-        redirect_uris = [f"{address}{url_prefix}{CALLBACK}", *engine.settings.redirect_uris]
+        relying_party = pkce.relying_party(app)
+        tenant.mount(relying_party.transport.session)
+        address = relying_party.settings.public_url or "http://localhost"
+        redirect_uris = [f"{address}{url_prefix}{CALLBACK}", *relying_party.settings.redirect_uris]
         tenant.register(redirect_uris=redirect_uris)
         hosts.append(Host(app, pkce, tenant, clock, store, address, url_prefix, canaries))
         return hosts[-1]

@@ -1,4 +1,4 @@
-"""What the tests of the layers without Flask share: clocks, a tenant, ID tokens, an engine."""
+"""What the tests below Flask share: clocks, a tenant, ID tokens, a relying party."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from requests import ConnectionError, Response
 from requests.adapters import BaseAdapter
 from urllib3.exceptions import NewConnectionError
 
-from flask_pkce.protocol.authorization import Answer, parse_answer
-from flask_pkce.protocol.metadata import Registration, Tenant, parse_metadata
-from flask_pkce.relying_party.authorize import Begun, Owner, Sent
+from flask_pkce.protocol.authorization import CallbackParameters, parse_callback
+from flask_pkce.protocol.metadata import ClientRegistration, TenantMetadata, parse_metadata
+from flask_pkce.relying_party.authorize import Begun, Sent, SessionOwner
 from flask_pkce.relying_party.hooks import HookRunner, Hooks
 from flask_pkce.relying_party.redeem import Redeemed
-from flask_pkce.relying_party.relying_party import build_engine
+from flask_pkce.relying_party.relying_party import build_relying_party
 from flask_pkce.sessions.flow import ExpectedResponse, Flow
-from flask_pkce.sessions.records import Held
+from flask_pkce.sessions.records import Stored
 from flask_pkce.sessions.repository import Sessions
 from flask_pkce.sessions.session import Session
 from flask_pkce.settings.loading import read_settings
@@ -74,7 +74,7 @@ class Clock:
 
 # -- the tenant's metadata -------------------------------------------------------
 
-REGISTRATION = Registration(ISSUER, True, CLIENT_ID)
+REGISTRATION = ClientRegistration(ISSUER, True, CLIENT_ID)
 
 
 def metadata(**changes: Any) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def metadata(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def make_tenant(registration: Registration = REGISTRATION, **changes: Any) -> Tenant:
+def make_tenant(registration: ClientRegistration = REGISTRATION, **changes: Any) -> TenantMetadata:
     """A tenant with that metadata."""
     return parse_metadata(metadata(**changes), registration)
 
@@ -214,7 +214,7 @@ class Failing(BaseAdapter):
         """Nothing is open."""
 
 
-# -- an engine with its tenant ---------------------------------------------------
+# -- a relying party with its tenant ---------------------------------------------------
 
 
 @cache
@@ -226,7 +226,7 @@ def tenant_signing_keys() -> SigningKeys:
 
 
 class Bench:
-    """An engine, with a local tenant in process and one clock for all of them.
+    """A relying party, with a local tenant in process and one clock for all of them.
 
     :param secret_keys: ``SECRET_KEY``, then its fallbacks.
     :param settings: settings that differ, by their names without the prefix.
@@ -256,7 +256,7 @@ class Bench:
             "SCOPE": "openid profile email offline_access",
             **settings,
         }
-        self.engine = build_engine(
+        self.relying_party = build_relying_party(
             read_settings({f"PKCE_{name}": value for name, value in config.items()}),
             self.store,
             HookRunner(hooks or Hooks(), ensure_sync=lambda hook: hook, sender=self),
@@ -265,12 +265,12 @@ class Bench:
             clock=self.clock,
             monotonic=self.monotonic,
         )
-        self.tenant.mount(self.engine.transport.session)
+        self.tenant.mount(self.relying_party.transport.session)
 
     @property
     def sessions(self) -> Sessions:
-        """The engine's sessions."""
-        return self.engine.sessions
+        """The relying party's sessions."""
+        return self.relying_party.sessions
 
     @property
     def token_requests(self) -> int:
@@ -285,33 +285,35 @@ class Bench:
     # -- the steps of a sign-in --------------------------------------------------
 
     def send(
-        self, session: Held[Session] | None = None, *, is_local: bool = False, **seed: Any
+        self, session: Stored[Session] | None = None, *, is_local: bool = False, **seed: Any
     ) -> Sent:
         """Send a browser to the tenant, in a new session if none is given."""
-        return self.engine.sign_in.authorize(
-            Owner(session, is_local), SeededPKCE(**seed), callback_url=CALLBACK
+        return self.relying_party.sign_in.authorize(
+            SessionOwner(session, is_local), SeededPKCE(**seed), callback_url=CALLBACK
         )
 
-    def start(self, session: Held[Session] | None = None) -> Begun:
+    def start(self, session: Stored[Session] | None = None) -> Begun:
         """Start a flow whose caller may build the authorization URL itself."""
-        return self.engine.sign_in.start_for_caller(Owner(session), callback_url=CALLBACK)
+        return self.relying_party.sign_in.start_for_caller(
+            SessionOwner(session), callback_url=CALLBACK
+        )
 
-    def answer(self, sent: Sent, *, cancel: bool = False) -> Answer:
+    def answer(self, sent: Sent, *, cancel: bool = False) -> CallbackParameters:
         """What the tenant answers once a person signed in."""
         return arrived(self.tenant.sign_in(sent.authorization_url, cancel=cancel))
 
-    def bind(self, sent: Sent) -> Held[Flow]:
+    def bind(self, sent: Sent) -> Stored[Flow]:
         """The flow, with the answer that the tenant gives."""
-        return self.engine.sign_in.bind(sent.flow, self.answer(sent))
+        return self.relying_party.sign_in.bind(sent.flow, self.answer(sent))
 
     def redeem(
-        self, session: Held[Session], flow: Held[Flow], code_verifier: str | None = None
+        self, session: Stored[Session], flow: Stored[Flow], code_verifier: str | None = None
     ) -> Redeemed:
         """Exchange the code of a flow."""
         asked = TokenizedPKCE(code_verifier=code_verifier)
-        return self.engine.redemption.redeem(session, flow, asked=asked)
+        return self.relying_party.redemption.redeem(session, flow, asked=asked)
 
-    def bound(self, **seed: Any) -> tuple[Held[Session], Held[Flow]]:
+    def bound(self, **seed: Any) -> tuple[Stored[Session], Stored[Flow]]:
         """A session and its flow, whose answer is bound and not redeemed yet."""
         sent = self.send(**seed)
         return sent.session, self.bind(sent)
@@ -324,20 +326,20 @@ class Bench:
         """Let the tenant's keys be unreachable from now on."""
         connection = urllib3.connection.HTTPConnection("tenant.example")
         refused = NewConnectionError(connection, "refused")
-        self.engine.transport.session.mount(
+        self.relying_party.transport.session.mount(
             f"{ISSUER}.well-known/jwks.json", Failing(error or ConnectionError(refused))
         )
 
-    def now(self, flow: Held[Flow]) -> Flow:
+    def now(self, flow: Stored[Flow]) -> Flow:
         """A flow as the store has it now."""
         current = self.sessions.reload_flow(flow)
         assert current is not None
         return current.value
 
 
-def arrived(answer: AuthorizationAnswer) -> Answer:
+def arrived(answer: AuthorizationAnswer) -> CallbackParameters:
     """What a tenant answers, as it reaches the callback that its request named."""
-    return dataclasses.replace(parse_answer(answer.params), callback_url=answer.url)
+    return dataclasses.replace(parse_callback(answer.params), callback_url=answer.url)
 
 
 def expected_elsewhere(flow: Flow, issuer: str) -> Flow:

@@ -40,7 +40,7 @@ def test_application_factory(make_app: MakeApp) -> None:
     settings and state."""
     pkce = PKCEBlueprint()
     hosts = [make_app(blueprint=pkce, PKCE_SCOPE=scope) for scope in ("openid", "openid email")]
-    assert hosts[0].engine is not hosts[1].engine
+    assert hosts[0].relying_party is not hosts[1].relying_party
     browsers = [host.browser() for host in hosts]
     for host, browser in zip(hosts, browsers, strict=True):
         assert sign_in(host, browser).status_code == 200
@@ -54,7 +54,7 @@ def test_register_blueprint(tenant: LocalTenant) -> None:
     app.config.update(config(tenant))
     pkce = PKCEBlueprint()
     app.register_blueprint(pkce, url_prefix="/auth")
-    tenant.mount(pkce.engine(app).transport.session)
+    tenant.mount(pkce.relying_party(app).transport.session)
     assert app.test_client().get("/auth/pkce/challenge").status_code == 200
 
 
@@ -90,7 +90,7 @@ def test_prefix_of_the_blueprint_itself(tenant: LocalTenant) -> None:
     app.config.update(config(tenant))
     pkce = PKCEBlueprint(url_prefix="/auth")
     pkce.init_app(app)
-    tenant.mount(pkce.engine(app).transport.session)
+    tenant.mount(pkce.relying_party(app).transport.session)
     assert app.test_client().get("/auth/pkce/challenge").status_code == 200
 
 
@@ -120,7 +120,7 @@ def test_nesting(tenant: LocalTenant) -> None:
     parent.register_blueprint(pkce, url_prefix="/auth")
     app.register_blueprint(parent)
     assert list(app.extensions["pkce"]) == ["shop.pkce"]
-    tenant.mount(pkce.engine(app).transport.session)
+    tenant.mount(pkce.relying_party(app).transport.session)
     response = app.test_client().post("/shop/auth/pkce/code")
     redirect_uri = response.get_json()["seed"]["redirect_uri"]
     assert redirect_uri == "http://localhost/shop/auth/pkce/response/code"
@@ -177,8 +177,8 @@ def test_same_blueprint_twice(tenant: LocalTenant) -> None:
     pkce.init_app(app, url_prefix="/one")
     pkce.init_app(app, url_prefix="/two", name="other")
     assert list(app.extensions["pkce"]) == ["pkce", "other"]
-    for mounted in app.extensions["pkce"].values():
-        tenant.mount(mounted.engine.transport.session)
+    for extension in app.extensions["pkce"].values():
+        tenant.mount(extension.relying_party.transport.session)
     cookies = [
         app.test_client().get(f"/{path}/pkce/challenge").headers["Set-Cookie"].partition("=")[0]
         for path in ("one", "two")
@@ -187,18 +187,18 @@ def test_same_blueprint_twice(tenant: LocalTenant) -> None:
 
 
 def test_unregistered() -> None:
-    """The engine of an application in which it is not registered does not exist."""
+    """The relying party of an application in which it is not registered does not exist."""
     with pytest.raises(LookupError, match="not registered"):
-        PKCEBlueprint().engine(Flask("host"))
+        PKCEBlueprint().relying_party(Flask("host"))
 
 
 def test_engine_of_each(make_app: MakeApp) -> None:
-    """Each blueprint finds its own engine."""
+    """Each blueprint finds its own relying party."""
     users, staff = PKCEBlueprint(), PKCEBlueprint("staff")
     app = Flask("host")
     make_app(app=app, blueprint=users)
     make_app(app=app, blueprint=staff, url_prefix="/staff")
-    assert users.engine(app) is not staff.engine(app)
+    assert users.relying_party(app) is not staff.relying_party(app)
 
 
 def test_no_flask_application() -> None:
@@ -314,7 +314,7 @@ def test_prefixed_environment(tenant: LocalTenant, monkeypatch: pytest.MonkeyPat
     app.config.from_prefixed_env()
     pkce = PKCEBlueprint()
     pkce.init_app(app)
-    settings = pkce.engine(app).settings
+    settings = pkce.relying_party(app).settings
     assert (settings.client_id, settings.local_session) == ("12345", True)
 
 
@@ -328,8 +328,8 @@ def test_default_store(tenant: LocalTenant, tmp_path: Path) -> None:
         app.config.update(settings)
         pkce = PKCEBlueprint()
         pkce.init_app(app)
-        tenant.mount(pkce.engine(app).transport.session)
-        store = pkce.engine(app).store
+        tenant.mount(pkce.relying_party(app).transport.session)
+        store = pkce.relying_party(app).store
         assert isinstance(store, SQLiteStore)
         assert (tmp_path / "pkce.db").exists()
         client = app.test_client()
@@ -348,7 +348,7 @@ def test_store_object(tenant: LocalTenant) -> None:
     app.config.update(config(tenant, PKCE_STORE_URL=store))
     pkce = PKCEBlueprint()
     pkce.init_app(app)
-    assert pkce.engine(app).store is store
+    assert pkce.relying_party(app).store is store
 
 
 # -- what hosts do around it -------------------------------------------------------------------

@@ -349,7 +349,7 @@ def test_replaced_token(make_app: MakeApp) -> None:
         asked.append(token_request)
         form = {**token_request.parameters(), "client_id": "local-client"}
         url = f"{host.tenant.issuer}oauth/token"
-        document: dict[str, Any] = host.engine.transport.post(url, form).json()
+        document: dict[str, Any] = host.relying_party.transport.post(url, form).json()
         return document
 
     host = make_app(blueprint=pkce)

@@ -44,7 +44,7 @@ def test_secrets_are_found(host: Host, known: Known, canaries: Canaries) -> None
     canaries.lines.clear()
     error = PKCEError("Something went wrong.")
     error.__cause__ = ValueError(known.state)
-    host.engine.hooks.on_error(error)
+    host.relying_party.hooks.on_error(error)
     assert canaries.found_in(canaries.lines) == {"state"}
     assert not canaries.found_in(canaries.lines, except_for=["state"])
     canaries.lines.clear()

@@ -12,19 +12,19 @@ FIRST_USE = """
 import sys, threading
 from flask_pkce import MemoryStore
 from flask_pkce.sessions.flow import Flow, start_flow
-from flask_pkce.sessions.pending_callbacks import KeptAnswer
-from flask_pkce.protocol.authorization import Answer
+from flask_pkce.sessions.pending_callbacks import PendingCallback
+from flask_pkce.protocol.authorization import CallbackParameters
 from flask_pkce.sessions.records import Records
-from flask_pkce.sessions.encryption import Sealing
+from flask_pkce.sessions.encryption import Encryption
 from flask_pkce.sessions.session import Session
 from flask_pkce.relying_party.relying_party import CODECS
 from flask_pkce.web.models import read_schema, read_seed, read_token_body
 
-records = Records(MemoryStore(), Sealing([b"the key" * 5]), CODECS, clock=lambda: 0)
+records = Records(MemoryStore(), Encryption([b"the key" * 5]), CODECS, clock=lambda: 0)
 values = [
     Session(id="id", secret_hash="hash", created_at=0, signed_in_until=0),
     start_flow(state="state", nonce="nonce", randomness=bytes(32), now=0, lifetime=60),
-    KeptAnswer(answer=Answer(state="state")),
+    PendingCallback(answer=CallbackParameters(state="state")),
 ]
 together = threading.Barrier(16)
 read = []

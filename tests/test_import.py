@@ -48,7 +48,7 @@ app.config["PKCE_CLIENT_ID"] = tenant.client.client_id
 tenant.register(redirect_uris=["http://localhost/auth/pkce/response/code"])
 pkce.init_app(app, url_prefix="/auth", name="auth")
 for mounted in app.extensions["pkce"].values():
-    tenant.mount(mounted.engine.transport.session)
+    tenant.mount(mounted.relying_party.transport.session)
 before = set(sys.modules)
 
 client = app.test_client()

@@ -19,7 +19,7 @@ from redis import ConnectionError as RedisConnectionError
 
 from flask_pkce import PKCEBlueprint, failed
 from flask_pkce.errors import StoreError
-from flask_pkce.log_events import LIMIT_PERIOD, Event, Limit, catalogue
+from flask_pkce.log_events import LIMIT_PERIOD, Limit, LogEvent, catalogue
 from flask_pkce.tenant.cache import FRESH
 from tests.canaries import fields_of
 from tests.conftest import MakeApp
@@ -80,10 +80,10 @@ def _cookies_are_forged(make_app: MakeApp) -> None:
 
 def _keys_cannot_be_fetched_anew(make_app: MakeApp) -> None:
     host = make_app()
-    host.engine.tenants.default.get()
+    host.relying_party.tenants.default.get()
     host.clock.now += FRESH
     host.tenant.faults.add("unreachable")
-    host.engine.tenants.default.get()
+    host.relying_party.tenants.default.get()
 
 
 def _token_is_not_revoked(make_app: MakeApp) -> None:
@@ -268,7 +268,7 @@ def test_nothing_is_made_of_what_nobody_hears(monkeypatch: pytest.MonkeyPatch) -
     logger = logging.getLogger("flask_pkce.of_this_test")
     monkeypatch.setattr(logger, "makeRecord", None)
     logger.setLevel(logging.ERROR)
-    Event("unheard", logger, logging.WARNING, ()).log("Nobody hears of it")
+    LogEvent("unheard", logger, logging.WARNING, ()).log("Nobody hears of it")
 
 
 def test_a_strangers_text_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -343,7 +343,7 @@ def test_limit_among_threads() -> None:
 def test_other_levels_are_not_limited(caplog: pytest.LogCaptureFixture) -> None:
     """An error and what is only information are logged each time; so is what nobody limits."""
     caplog.set_level(logging.INFO)
-    limited = Event("limited", logging.getLogger("of_this_test"), logging.WARNING, (), Limit())
+    limited = LogEvent("limited", logging.getLogger("of_this_test"), logging.WARNING, (), Limit())
     for level in (logging.INFO, logging.WARNING, logging.ERROR) * 2:
         limited.log("Again", level=level)
     replace(limited, limit=None).log("Again")

@@ -39,7 +39,7 @@ _KINDS = {
     "int | None": "whole number",
     "bool": "true or false",
     "tuple[str, ...]": "list, or comma-separated text",
-    "tuple[Registration, ...]": "mapping of names to settings",
+    "tuple[ClientRegistration, ...]": "mapping of names to settings",
     "TokenDelivery": "``caller`` or ``session``",
     "LoginLinks": "``auto`` or ``ask``",
     "ClientAuth | None": "the name of a method",
@@ -162,7 +162,7 @@ def _describe_signals() -> Iterator[str]:
 def _describe_events() -> Iterator[str]:
     comments = _comments(events.__name__)
     for name, event in vars(events).items():
-        if isinstance(event, events.Event):
+        if isinstance(event, events.LogEvent):
             yield f".. describe:: {event.name}"
             yield from _indented(comments["", name])
             fields = ", ".join(f"``{events.PREFIX}{field}``" for field in event.fields)

@@ -75,7 +75,7 @@ class Person:
             self.callback = url_for(f"{pkce.name}.response_code")
             self.button = url_for(f"{pkce.name}.code")
         self.tenant = LocalTenant(users=users)
-        self.tenant.mount(pkce.engine(app).transport.session)
+        self.tenant.mount(pkce.relying_party(app).transport.session)
         self.tenant.register(redirect_uris=[f"http://localhost{self.callback}"])
 
     def get(self, path: str) -> TestResponse:

@@ -47,7 +47,7 @@ def create_app() -> Flask:
     tenant = use_local_tenant(app)
     pkce = PKCEBlueprint()
     pkce.init_app(app)
-    settings = pkce.engine(app).settings
+    settings = pkce.relying_party(app).settings
 
     @app.get("/")
     def front() -> str:

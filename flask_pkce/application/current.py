@@ -11,9 +11,9 @@ from flask import Response, after_this_request, request
 from ..errors import AuthenticationTooWeak, HostUnknown, NotSignedIn, PKCEError
 from ..protocol.claims import has_context, numeric_date
 from ..protocol.urls import is_local_path
-from ..sessions.records import Held
+from ..sessions.records import Stored
 from ..sessions.session import BearerToken, Grant, Session
-from ..web.context import Call, Mounted
+from ..web.context import Extension, RequestContext
 from ..web.login import end_session, user_claims
 from ..web.responses import see_other
 from .user import User
@@ -24,34 +24,34 @@ _JUST_NOW = 60
 _CLAIM = "flask_pkce.claim"
 
 
-def claim(exc: PKCEError, mounted: Mounted) -> None:
+def claim(exc: PKCEError, extension: Extension) -> None:
     """Note that a blueprint raised an error, and answers it if the view lets it pass."""
     # Weakly, since the traceback of the error leads back to the environment.
-    request.environ[_CLAIM] = weakref.ref(exc), mounted
+    request.environ[_CLAIM] = weakref.ref(exc), extension
 
 
-def claimed_by(exc: PKCEError) -> Mounted | None:
+def claimed_by(exc: PKCEError) -> Extension | None:
     """Return the blueprint that raised an error in this request; None if the host did."""
-    reference, mounted = request.environ.get(_CLAIM, (None, None))
-    return mounted if reference is not None and reference() is exc else None
+    reference, extension = request.environ.get(_CLAIM, (None, None))
+    return extension if reference is not None and reference() is exc else None
 
 
 @dataclass(frozen=True)
 class _Present:
     """The session of this request, and its sign-in."""
 
-    session: Held[Session]
+    session: Stored[Session]
     grant: Grant
 
 
-class Visitor:
+class CurrentRequest:
     """Whoever sends the current request, as one blueprint knows it."""
 
-    def __init__(self, mounted: Mounted) -> None:
-        self._call = Call(request, mounted)
-        self._engine = mounted.engine
+    def __init__(self, extension: Extension) -> None:
+        self._call = RequestContext(request, extension)
+        self._relying_party = extension.relying_party
         #: In the request and not in `g`, which several requests of a test may share.
-        self._place = f"flask_pkce.{mounted.site.name}.{id(mounted)}"
+        self._place = f"flask_pkce.{extension.site.name}.{id(extension)}"
 
     @property
     def present(self) -> _Present | None:
@@ -60,7 +60,7 @@ class Visitor:
         if self._place not in request.environ:
             after_this_request(_vary_by_cookie)
             session = self._session
-            grant = self._engine.presence.grant(session) if session is not None else None
+            grant = self._relying_party.presence.grant(session) if session is not None else None
             request.environ[self._place] = (
                 _Present(session, grant) if session is not None and grant is not None else None
             )
@@ -68,7 +68,7 @@ class Visitor:
         return present
 
     @property
-    def _session(self) -> Held[Session] | None:
+    def _session(self) -> Stored[Session] | None:
         try:
             return self._call.caller().owner.session
         except HostUnknown:
@@ -88,7 +88,7 @@ class Visitor:
         self, *, audience: str | None, scope: tuple[str, ...], refused: BearerToken | None = None
     ) -> str:
         """An access token of whoever is signed in.  See :meth:`HostViews.access_token`."""
-        settings = self._engine.settings
+        settings = self._relying_party.settings
         if not settings.delivers_to_session:
             raise RuntimeError(
                 "The tokens were handed to the caller: set PKCE_TOKEN_DELIVERY to `session`."
@@ -96,13 +96,13 @@ class Visitor:
         present = self.present
         if present is None:
             raise NotSignedIn()
-        tenants = self._engine.tenants
+        tenants = self._relying_party.tenants
         registration = (tenants.of_grant(present.grant) or tenants.select()).registration
         if audience == registration.audience:
             audience = None
         if audience is not None and audience not in registration.audiences_allowed:
             raise ValueError("the audience is neither PKCE_AUDIENCE nor in PKCE_ALLOWED_AUDIENCES")
-        token = self._engine.refresh.access_token(
+        token = self._relying_party.refresh.access_token(
             present.session, present.grant, audience=audience, scope=scope, refused=refused
         )
         if token not in {kept.token for kept in present.grant.access_tokens}:
@@ -112,7 +112,7 @@ class Visitor:
 
     def login_url(self, return_to: str | None, **asked: str) -> str:
         """Where a sign-in starts that comes back to a path."""
-        if not self._engine.settings.delivers_to_session:
+        if not self._relying_party.settings.delivers_to_session:
             raise RuntimeError("There is no login route: set PKCE_TOKEN_DELIVERY to `session`.")
         if return_to is not None:
             _check_local(return_to)
@@ -149,7 +149,7 @@ class Visitor:
         return self.ask_to_sign_in(exc, **self._same_tenant(present.grant))
 
     def _is_new(self, grant: Grant) -> bool:
-        return abs(self._engine.clock() - grant.signed_in_at) < _JUST_NOW
+        return abs(self._relying_party.clock() - grant.signed_in_at) < _JUST_NOW
 
     def tell(self, exc: PKCEError) -> Response:
         """The answer to an error, as our own routes make it."""
@@ -186,7 +186,7 @@ class Visitor:
 
         Where the host says which tenant it is, the host knows why.
         """
-        tenants = self._engine.tenants
+        tenants = self._relying_party.tenants
         known = tenants.of_grant(grant) if tenants.are_several else None
         if known is None:
             return {}
@@ -204,11 +204,11 @@ class Visitor:
         auth_time = numeric_date(grant.claims.get("auth_time"))
         if auth_time is None:
             return False
-        asked, leeway = grant.asked_max_age, self._engine.settings.leeway
+        asked, leeway = grant.asked_max_age, self._relying_party.settings.leeway
         if asked is not None and asked <= max_age and self._is_new(grant):
             # The way back from the tenant takes its time, too.
             max_age = max(max_age, _JUST_NOW)
-        return -leeway <= self._engine.clock() - auth_time <= max_age + leeway
+        return -leeway <= self._relying_party.clock() - auth_time <= max_age + leeway
 
 
 def _asked(max_age: int | None, acr: str | None) -> dict[str, str]:

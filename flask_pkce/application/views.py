@@ -18,8 +18,8 @@ from .api_session import APISession
 from .user import User
 
 if TYPE_CHECKING:
-    from ..web.context import Mounted
-    from .current import Visitor
+    from ..web.context import Extension
+    from .current import CurrentRequest
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -31,14 +31,14 @@ class HostViews(ABC):
     """What a blueprint offers to the views of the application that it is registered in."""
 
     @abstractmethod
-    def mounted(self) -> Mounted:
+    def extension(self) -> Extension:
         """The blueprint in the current application.
 
         :raises LookupError: if it is not registered there.
         """
 
     @contextmanager
-    def _visitor(self, what: str) -> Iterator[Visitor]:
+    def _visitor(self, what: str) -> Iterator[CurrentRequest]:
         """Whoever sends the request; the blueprint answers errors that the view lets pass."""
         if not has_request_context():
             raise RuntimeError(
@@ -46,13 +46,13 @@ class HostViews(ABC):
                 "  Use it in a view, and hand on what it gives."
             )
         # It is there since the blueprint was registered, as all that answers requests.
-        from .current import Visitor, claim
+        from .current import CurrentRequest, claim
 
-        mounted = self.mounted()
+        extension = self.extension()
         try:
-            yield Visitor(mounted)
+            yield CurrentRequest(extension)
         except PKCEError as exc:
-            claim(exc, mounted)
+            claim(exc, extension)
             raise
 
     @property

@@ -18,8 +18,8 @@ from flask.cli import ScriptInfo
 from ..errors import ConfigurationError, PKCEError
 
 if TYPE_CHECKING:
-    from ..relying_party.relying_party import Engine
-    from ..web.context import Mounted
+    from ..relying_party.relying_party import RelyingParty
+    from ..web.context import Extension
 
 
 @click.group("pkce")
@@ -90,21 +90,21 @@ def forget(context: click.Context, subject: str, issuer: str | None) -> None:
         raise click.ClickException(
             f"{app}\nNo session was ended: correct this and try again."
         ) from app
-    mounted: dict[str, Mounted] = app.extensions.get("pkce", {})
-    engines = [each.engine for each in mounted.values()]
+    extension: dict[str, Extension] = app.extensions.get("pkce", {})
+    engines = [each.relying_party for each in extension.values()]
     if not engines:
         raise click.ClickException("No PKCEBlueprint is registered in this application.")
-    for engine in engines:
-        if not engine.store.shared_by_processes:
+    for relying_party in engines:
+        if not relying_party.store.shared_by_processes:
             raise click.ClickException(
                 "PKCE_STORE_URL is memory://, of which each process has its own:"
                 " restart the application, which ends every session."
             )
     try:
         # All of them before anything is done, for one may not be known now.
-        issuers = [_issuers(engine, issuer) for engine in engines]
+        issuers = [_issuers(relying_party, issuer) for relying_party in engines]
         if issuer is not None and not any(issuers):
-            known = (each for engine in engines for each in engine.tenants.issuers())
+            known = (each for relying_party in engines for each in relying_party.tenants.issuers())
             raise click.BadParameter(
                 f"no tenant has it; there are: {', '.join(dict.fromkeys(known))}",
                 param_hint="--issuer",
@@ -114,9 +114,9 @@ def forget(context: click.Context, subject: str, issuer: str | None) -> None:
                 "No tenant is configured, for a tenant_loader makes them: name one with --issuer."
             )
         with app.app_context():
-            for engine, named in zip(engines, issuers, strict=True):
+            for relying_party, named in zip(engines, issuers, strict=True):
                 for each in named:
-                    engine.sign_out.everywhere(each, subject)
+                    relying_party.sign_out.everywhere(each, subject)
     except PKCEError as exc:
         raise click.ClickException(f"{exc}  {exc.hint}") from exc
     click.echo(
@@ -136,14 +136,14 @@ def _load(context: click.Context) -> Flask | ConfigurationError:
         return refusal
 
 
-def _issuers(engine: Engine, named: str | None) -> tuple[str, ...]:
+def _issuers(relying_party: RelyingParty, named: str | None) -> tuple[str, ...]:
     """The issuers that are meant, at one blueprint's tenants."""
-    known = engine.tenants.issuers()
+    known = relying_party.tenants.issuers()
     if named is None:
         return known
     # Auth0's ends with a slash, which is easily left out.
     alike = tuple(each for each in known if each.rstrip("/") == named.rstrip("/"))
-    is_open = engine.hooks.tenant_loader is not None
+    is_open = relying_party.hooks.tenant_loader is not None
     return alike or ((named,) if is_open else ())
 
 

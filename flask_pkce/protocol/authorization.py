@@ -24,7 +24,7 @@ from ..errors import (
     StateMissing,
     TenantRefused,
 )
-from .metadata import Tenant
+from .metadata import TenantMetadata
 from .pkce import CODE_CHALLENGE_METHOD
 from .text import form_encode, is_error_code, is_printable_ascii, is_visible_ascii, one_line
 
@@ -142,7 +142,7 @@ def validate_changed_request(
     return changed
 
 
-def build_authorization_url(tenant: Tenant, request: AuthorizationRequest) -> str:
+def build_authorization_url(tenant: TenantMetadata, request: AuthorizationRequest) -> str:
     """The address the browser is sent to.
 
     :raises ParameterInvalid: if it would be longer than 4000 characters.
@@ -160,7 +160,7 @@ def build_authorization_url(tenant: Tenant, request: AuthorizationRequest) -> st
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class CallbackParameters:
     """An authorization response as it arrived: well-formed, but of nobody we know yet."""
 
     state: str = field(repr=False)
@@ -184,7 +184,7 @@ class AuthorizationResponse:
     issuer: str
 
 
-def parse_answer(parameters: Mapping[str, str]) -> Answer:
+def parse_callback(parameters: Mapping[str, str]) -> CallbackParameters:
     """Read the parameters of an authorization response.
 
     An answer with both a code and an error is an error.  Parameters that are not known are
@@ -208,16 +208,16 @@ def parse_answer(parameters: Mapping[str, str]) -> Answer:
         if not is_error_code(error):
             raise ParameterInvalid("is no error code", field="error")
         description = one_line(parameters.get("error_description", "")) or None
-        return Answer(state=state, error=error, error_description=description, iss=iss)
+        return CallbackParameters(state=state, error=error, error_description=description, iss=iss)
     code = parameters.get("code", "")
     if not is_printable_ascii(code, MAX_CODE_LENGTH):
         raise ParameterInvalid(
             "must be given once, as 1 to 4096 printable ASCII characters", field="code"
         )
-    return Answer(state=state, code=code, iss=iss)
+    return CallbackParameters(state=state, code=code, iss=iss)
 
 
-def check_issuer(answer: Answer, *, issuer: str, owes_iss: bool) -> None:
+def check_issuer(answer: CallbackParameters, *, issuer: str, owes_iss: bool) -> None:
     """Check that an answer comes from the tenant that was asked, before anything of it is read.
 
     :param owes_iss: whether the tenant announced ``iss`` when it was asked.
@@ -233,7 +233,7 @@ def check_issuer(answer: Answer, *, issuer: str, owes_iss: bool) -> None:
 
 
 def validate_answer(
-    answer: Answer, *, state: str, issuer: str, owes_iss: bool
+    answer: CallbackParameters, *, state: str, issuer: str, owes_iss: bool
 ) -> AuthorizationResponse:
     """Make an authorization response of an answer to the request with this state.
 

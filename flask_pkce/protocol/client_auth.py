@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from .metadata import ClientAuth, Tenant
+from .metadata import ClientAuth, TenantMetadata
 from .pkce import base64url
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Credentials:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
-def build_credentials(tenant: Tenant, *, now: float, randomness: bytes) -> Credentials:
+def build_credentials(tenant: TenantMetadata, *, now: float, randomness: bytes) -> Credentials:
     """Make the credentials of one request, by the one method that the tenant is used with.
 
     They are for a single attempt: an assertion is taken once.  Nothing of them is ever in an
@@ -83,7 +83,7 @@ def _basic(client_id: str, client_secret: str) -> Credentials:
     return Credentials({}, {"Authorization": f"Basic {encoded}"}, (encoded, client_secret))
 
 
-def _assertion(tenant: Tenant, key: ClientKey, *, now: float, randomness: bytes) -> str:
+def _assertion(tenant: TenantMetadata, key: ClientKey, *, now: float, randomness: bytes) -> str:
     """A signed assertion, whose one audience is the issuer: nobody else could use it.
 
     Auth0 takes at most 2048 bytes, and 64 characters of ``jti``, ``iss`` and ``sub``.

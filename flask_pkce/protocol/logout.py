@@ -14,7 +14,7 @@ from ..errors import IDTokenInvalid, LogoutTokenInvalid
 from .authorization import MAX_URL_LENGTH
 from .claims import further_audiences, has_audience, numeric_date
 from .id_token import UnknownKey, VerificationKey, open_jwt
-from .metadata import Tenant
+from .metadata import TenantMetadata
 from .pkce import decode_base64url
 from .strict_json import loads_object
 from .text import is_printable_ascii
@@ -28,7 +28,7 @@ MAX_AGE = 600
 
 
 def build_logout_url(
-    tenant: Tenant, *, return_to: str, id_token: str | None = None, sid: str | None = None
+    tenant: TenantMetadata, *, return_to: str, id_token: str | None = None, sid: str | None = None
 ) -> str:
     """The address at which the browser ends its session at the tenant.
 
@@ -66,7 +66,7 @@ class LogoutToken:
 
 def verify_logout_token(
     token: str,
-    tenant: Tenant,
+    tenant: TenantMetadata,
     *,
     keys: Iterable[VerificationKey],
     leeway: int,
@@ -121,7 +121,7 @@ def _wrong(claim: str) -> LogoutTokenInvalid:
     return LogoutTokenInvalid(f"The logout token has a wrong or missing claim: {claim}.")
 
 
-def _check_claims(claims: Mapping[str, Any], tenant: Tenant) -> None:
+def _check_claims(claims: Mapping[str, Any], tenant: TenantMetadata) -> None:
     if claims.get("iss") != tenant.issuer:
         raise _wrong("iss")
     # As in an ID token (Back-Channel Logout 2.6), but for `azp`, which no logout token has.

@@ -44,7 +44,7 @@ class PushedRequests(StrEnum):
 
 
 @dataclass(frozen=True)
-class Registration:
+class ClientRegistration:
     """Our registration at a tenant, as the operator configured it."""
 
     #: The issuer, or the address it was configured with where ``issuer_is_exact`` is false.
@@ -128,7 +128,7 @@ class Registration:
         """The tenant's host, with its port if it has one."""
         return urlsplit(self.issuer).netloc
 
-    def is_at(self, issuer: str, client_id: str) -> bool:
+    def matches(self, issuer: str, client_id: str) -> bool:
         """Whether this is the registration of a client at an issuer.
 
         :param client_id: empty where it is not known.
@@ -173,10 +173,10 @@ def parse_domain(text: str) -> tuple[str, bool]:
 
 
 @dataclass(frozen=True)
-class Tenant:
+class TenantMetadata:
     """A tenant whose metadata was checked: the only way to its endpoints."""
 
-    registration: Registration
+    registration: ClientRegistration
     issuer: str
     authorization_endpoint: str
     token_endpoint: str
@@ -207,7 +207,9 @@ class Tenant:
         return self.registration.client_id
 
 
-def parse_metadata(document: Mapping[str, Any], registration: Registration) -> Tenant:
+def parse_metadata(
+    document: Mapping[str, Any], registration: ClientRegistration
+) -> TenantMetadata:
     """Check a tenant's metadata against our registration.
 
     Endpoints that the library calls, or sends browsers to, must lie on the issuer's host or on one
@@ -241,7 +243,7 @@ def parse_metadata(document: Mapping[str, Any], registration: Registration) -> T
         return value
 
     client_auth = _client_auth(document, registration)
-    return Tenant(
+    return TenantMetadata(
         registration=registration,
         issuer=issuer,
         authorization_endpoint=needed("authorization_endpoint"),
@@ -288,7 +290,9 @@ def _check_endpoint(name: str, value: Any, *, hosts: Collection[str], plain_http
     return value
 
 
-def _common_algorithms(document: Mapping[str, Any], registration: Registration) -> tuple[str, ...]:
+def _common_algorithms(
+    document: Mapping[str, Any], registration: ClientRegistration
+) -> tuple[str, ...]:
     """The allowed algorithms that the tenant uses; all of them where it does not say."""
     announced = document.get("id_token_signing_alg_values_supported")
     if not isinstance(announced, list):
@@ -302,7 +306,7 @@ def _common_algorithms(document: Mapping[str, Any], registration: Registration) 
     return common
 
 
-def _client_auth(document: Mapping[str, Any], registration: Registration) -> ClientAuth:
+def _client_auth(document: Mapping[str, Any], registration: ClientRegistration) -> ClientAuth:
     """How we authenticate: as it is configured, else as the tenant announces it.
 
     :rfc:`8414#section-2`
@@ -331,7 +335,7 @@ def _client_auth(document: Mapping[str, Any], registration: Registration) -> Cli
 
 
 def _assertion_algorithm(
-    document: Mapping[str, Any], registration: Registration, client_auth: ClientAuth
+    document: Mapping[str, Any], registration: ClientRegistration, client_auth: ClientAuth
 ) -> str | None:
     """The first algorithm of our key that the tenant takes; its first where it does not say."""
     if client_auth is not ClientAuth.PRIVATE_KEY_JWT or registration.client_key is None:
@@ -351,7 +355,7 @@ def _assertion_algorithm(
 
 def _par_endpoint(
     document: Mapping[str, Any],
-    registration: Registration,
+    registration: ClientRegistration,
     client_auth: ClientAuth,
     endpoint: Callable[[str], str | None],
 ) -> str | None:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from ..errors import ParameterInvalid, TenantError
 from .authorization import AuthorizationRequest
 from .client_auth import Credentials
-from .metadata import Tenant
+from .metadata import TenantMetadata
 from .text import is_visible_ascii
 
 #: Bytes of a request that is pushed; Auth0 takes no more.
@@ -71,7 +71,7 @@ def parse_pushed_response(document: Mapping[str, Any]) -> PushedRequest:
     return PushedRequest(uri, min(expires_in, MAX_EXPIRES_IN))
 
 
-def build_pushed_url(tenant: Tenant, pushed: PushedRequest) -> str:
+def build_pushed_url(tenant: TenantMetadata, pushed: PushedRequest) -> str:
     """The address the browser is sent to: it has two parameters, and none that it could change.
 
     :rfc:`9126#section-4`

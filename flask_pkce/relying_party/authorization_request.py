@@ -14,7 +14,7 @@ from ..errors import (
     ScopeInvalid,
 )
 from ..protocol.authorization import AuthorizationRequest
-from ..protocol.metadata import Tenant
+from ..protocol.metadata import TenantMetadata
 from ..sessions.flow import Flow
 from ..settings.model import Settings
 from ..web.models import SeededPKCE
@@ -37,7 +37,7 @@ MAX_LENGTH = 2500
 
 
 def build_request(
-    seed: SeededPKCE, flow: Flow, *, settings: Settings, tenant: Tenant, callback_url: str
+    seed: SeededPKCE, flow: Flow, *, settings: Settings, tenant: TenantMetadata, callback_url: str
 ) -> AuthorizationRequest:
     """Make the authorization request of a flow.
 
@@ -66,7 +66,9 @@ def build_request(
     )
 
 
-def check_seed(seed: SeededPKCE, *, settings: Settings, tenant: Tenant, callback_url: str) -> None:
+def check_seed(
+    seed: SeededPKCE, *, settings: Settings, tenant: TenantMetadata, callback_url: str
+) -> None:
     """Check what a caller asks for, before anything is changed.
 
     :raises RequestError: as :func:`build_request`.
@@ -104,7 +106,7 @@ def _check_length(seed: SeededPKCE) -> None:
         )
 
 
-def _audience(seed: SeededPKCE, tenant: Tenant) -> str | None:
+def _audience(seed: SeededPKCE, tenant: TenantMetadata) -> str | None:
     # With no audience, answers tell the userinfo endpoint; clients send it back.
     if seed.audience is None or seed.audience == tenant.userinfo_endpoint:
         return None
@@ -113,7 +115,7 @@ def _audience(seed: SeededPKCE, tenant: Tenant) -> str | None:
     return seed.audience
 
 
-def _contexts(seed: SeededPKCE, tenant: Tenant) -> tuple[str, ...]:
+def _contexts(seed: SeededPKCE, tenant: TenantMetadata) -> tuple[str, ...]:
     """The authentication contexts that are demanded; a caller may ask for some of them."""
     demanded = tenant.registration.acr_values
     asked = tuple(str(seed.additional.get("acr_values", "")).split())
@@ -127,7 +129,7 @@ def _contexts(seed: SeededPKCE, tenant: Tenant) -> tuple[str, ...]:
     return asked
 
 
-def _additional(seed: SeededPKCE, settings: Settings, tenant: Tenant) -> dict[str, str]:
+def _additional(seed: SeededPKCE, settings: Settings, tenant: TenantMetadata) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for name, given in seed.additional.items():
         field = f"$.ADDITIONAL_PARAMETERS.{name}"
@@ -146,7 +148,7 @@ def _additional(seed: SeededPKCE, settings: Settings, tenant: Tenant) -> dict[st
     return parameters
 
 
-def check_same(seed: SeededPKCE, flow: Flow, *, tenant: Tenant) -> None:
+def check_same(seed: SeededPKCE, flow: Flow, *, tenant: TenantMetadata) -> None:
     """Check that a caller who sends a state again asks for nothing else.
 
     :raises FlowConflict: with the field that differs.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..protocol.authorization import AuthorizationRequest, build_authorization_url
-from ..protocol.metadata import Tenant
+from ..protocol.metadata import TenantMetadata
 from ..protocol.par import build_pushed_url
 from ..protocol.urls import parse_address
 from ..tenant.api import TenantAPI
@@ -42,7 +42,7 @@ class AuthorizationURLs:
         self._clock = clock
 
     def make(
-        self, tenant: Tenant, request: AuthorizationRequest, *, is_answered: bool = False
+        self, tenant: TenantMetadata, request: AuthorizationRequest, *, is_answered: bool = False
     ) -> AuthorizationURL:
         """The address for a request, which is pushed anew each time where it is pushed at all.
 

@@ -23,21 +23,21 @@ from ..errors import (
     TenantRefused,
 )
 from ..protocol.authorization import (
-    Answer,
     AuthorizationRequest,
     AuthorizationResponse,
+    CallbackParameters,
     check_issuer,
     validate_answer,
 )
-from ..protocol.metadata import Tenant
+from ..protocol.metadata import TenantMetadata
 from ..protocol.pkce import base64url
 from ..sessions.flow import ExpectedResponse, Flow, Status
-from ..sessions.records import Held
+from ..sessions.records import Stored
 from ..sessions.repository import Sessions
 from ..sessions.session import LOCAL_OWNER, Session
 from ..sessions.signing import Pointer
 from ..settings.model import Settings
-from ..tenant.registry import Tenants, own_callback
+from ..tenant.registry import Tenants, tenant_callback_url
 from ..web.models import Schema, SeededPKCE
 from .authorization_request import build_request, changed_by_hooks, check_same, check_seed
 from .authorization_urls import AuthorizationURL, AuthorizationURLs
@@ -48,10 +48,10 @@ _CONFIRMATION_BYTES = 32
 
 
 @dataclass(frozen=True)
-class Owner:
+class SessionOwner:
     """Who calls: the session of the caller, if there is one."""
 
-    session: Held[Session] | None
+    session: Stored[Session] | None
     #: Whether it is a caller of the local session, which may not exist yet.
     is_local: bool = False
     #: The session that the caller had, where nothing is left of it.
@@ -73,8 +73,8 @@ class Owner:
 class Begun:
     """A flow, its session, and the pointer to set where the session is new."""
 
-    session: Held[Session]
-    flow: Held[Flow]
+    session: Stored[Session]
+    flow: Stored[Flow]
     pointer: Pointer | None = field(repr=False)
 
 
@@ -82,7 +82,7 @@ class Begun:
 class Sent(Begun):
     """A flow whose browser can be sent to the tenant."""
 
-    tenant: Tenant
+    tenant: TenantMetadata
     address: AuthorizationURL
 
     @property
@@ -96,14 +96,14 @@ class _Asked:
     """What a caller asked for, checked."""
 
     seed: SeededPKCE
-    tenant: Tenant
+    tenant: TenantMetadata
     callback_url: str
     return_to: str | None
     user: tuple[str, str] | None
     is_foreign: bool
 
 
-def passed_on(answer: Answer, flow: Flow) -> Answer:
+def passed_on(answer: CallbackParameters, flow: Flow) -> CallbackParameters:
     """Return an answer that a program passes on, and did not deliver as a browser does.
 
     The published API has no member for ``iss``, so one that is missing is not missed.
@@ -139,7 +139,7 @@ class SignIn:
 
     def start(
         self,
-        owner: Owner,
+        owner: SessionOwner,
         *,
         seed: SeededPKCE | None = None,
         step: Callable[[Flow], Flow] = lambda flow: flow,
@@ -160,7 +160,7 @@ class SignIn:
         )
         return Begun(session, flow, pointer)
 
-    def start_for_caller(self, owner: Owner, *, callback_url: str) -> Begun:
+    def start_for_caller(self, owner: SessionOwner, *, callback_url: str) -> Begun:
         """Start a flow whose caller may build the authorization URL itself.
 
         The flow stores what the tenant of ``PKCE_DOMAIN`` owes.  With delivery ``session``, or
@@ -179,7 +179,7 @@ class SignIn:
 
     def authorize(
         self,
-        owner: Owner,
+        owner: SessionOwner,
         seed: SeededPKCE,
         *,
         callback_url: str,
@@ -201,12 +201,12 @@ class SignIn:
         """
         begun = self._flow_of(owner, seed)
         tenant = self._tenant_of(begun, seed)
-        callback_url = own_callback(callback_url, tenant.name)
+        callback_url = tenant_callback_url(callback_url, tenant.name)
         check_seed(seed, settings=self._settings, tenant=tenant, callback_url=callback_url)
         asked = _Asked(seed, tenant, callback_url, return_to, user, is_foreign)
         return self._start_sent(owner, asked) if begun is None else self._go_on(begun, asked)
 
-    def _tenant_of(self, begun: Begun | None, seed: SeededPKCE) -> Tenant:
+    def _tenant_of(self, begun: Begun | None, seed: SeededPKCE) -> TenantMetadata:
         """The tenant to which a flow was sent, or is to be sent."""
         flow = None if begun is None else begun.flow.value
         if flow is None or (flow.request is None and not flow.is_answered):
@@ -217,7 +217,7 @@ class SignIn:
             raise FlowConflict(field="$.domain")
         return known.get()
 
-    def _flow_of(self, owner: Owner, seed: SeededPKCE) -> Begun | None:
+    def _flow_of(self, owner: SessionOwner, seed: SeededPKCE) -> Begun | None:
         """The flow that a caller means: by its state, else the newest unsent; None for a new one.
 
         :raises DeliveryRefused: if the state is the caller's own, with delivery ``session``: the
@@ -243,13 +243,13 @@ class SignIn:
             raise CookieMissing()
         raise self._missing([owner], seed.state)
 
-    def _missing(self, owners: Sequence[Owner], state: str) -> PKCEError:
+    def _missing(self, owners: Sequence[SessionOwner], state: str) -> PKCEError:
         """Why none of them has a flow of that state."""
         asked = [owner.session.value for owner in owners if owner.session is not None]
         names = [name for owner in owners for name in owner.names]
         return self._sessions.missing(names, state, asked=asked)
 
-    def _start_sent(self, owner: Owner, asked: _Asked) -> Sent:
+    def _start_sent(self, owner: SessionOwner, asked: _Asked) -> Sent:
         """Start a flow and send it: it is saved once, as sent."""
         made: list[tuple[Flow, AuthorizationURL]] = []
 
@@ -276,7 +276,7 @@ class SignIn:
                 return Sent(begun.session, saved, begun.pointer, tenant, url)
             if asked.seed.state is None:
                 # Two tabs found the same unsent flow: each gets its own.
-                return self._start_sent(Owner(begun.session), asked)
+                return self._start_sent(SessionOwner(begun.session), asked)
             flow = self.reloaded(flow)
             if flow.value.request is None and flow.value.failure is None:
                 # Answered at that moment, though it was never sent from here.
@@ -291,7 +291,7 @@ class SignIn:
         address = self._urls.make(tenant, request, is_answered=flow.value.is_answered)
         return Sent(begun.session, flow, begun.pointer, tenant, address)
 
-    def _own_request(self, flow: Held[Flow], asked: _Asked) -> AuthorizationRequest:
+    def _own_request(self, flow: Stored[Flow], asked: _Asked) -> AuthorizationRequest:
         """The request of a flow whose caller built the URL itself."""
         return build_request(
             SeededPKCE(),
@@ -325,7 +325,7 @@ class SignIn:
         )
         return sent, url
 
-    def wait(self, flow: Held[Flow], *, seconds: float) -> Held[Flow]:
+    def wait(self, flow: Stored[Flow], *, seconds: float) -> Stored[Flow]:
         """Wait until a flow is answered.
 
         :raises FlowError: if it was cleared meanwhile.
@@ -351,7 +351,9 @@ class SignIn:
         if not is_ours and self._settings.delivers_to_session:
             raise FlowError()
 
-    def find(self, owners: Sequence[Owner], answer: Answer) -> tuple[Held[Session], Held[Flow]]:
+    def find(
+        self, owners: Sequence[SessionOwner], answer: CallbackParameters
+    ) -> tuple[Stored[Session], Stored[Flow]]:
         """The flow that an answer is for, among the sessions of its browser.
 
         :raises SessionMismatch: if it is another session's, whether that exists or not.
@@ -364,7 +366,7 @@ class SignIn:
                     return owner.session, flow
         raise self._missing(owners, answer.state)
 
-    def check(self, flow: Flow, answer: Answer) -> ExpectedResponse:
+    def check(self, flow: Flow, answer: CallbackParameters) -> ExpectedResponse:
         """Check that an answer reached the callback, and came from the issuer, that it must.
 
         This depends on nothing but what the flow stores.
@@ -380,7 +382,7 @@ class SignIn:
         check_issuer(answer, issuer=expected.issuer, owes_iss=expected.owes_iss)
         return expected
 
-    def bind(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
+    def bind(self, held: Stored[Flow], answer: CallbackParameters) -> Stored[Flow]:
         """Bind an answer to its flow; the first one wins, success or error.
 
         :raises IssuerMismatch: as :meth:`check`; the flow is untouched.
@@ -390,7 +392,7 @@ class SignIn:
         """
         return self._bind(held, self.check(held.value, answer), answer)
 
-    def bind_code(self, held: Held[Flow], code: str) -> Held[Flow]:
+    def bind_code(self, held: Stored[Flow], code: str) -> Stored[Flow]:
         """Bind a code that went to another redirect URI, from where a caller brings it.
 
         The published API has no member for ``iss``, so none is owed here.
@@ -401,12 +403,14 @@ class SignIn:
         expected = held.value.expected
         if expected is None or expected.callback_url is not None:
             raise AuthorizationPending()
-        answer = Answer(state=held.value.state, code=code, iss=expected.issuer)
+        answer = CallbackParameters(state=held.value.state, code=code, iss=expected.issuer)
         # In no frame in which the application's code runs.
         del code
         return self._bind(held, expected, answer)
 
-    def _bind(self, held: Held[Flow], expected: ExpectedResponse, answer: Answer) -> Held[Flow]:
+    def _bind(
+        self, held: Stored[Flow], expected: ExpectedResponse, answer: CallbackParameters
+    ) -> Stored[Flow]:
         # No code is kept that could not be redeemed.
         self._tenants.of_flow(held.value)
         if held.value.status not in {Status.STARTED, Status.SENT}:
@@ -429,13 +433,13 @@ class SignIn:
         self._after_authorize(bound, response)
         return bound
 
-    def _same_answer(self, held: Held[Flow], answer: Answer) -> Held[Flow]:
+    def _same_answer(self, held: Stored[Flow], answer: CallbackParameters) -> Stored[Flow]:
         held.value.check_not_failed()
         if answer.code is None or not held.value.has_code(answer.code):
             raise AnswerConflict()
         return held
 
-    def reloaded(self, held: Held[Flow]) -> Held[Flow]:
+    def reloaded(self, held: Stored[Flow]) -> Stored[Flow]:
         """A flow as it is now.
 
         :raises SignedOutMeanwhile: if it is gone.
@@ -445,7 +449,7 @@ class SignIn:
             raise SignedOutMeanwhile("The session was cleared meanwhile.")
         return current
 
-    def _after_authorize(self, bound: Held[Flow], response: AuthorizationResponse) -> None:
+    def _after_authorize(self, bound: Stored[Flow], response: AuthorizationResponse) -> None:
         try:
             self._hooks.after_authorize(response)
         except BaseException as exc:
@@ -453,7 +457,7 @@ class SignIn:
             raise
         self._hooks.tell(authorization_answered, response=response)
 
-    def fail(self, held: Held[Flow], exc: BaseException) -> None:
+    def fail(self, held: Stored[Flow], exc: BaseException) -> None:
         """Mark a flow as failed, unless somebody else changed it meanwhile."""
         failure = exc if isinstance(exc, PKCEError) else HookFailed()
         self._sessions.save(held, held.value.fail(failure))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..sessions.records import Held
+from ..sessions.records import Stored
 from ..sessions.repository import Sessions
-from ..sessions.revocations import Marks
+from ..sessions.revocations import Revocations
 from ..sessions.session import Grant, Session
 from ..settings.model import Settings
 from ..tenant.registry import Tenants
@@ -31,7 +31,7 @@ class Presence:
         settings: Settings,
         sessions: Sessions,
         tenants: Tenants,
-        marks: Marks,
+        revocations: Revocations,
         sign_out: SignOut,
         *,
         clock: Callable[[], float],
@@ -39,11 +39,11 @@ class Presence:
         self._settings = settings
         self._sessions = sessions
         self._tenants = tenants
-        self._marks = marks
+        self._marks = revocations
         self._sign_out = sign_out
         self._clock = clock
 
-    def grant(self, held: Held[Session]) -> Grant | None:
+    def grant(self, held: Stored[Session]) -> Grant | None:
         """The newest sign-in of a session that is used now, as long as it is good.
 
         A session that was signed out from outside is cleared.  One that signed in at a tenant
@@ -58,12 +58,12 @@ class Presence:
         self._note_use(held)
         return grant
 
-    def peek(self, held: Held[Session]) -> Grant | None:
+    def peek(self, held: Stored[Session]) -> Grant | None:
         """Return what :meth:`grant` does, and change nothing: neither clear nor note a use."""
         grant = self._configured(held.value)
         return None if grant is None or self._marks.is_over(grant) else grant
 
-    def asked_again(self, held: Held[Session], seed: SeededPKCE) -> tuple[str, str] | None:
+    def asked_again(self, held: Stored[Session], seed: SeededPKCE) -> tuple[str, str] | None:
         """Return the issuer and the subject of the user whom a sign-in asks to authenticate again.
 
         A request for ``max_age`` or ``acr_values`` does, where a user is signed in.
@@ -78,7 +78,7 @@ class Presence:
         grant = session.grant(now=self._clock())
         return None if grant is None or self._tenants.of_grant(grant) is None else grant
 
-    def _note_use(self, held: Held[Session]) -> None:
+    def _note_use(self, held: Stored[Session]) -> None:
         idle = self._settings.session_idle_lifetime
         if idle is None:
             return

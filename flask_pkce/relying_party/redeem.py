@@ -21,17 +21,17 @@ from ..errors import (
     VerifierMismatch,
 )
 from ..protocol.id_token import Expectation
-from ..protocol.metadata import Tenant
+from ..protocol.metadata import TenantMetadata
 from ..protocol.pkce import verifies
 from ..protocol.token import TokenRequest, TokenResponse, build_code_request
 from ..sessions.flow import Flow, Status
-from ..sessions.records import Held
+from ..sessions.records import Stored
 from ..sessions.repository import Sessions
-from ..sessions.revocations import Marks
+from ..sessions.revocations import Revocations
 from ..sessions.session import Grant, Session
 from ..sessions.signing import Pointer
 from ..settings.model import Settings
-from ..tenant.cache import KnownTenant
+from ..tenant.cache import Tenant
 from ..tenant.registry import Tenants
 from ..web.models import TokenizedPKCE
 from .authorize import SignIn
@@ -44,9 +44,9 @@ class Redeemed:
     """A flow that ended in a sign-in, and the session's new pointer."""
 
     flow: Flow
-    session: Held[Session]
+    session: Stored[Session]
     pointer: Pointer | None = field(repr=False)
-    tenant: Tenant
+    tenant: TenantMetadata
     response: TokenResponse
     code: str = field(repr=False)
     code_verifier: str = field(repr=False)
@@ -66,7 +66,7 @@ class Redemption:
         tenants: Tenants,
         sign_in: SignIn,
         exchange: Exchange,
-        marks: Marks,
+        revocations: Revocations,
         hooks: HookRunner,
         *,
         clock: Callable[[], float],
@@ -76,17 +76,17 @@ class Redemption:
         self._tenants = tenants
         self._sign_in = sign_in
         self._exchange = exchange
-        self._marks = marks
+        self._marks = revocations
         self._hooks = hooks
         self._clock = clock
 
     def flow_to_redeem(
         self,
-        session: Held[Session],
+        session: Stored[Session],
         asked: TokenizedPKCE,
         *,
-        check: Callable[[KnownTenant], None] = lambda known: None,
-    ) -> Held[Flow]:
+        check: Callable[[Tenant], None] = lambda known: None,
+    ) -> Stored[Flow]:
         """The flow that a code or a verifier names; with neither, the newest bound one.
 
         A code that went to another allowed redirect URI is bound here: its caller brings it.
@@ -121,7 +121,7 @@ class Redemption:
             return held
         return self._sign_in.bind_code(held, asked.code)
 
-    def _named_flow(self, session: Held[Session], asked: TokenizedPKCE) -> Held[Flow]:
+    def _named_flow(self, session: Stored[Session], asked: TokenizedPKCE) -> Stored[Flow]:
         # No store is asked any more where code and verifier are variables of their own.
         flows = list(self._sessions.flows(session))
         code, code_verifier = asked.code, asked.code_verifier
@@ -147,8 +147,8 @@ class Redemption:
 
     def redeem(
         self,
-        session: Held[Session],
-        held: Held[Flow],
+        session: Stored[Session],
+        held: Stored[Flow],
         *,
         asked: TokenizedPKCE | None = None,
     ) -> Redeemed:
@@ -175,10 +175,10 @@ class Redemption:
 
     def _exchange_code(
         self,
-        session: Held[Session],
-        held: Held[Flow],
-        known: KnownTenant,
-        tenant: Tenant,
+        session: Stored[Session],
+        held: Stored[Flow],
+        known: Tenant,
+        tenant: TenantMetadata,
         request: TokenRequest,
     ) -> Redeemed:
         flow = held.value
@@ -235,7 +235,7 @@ class Redemption:
             code_verifier=verifier,
         )
 
-    def _admitted(self, held: Held[Flow], grant: Grant) -> Grant:
+    def _admitted(self, held: Stored[Flow], grant: Grant) -> Grant:
         """Return a sign-in that begins, or fail its flow if it is over already.
 
         :raises IDTokenInvalid: if the tenant says that its session ended before.
@@ -251,7 +251,7 @@ class Redemption:
         self._sign_in.fail(held, exc)
         raise exc
 
-    def _expectation(self, flow: Flow, tenant: Tenant) -> Expectation:
+    def _expectation(self, flow: Flow, tenant: TenantMetadata) -> Expectation:
         """What the ID token of a flow must say, whatever the user changed in the URL."""
         request = flow.request
         since = []
@@ -276,7 +276,7 @@ class Redemption:
             user=flow.user,
         )
 
-    def _grant(self, flow: Flow, tenant: Tenant, response: TokenResponse) -> Grant:
+    def _grant(self, flow: Flow, tenant: TenantMetadata, response: TokenResponse) -> Grant:
         """The sign-in that a flow ended in."""
         request = flow.request
         asked = {} if request is None else {**request.parameters(), **flow.requested}
@@ -298,12 +298,12 @@ class Redemption:
 
     def sign_session_in(
         self,
-        session: Held[Session],
+        session: Stored[Session],
         grant: Grant,
         response: TokenResponse,
         *,
         audience: str | None = None,
-    ) -> tuple[Held[Session], Pointer | None]:
+    ) -> tuple[Stored[Session], Pointer | None]:
         """Put a sign-in into its session, under a new pointer.
 
         :param audience: the API of the access token, if it is another than that of the sign-in.

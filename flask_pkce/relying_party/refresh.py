@@ -20,14 +20,14 @@ from ..errors import (
     TenantUnreachable,
 )
 from ..protocol.id_token import Expectation
-from ..protocol.metadata import Tenant
+from ..protocol.metadata import TenantMetadata
 from ..protocol.token import TokenResponse, build_refresh_request
-from ..sessions.records import Held
+from ..sessions.records import Stored
 from ..sessions.repository import Sessions
-from ..sessions.revocations import Marks
+from ..sessions.revocations import Revocations
 from ..sessions.session import BearerToken, Grant, Renewal, Session
 from ..settings.model import Settings
-from ..tenant.cache import KnownTenant
+from ..tenant.cache import Tenant
 from ..tenant.registry import Tenants
 from ..web.models import TokenizedPKCE
 from .hooks import HookRunner, token_refreshed
@@ -38,8 +38,8 @@ from .tokens import Exchange, with_tokens
 class Refreshed:
     """New tokens of a session."""
 
-    session: Held[Session]
-    tenant: Tenant
+    session: Stored[Session]
+    tenant: TenantMetadata
     response: TokenResponse
 
 
@@ -69,7 +69,7 @@ class Refresh:
         sessions: Sessions,
         tenants: Tenants,
         exchange: Exchange,
-        marks: Marks,
+        revocations: Revocations,
         hooks: HookRunner,
         *,
         clock: Callable[[], float],
@@ -78,7 +78,7 @@ class Refresh:
         self._sessions = sessions
         self._tenants = tenants
         self._exchange = exchange
-        self._marks = marks
+        self._marks = revocations
         self._hooks = hooks
         self._clock = clock
 
@@ -107,7 +107,7 @@ class Refresh:
 
     def access_token(
         self,
-        held: Held[Session],
+        held: Stored[Session],
         grant: Grant,
         *,
         audience: str | None = None,
@@ -139,7 +139,7 @@ class Refresh:
 
     def refresh(
         self,
-        held: Held[Session],
+        held: Stored[Session],
         grant: Grant,
         *,
         audience: str | None = None,
@@ -188,8 +188,8 @@ class Refresh:
         return self._refresh(*begun, known, tenant, audience, scope)
 
     def _begin(
-        self, held: Held[Session], grant: Grant, *, is_abandoned: bool
-    ) -> tuple[Held[Session], Grant] | None:
+        self, held: Stored[Session], grant: Grant, *, is_abandoned: bool
+    ) -> tuple[Stored[Session], Grant] | None:
         """Take a sign-in to refresh it, as nobody else can then until a deadline.
 
         :param is_abandoned: whether the worker died that has it.
@@ -217,8 +217,8 @@ class Refresh:
         return saved, begun
 
     def _wait(
-        self, held: Held[Session], grant: Grant, patience: _Patience
-    ) -> tuple[Held[Session], Grant, bool]:
+        self, held: Stored[Session], grant: Grant, patience: _Patience
+    ) -> tuple[Stored[Session], Grant, bool]:
         """Wait until the refresh of another request ended, or must have, or patience does.
 
         :return: the session and the sign-in as they are then, and whether the other's worker died.
@@ -248,10 +248,10 @@ class Refresh:
 
     def _refresh(
         self,
-        held: Held[Session],
+        held: Stored[Session],
         grant: Grant,
-        known: KnownTenant,
-        tenant: Tenant,
+        known: Tenant,
+        tenant: TenantMetadata,
         audience: str | None,
         scope: tuple[str, ...] | None,
     ) -> Refreshed:
@@ -309,7 +309,7 @@ class Refresh:
         self._hooks.tell(token_refreshed, response=response)
         return Refreshed(saved, tenant, response)
 
-    def _give_back(self, held: Held[Session], grant: Grant, exc: BaseException) -> None:
+    def _give_back(self, held: Stored[Session], grant: Grant, exc: BaseException) -> None:
         """Let others refresh a sign-in again, or end it if the tenant did."""
         left = None
         if not isinstance(exc, GrantRefused | IDTokenInvalid):

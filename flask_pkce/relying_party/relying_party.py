@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..sessions.encryption import Sealing
+from ..sessions.encryption import Encryption
 from ..sessions.flow import Flow
-from ..sessions.key_fingerprints import WorkerKeys
-from ..sessions.pending_callbacks import KeptAnswer, Tickets
+from ..sessions.key_fingerprints import KeyFingerprints
+from ..sessions.pending_callbacks import PendingCallback, PendingCallbacks
 from ..sessions.records import Records, build_codecs
 from ..sessions.repository import Sessions
-from ..sessions.revocations import Mark, Marks
+from ..sessions.revocations import Revocation, Revocations
 from ..sessions.session import Session
 from ..sessions.signing import Signing
 from ..settings.model import MAX_SESSION_LIFETIME, Settings
@@ -30,11 +30,11 @@ from .sign_out import SignOut
 from .tokens import Exchange
 
 #: Of everything that is kept in the store.
-CODECS = build_codecs(Session, Flow, KeptAnswer, Mark)
+CODECS = build_codecs(Session, Flow, PendingCallback, Revocation)
 
 
 @dataclass(frozen=True)
-class Engine:
+class RelyingParty:
     """Everything that the routes call.  It knows no Flask."""
 
     settings: Settings
@@ -42,7 +42,7 @@ class Engine:
     store: Store
     signing: Signing
     sessions: Sessions
-    tickets: Tickets
+    pending_callbacks: PendingCallbacks
     transport: Transport
     tenants: Tenants
     hooks: HookRunner
@@ -51,11 +51,11 @@ class Engine:
     refresh: Refresh
     sign_out: SignOut
     presence: Presence
-    marks: Marks
-    worker_keys: WorkerKeys
+    revocations: Revocations
+    key_fingerprints: KeyFingerprints
 
 
-def build_engine(
+def build_relying_party(
     settings: Settings,
     store: Store,
     hooks: HookRunner,
@@ -64,7 +64,7 @@ def build_engine(
     namespace: str,
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
-) -> Engine:
+) -> RelyingParty:
     """Put the parts together.
 
     :param secret_keys: ``SECRET_KEY``, then the ``SECRET_KEY_FALLBACKS``.
@@ -74,8 +74,10 @@ def build_engine(
     :raises OSError: if the certificate authorities of the settings cannot be read.
     """
     signing = Signing(secret_keys, namespace=namespace)
-    records = Records(store, Sealing(secret_keys), CODECS, clock=clock)
-    marks = Marks(records, namespace=namespace, lifetime=MAX_SESSION_LIFETIME, clock=clock)
+    records = Records(store, Encryption(secret_keys), CODECS, clock=clock)
+    revocations = Revocations(
+        records, namespace=namespace, lifetime=MAX_SESSION_LIFETIME, clock=clock
+    )
     sessions = Sessions(
         records,
         signing,
@@ -99,26 +101,26 @@ def build_engine(
     exchange = Exchange(api, tenants, hooks, clock=clock)
     urls = AuthorizationURLs(api, hooks, clock=clock)
     sign_in = SignIn(settings, sessions, tenants, urls, hooks, clock=clock)
-    sign_out = SignOut(settings, sessions, tenants, exchange, marks, hooks, clock=clock)
-    return Engine(
+    sign_out = SignOut(settings, sessions, tenants, exchange, revocations, hooks, clock=clock)
+    return RelyingParty(
         settings=settings,
         clock=clock,
         store=store,
         signing=signing,
         sessions=sessions,
-        tickets=Tickets(records, namespace=namespace, clock=clock),
+        pending_callbacks=PendingCallbacks(records, namespace=namespace, clock=clock),
         transport=transport,
         tenants=tenants,
         hooks=hooks,
         sign_in=sign_in,
         redemption=Redemption(
-            settings, sessions, tenants, sign_in, exchange, marks, hooks, clock=clock
+            settings, sessions, tenants, sign_in, exchange, revocations, hooks, clock=clock
         ),
-        refresh=Refresh(settings, sessions, tenants, exchange, marks, hooks, clock=clock),
+        refresh=Refresh(settings, sessions, tenants, exchange, revocations, hooks, clock=clock),
         sign_out=sign_out,
-        presence=Presence(settings, sessions, tenants, marks, sign_out, clock=clock),
-        marks=marks,
-        worker_keys=WorkerKeys(
+        presence=Presence(settings, sessions, tenants, revocations, sign_out, clock=clock),
+        revocations=revocations,
+        key_fingerprints=KeyFingerprints(
             store,
             signing.fingerprints,
             namespace=namespace,

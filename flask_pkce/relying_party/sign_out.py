@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from ..errors import IDTokenInvalid, LogoutTokenInvalid, PKCEError
 from ..protocol.logout import build_logout_url, read_origin, verify_logout_token
-from ..protocol.metadata import Tenant
-from ..sessions.records import Held
+from ..protocol.metadata import TenantMetadata
+from ..sessions.records import Stored
 from ..sessions.repository import Sessions
-from ..sessions.revocations import Marks
+from ..sessions.revocations import Revocations
 from ..sessions.session import Grant, Session
 from ..settings.model import Settings
-from ..tenant.cache import KnownTenant
+from ..tenant.cache import Tenant
 from ..tenant.registry import Tenants
 from .hooks import HookRunner, signed_out
 from .tokens import Exchange
@@ -33,7 +33,7 @@ class SignOut:
         sessions: Sessions,
         tenants: Tenants,
         exchange: Exchange,
-        marks: Marks,
+        revocations: Revocations,
         hooks: HookRunner,
         *,
         clock: Callable[[], float],
@@ -42,11 +42,11 @@ class SignOut:
         self._sessions = sessions
         self._tenants = tenants
         self._exchange = exchange
-        self._marks = marks
+        self._marks = revocations
         self._hooks = hooks
         self._clock = clock
 
-    def clear(self, held: Held[Session]) -> None:
+    def clear(self, held: Stored[Session]) -> None:
         """End a session: its flows, answers and tokens; then revoke, as far as that goes.
 
         An exchange that is under way finds nothing to store its tokens in, and revokes them.
@@ -58,10 +58,10 @@ class SignOut:
             return
         self._hooks.tell(signed_out, revoked=self._exchange.revoke_all(session.grants))
 
-    def _tenant_of(self, grant: Grant | None) -> Tenant | None:
+    def _tenant_of(self, grant: Grant | None) -> TenantMetadata | None:
         """The tenant of a sign-in, if its metadata can be had; without one, the default."""
         if grant is not None:
-            return self._tenants.met_at(grant)
+            return self._tenants.usable_metadata(grant)
         try:
             return self._tenants.select().get()
         except PKCEError:
@@ -69,7 +69,7 @@ class SignOut:
 
     def everywhere(self, issuer: str, subject: str) -> None:
         """End every sign-in of a user; the sessions are cleared when they are used again."""
-        self._marks.end_user(issuer, subject)
+        self._marks.revoke_user(issuer, subject)
 
     def logout_url(
         self, grant: Grant | None, *, return_to: str, names_user: bool = True
@@ -119,20 +119,20 @@ class SignOut:
         except IDTokenInvalid:
             raise LogoutTokenInvalid("No key of the tenant has signed the logout token.") from None
         remembered_until = min(token.expires_at + self._settings.leeway, now + MAX_REMEMBERED)
-        if self._marks.has_seen(token.issuer, token.jti):
+        if self._marks.is_replayed(token.issuer, token.jti):
             raise LogoutTokenInvalid("The logout token came before.")
         # Noted after that: if the store fails here, the tenant may try again.
         if token.sid is not None:
             self._marks.end_session(token.issuer, token.sid)
         else:
-            self._marks.end_user(token.issuer, token.subject or "")
-        self._marks.note(token.issuer, token.jti, expires_at=remembered_until)
+            self._marks.revoke_user(token.issuer, token.subject or "")
+        self._marks.remember_jti(token.issuer, token.jti, expires_at=remembered_until)
 
-    def _named_in(self, logout_token: str) -> KnownTenant:
+    def _named_in(self, logout_token: str) -> Tenant:
         """The tenant whose keys must have signed a logout token."""
         if not self._tenants.are_several:
             return self._tenants.default
-        known = self._tenants.named_in(*read_origin(logout_token))
+        known = self._tenants.find_by_token(*read_origin(logout_token))
         if known is None:
             raise LogoutTokenInvalid("The logout token names no tenant that is configured.")
         return known

@@ -18,7 +18,7 @@ from ..errors import (
 )
 from ..log_events import REVOCATION_FAILED
 from ..protocol.id_token import Expectation
-from ..protocol.metadata import Tenant
+from ..protocol.metadata import TenantMetadata
 from ..protocol.token import (
     TokenRequest,
     TokenResponse,
@@ -28,7 +28,7 @@ from ..protocol.token import (
 )
 from ..sessions.session import AccessToken, Grant
 from ..tenant.api import TenantAPI
-from ..tenant.cache import KnownTenant
+from ..tenant.cache import Tenant
 from ..tenant.registry import Tenants
 from .hooks import HookRunner
 
@@ -87,7 +87,7 @@ class Exchange:
         """Unix seconds by which an exchange that begins now has ended, or its worker died."""
         return self._clock() + self._api.timeout + _MARGIN
 
-    def prepare(self, known: KnownTenant) -> Tenant:
+    def prepare(self, known: Tenant) -> TenantMetadata:
         """Make sure of a tenant's metadata and keys before anything is used up.
 
         :raises TenantError: if they cannot be had.
@@ -98,7 +98,7 @@ class Exchange:
 
     def obtain(
         self,
-        known: KnownTenant,
+        known: Tenant,
         request: TokenRequest,
         expected: Expectation,
         *,
@@ -127,7 +127,7 @@ class Exchange:
                 raise TenantError("The tokens were issued and could not be checked.") from exc
             raise
 
-    def _request_tokens(self, tenant: Tenant, request: TokenRequest) -> _Answer:
+    def _request_tokens(self, tenant: TenantMetadata, request: TokenRequest) -> _Answer:
         """Ask for tokens, by the application's own function where there is one."""
         ask = self._hooks.token_function or partial(self._api.request_token, tenant)
         try:
@@ -138,7 +138,7 @@ class Exchange:
 
     def _verify(
         self,
-        known: KnownTenant,
+        known: Tenant,
         tokens: Tokens,
         expected: Expectation,
         grant: Grant | None,
@@ -175,10 +175,10 @@ class Exchange:
         )
 
     def _revoke_grant(self, grant: Grant) -> bool:
-        tenant = self._tenants.met_at(grant)
+        tenant = self._tenants.usable_metadata(grant)
         return tenant is not None and self.revoke(tenant, grant.refresh_token)
 
-    def revoke(self, tenant: Tenant, refresh_token: str | None) -> bool:
+    def revoke(self, tenant: TenantMetadata, refresh_token: str | None) -> bool:
         """Take a refresh token back at the tenant, as far as that goes.
 
         :return: whether the tenant said that it is done.

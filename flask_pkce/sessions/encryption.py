@@ -23,7 +23,7 @@ _KEY_ID_BYTES = 4
 _HEADER_BYTES = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
 
 
-class Sealing:
+class Encryption:
     """Seals with the first key, and opens with any.
 
     :param secret_keys: ``SECRET_KEY``, then the ``SECRET_KEY_FALLBACKS``.

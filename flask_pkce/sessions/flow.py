@@ -21,7 +21,7 @@ from ..errors import (
     RedemptionUnderWay,
 )
 from ..protocol.authorization import AuthorizationRequest, AuthorizationResponse
-from ..protocol.metadata import Tenant
+from ..protocol.metadata import TenantMetadata
 from ..protocol.pkce import base64url, build_code_verifier, code_challenge
 
 
@@ -102,7 +102,7 @@ class ExpectedResponse:
     callback_url: str | None
 
     @classmethod
-    def of(cls, tenant: Tenant, *, callback_url: str | None) -> ExpectedResponse:
+    def of(cls, tenant: TenantMetadata, *, callback_url: str | None) -> ExpectedResponse:
         """Return what a tenant owes, by its metadata at this moment."""
         return cls(
             tenant=tenant.name,

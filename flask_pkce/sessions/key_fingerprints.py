@@ -36,7 +36,7 @@ class KeySet:
     seen_at: int
 
 
-class WorkerKeys:
+class KeyFingerprints:
     """What the workers of one blueprint in one application left.
 
     :param fingerprints: those of our own keys, first of the one that signs.

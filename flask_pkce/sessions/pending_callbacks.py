@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..protocol.authorization import Answer
+from ..protocol.authorization import CallbackParameters
 from ..protocol.pkce import base64url
 from .flow import Failure
 from .records import Records
@@ -31,10 +31,10 @@ class Ticket:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptAnswer:
+class PendingCallback:
     """An answer on its way to the clean address, and its failure, if that is yet to be told."""
 
-    answer: Answer
+    answer: CallbackParameters
     failure: Failure | None = None
 
 
@@ -46,7 +46,7 @@ class _Kept:
     expires_at: float
 
 
-class Tickets:
+class PendingCallbacks:
     """The answers that wait, for one blueprint in one application.
 
     Any site can post answers to the callback, so each process bounds the number and the bytes of
@@ -82,7 +82,7 @@ class Tickets:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._bytes = 0
 
-    def keep(self, answer: Answer, *, failure: Failure | None = None) -> Ticket:
+    def keep(self, answer: CallbackParameters, *, failure: Failure | None = None) -> Ticket:
         """Keep an answer for the browser that brought it.
 
         :param failure: what came of the answer, if its browser is still to be told.
@@ -91,17 +91,17 @@ class Tickets:
         ticket = Ticket(base64url(os.urandom(_TICKET_BYTES)))
         key, expires_at = self._key(ticket), self._clock() + ANSWER_LIFETIME
         held = self._records.add(
-            key, KeptAnswer(answer=answer, failure=failure), expires_at=expires_at
+            key, PendingCallback(answer=answer, failure=failure), expires_at=expires_at
         )
         size = 0 if held is None else len(held.raw)
         for oldest in self._count(key, _Kept(size, expires_at)):
             self._records.delete(oldest)
         return ticket
 
-    def take(self, ticket: Ticket) -> KeptAnswer | None:
+    def take(self, ticket: Ticket) -> PendingCallback | None:
         """The answer of a ticket, to one caller only; None if it was taken or is too old."""
         key = self._key(ticket)
-        kept = self._records.take(key, KeptAnswer)
+        kept = self._records.take(key, PendingCallback)
         with self._lock:
             self._forget(key)
         return kept

@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import RecordOfOtherRelease
 from ..stores import Store
-from .encryption import Sealing
+from .encryption import Encryption
 
 #: What the values of this release begin with.  A member that is at its default is left out, so
 #: that a release which changes a default needs another version.
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Held(Generic[T]):
+class Stored(Generic[T]):
     """A value as it was read from the store."""
 
     key: str
@@ -89,31 +89,31 @@ class Records:
     """
 
     def __init__(
-        self, store: Store, sealing: Sealing, codecs: Codecs, *, clock: Callable[[], float]
+        self, store: Store, sealing: Encryption, codecs: Codecs, *, clock: Callable[[], float]
     ) -> None:
         self._store = store
         self._codecs = codecs
         self._sealing = sealing
         self._clock = clock
 
-    def get(self, key: str, kind: type[T]) -> Held[T] | None:
+    def get(self, key: str, kind: type[T]) -> Stored[T] | None:
         """The value under a key, if there is one.
 
         :raises RecordUnreadable: if it was sealed with another key, or by another release.
         """
         raw = self._store.get(key)
-        return None if raw is None else Held(key, self._open(key, raw, kind), raw)
+        return None if raw is None else Stored(key, self._open(key, raw, kind), raw)
 
-    def add(self, key: str, value: T, *, expires_at: float) -> Held[T] | None:
+    def add(self, key: str, value: T, *, expires_at: float) -> Stored[T] | None:
         """Save a value where there is none; None if there is one.
 
         :param expires_at: Unix seconds.
         """
         raw = self._seal(key, value)
         added = self._store.add(key, raw, self._seconds_until(expires_at))
-        return Held(key, value, raw) if added else None
+        return Stored(key, value, raw) if added else None
 
-    def replace(self, held: Held[T], value: T, *, expires_at: float) -> Held[T] | None:
+    def replace(self, held: Stored[T], value: T, *, expires_at: float) -> Stored[T] | None:
         """Save a value in place of the one that was read; None if that is not there any more.
 
         :param expires_at: Unix seconds.
@@ -121,7 +121,7 @@ class Records:
         raw = self._seal(held.key, value)
         ttl = self._seconds_until(expires_at)
         replaced = self._store.replace(held.key, held.raw, raw, ttl)
-        return Held(held.key, value, raw) if replaced else None
+        return Stored(held.key, value, raw) if replaced else None
 
     def take(self, key: str, kind: type[T]) -> T | None:
         """Remove a value and return it, to one caller only.
@@ -135,7 +135,7 @@ class Records:
         """Remove the value under a key, if there is one."""
         self._store.delete(key)
 
-    def wait(self, held: Held[T], *, seconds: float) -> Held[T] | None:
+    def wait(self, held: Stored[T], *, seconds: float) -> Stored[T] | None:
         """The value once it is another than the one that was read, or when the time is over.
 
         :return: None if it is gone.
@@ -145,7 +145,7 @@ class Records:
             return None
         if raw == held.raw:
             return held
-        return Held(held.key, self._open(held.key, raw, type(held.value)), raw)
+        return Stored(held.key, self._open(held.key, raw, type(held.value)), raw)
 
     def _seconds_until(self, expires_at: float) -> float:
         return max(expires_at - self._clock(), 1)

@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..protocol.pkce import VERIFIER_BYTES, base64url
 from .flow import Flow, Status, start_flow
-from .records import Held, Records
+from .records import Records, Stored
 from .session import MAX_FLOWS, FlowEntry, Session
 from .signing import ID_BYTES, SECRET_BYTES, STATE_BYTES, Pointer, SignedState, Signing
 
@@ -61,18 +61,18 @@ class Sessions:
 
     # -- sessions --------------------------------------------------------------
 
-    def at(self, pointer: Pointer) -> Held[Session] | None:
+    def at(self, pointer: Pointer) -> Stored[Session] | None:
         """The session that a pointer is to, whether it still opens it or not."""
         return self._records.get(self._session_key(pointer.session_id), Session)
 
-    def load(self, pointer: Pointer) -> Held[Session] | None:
+    def load(self, pointer: Pointer) -> Stored[Session] | None:
         """The session that a pointer opens, if there is one."""
         held = self.at(pointer)
         if held is None or not pointer.opens(held.value.secret_hash):
             return None
         return held
 
-    def load_local(self) -> Held[Session] | None:
+    def load_local(self) -> Stored[Session] | None:
         """The session that all local callers without a cookie share, if there is one."""
         for session_id in self._local_ids():
             held = self._records.get(self._session_key(session_id), Session)
@@ -80,14 +80,14 @@ class Sessions:
                 return held
         return None
 
-    def reload(self, held: Held[Session]) -> Held[Session] | None:
+    def reload(self, held: Stored[Session]) -> Stored[Session] | None:
         """The session as it is now; None if it was cleared."""
         now_held = self._records.get(held.key, Session)
         if now_held is None or now_held.value.created_at != held.value.created_at:
             return None
         return now_held
 
-    def was_renewed(self, held: Held[Session]) -> bool:
+    def was_renewed(self, held: Stored[Session]) -> bool:
         """Whether another pointer opens the session since it was read.
 
         :raises SignedOutMeanwhile: if it was cleared.
@@ -97,7 +97,7 @@ class Sessions:
             raise SignedOutMeanwhile()
         return now_held.value.secret_hash != held.value.secret_hash
 
-    def wait_for_change(self, held: Held[Session], *, seconds: float) -> Held[Session] | None:
+    def wait_for_change(self, held: Stored[Session], *, seconds: float) -> Stored[Session] | None:
         """The session once it is not as it was read any more, or after that time.
 
         :return: None if it was cleared.
@@ -108,13 +108,13 @@ class Sessions:
         return waited
 
     def update(
-        self, held: Held[Session], change: Callable[[Session], Session]
-    ) -> Held[Session] | None:
+        self, held: Stored[Session], change: Callable[[Session], Session]
+    ) -> Stored[Session] | None:
         """Change a session, again if somebody else changed it meanwhile.
 
         :return: the session as saved; None if it was cleared.
         """
-        current: Held[Session] | None = held
+        current: Stored[Session] | None = held
         while current is not None:
             changed = change(current.value)
             saved = self._records.replace(current, changed, expires_at=changed.expires_at)
@@ -123,7 +123,7 @@ class Sessions:
             current = self.reload(held)
         return None
 
-    def take(self, held: Held[Session]) -> Session | None:
+    def take(self, held: Stored[Session]) -> Session | None:
         """Remove a session and all its flows; returns what it was at the end."""
         session = self._records.take(held.key, Session)
         for entry in session.flows if session is not None else ():
@@ -131,8 +131,8 @@ class Sessions:
         return session
 
     def renew(
-        self, held: Held[Session], change: Callable[[Session], Session] = lambda session: session
-    ) -> tuple[Held[Session], Pointer | None]:
+        self, held: Stored[Session], change: Callable[[Session], Session] = lambda session: session
+    ) -> tuple[Stored[Session], Pointer | None]:
         """Change a session, and let a new pointer alone open it from now on.
 
         :return: the session as saved, and its pointer; the local session has none.
@@ -160,14 +160,14 @@ class Sessions:
 
     def start(
         self,
-        held: Held[Session] | None,
+        held: Stored[Session] | None,
         *,
         host: str | None = None,
         local: bool = False,
         state: str | None = None,
         own_nonce: bool = False,
         step: Callable[[Flow], Flow] = lambda flow: flow,
-    ) -> tuple[Held[Session], Held[Flow], Pointer | None]:
+    ) -> tuple[Stored[Session], Stored[Flow], Pointer | None]:
         """Start a flow, in a new session if there is none.
 
         :param host: the host to which a new session belongs, in its canonical form.
@@ -185,12 +185,12 @@ class Sessions:
 
     def _start(
         self,
-        held: Held[Session] | None,
+        held: Stored[Session] | None,
         wish: _Wish,
         *,
         local: bool,
         step: Callable[[Flow], Flow],
-    ) -> tuple[Held[Session], Held[Flow], Pointer | None]:
+    ) -> tuple[Stored[Session], Stored[Flow], Pointer | None]:
         if held is None:
             return self._start_session(wish, local=local, step=step)
         flow = self._new_flow(held.value, wish, step=step)
@@ -208,7 +208,7 @@ class Sessions:
 
     def _start_session(
         self, wish: _Wish, *, local: bool, step: Callable[[Flow], Flow]
-    ) -> tuple[Held[Session], Held[Flow], Pointer | None]:
+    ) -> tuple[Stored[Session], Stored[Flow], Pointer | None]:
         pointer = None if local else _random_pointer()
         now = self._clock()
         session = Session(
@@ -236,7 +236,7 @@ class Sessions:
 
     def _new_flow(
         self, session: Session, wish: _Wish, *, step: Callable[[Flow], Flow]
-    ) -> Held[Flow] | None:
+    ) -> Stored[Flow] | None:
         """Add a flow that is on no list yet; None if there is one with that state."""
         flow = self._make_flow(session, wish)
         key = self._flow_key(session, flow.state)
@@ -257,7 +257,7 @@ class Sessions:
             lifetime=self._flow_lifetime,
         )
 
-    def _list_flow(self, held: Held[Session], entry: FlowEntry) -> Held[Session] | None:
+    def _list_flow(self, held: Stored[Session], entry: FlowEntry) -> Stored[Session] | None:
         """Put a flow on its session's list, where another may have to give way."""
 
         def change(session: Session) -> Session:
@@ -295,29 +295,29 @@ class Sessions:
                 return held.key
         raise TooManyFlows()
 
-    def flow(self, held: Held[Session], state: str) -> Held[Flow] | None:
+    def flow(self, held: Stored[Session], state: str) -> Stored[Flow] | None:
         """The session's flow with that state, if there is one."""
         key = self._flow_key(held.value, state)
         # In no frame in which a store of the application's runs.
         del state
         return self._flow_at(key)
 
-    def flows(self, held: Held[Session]) -> Iterator[Held[Flow]]:
+    def flows(self, held: Stored[Session]) -> Iterator[Stored[Flow]]:
         """The session's flows, newest first."""
         for entry in reversed(held.value.flows):
             flow = self._flow_at(entry.key)
             if flow is not None:
                 yield flow
 
-    def save(self, held: Held[Flow], flow: Flow) -> Held[Flow] | None:
+    def save(self, held: Stored[Flow], flow: Flow) -> Stored[Flow] | None:
         """Save the next step of a flow; None if it is not as it was read, or gone."""
         return self._records.replace(held, flow, expires_at=flow.expires_at)
 
-    def reload_flow(self, held: Held[Flow]) -> Held[Flow] | None:
+    def reload_flow(self, held: Stored[Flow]) -> Stored[Flow] | None:
         """The flow as it is now; None if it is gone."""
         return self._flow_at(held.key)
 
-    def wait(self, held: Held[Flow], *, seconds: float) -> Held[Flow] | None:
+    def wait(self, held: Stored[Flow], *, seconds: float) -> Stored[Flow] | None:
         """Wait until a flow is not as it was read any more; None if it is gone."""
         waited = self._records.wait(held, seconds=seconds)
         return None if waited is None else self._settle(waited)
@@ -364,11 +364,11 @@ class Sessions:
     def _is_expired(self, signed: SignedState) -> bool:
         return signed.created_at + self._flow_lifetime <= self._clock()
 
-    def _flow_at(self, key: str) -> Held[Flow] | None:
+    def _flow_at(self, key: str) -> Stored[Flow] | None:
         held = self._records.get(key, Flow)
         return None if held is None else self._settle(held)
 
-    def _settle(self, held: Held[Flow]) -> Held[Flow] | None:
+    def _settle(self, held: Stored[Flow]) -> Stored[Flow] | None:
         """The flow, with its failure saved if a worker died while redeeming it.
 
         :return: None if it is over: a store keeps one that was saved in its last second longer.

@@ -23,7 +23,7 @@ _ID_BYTES = 16
 
 
 @dataclass(frozen=True)
-class Mark:
+class Revocation:
     """A user, a session at the tenant or a logout token that is over."""
 
     #: Differs for each mark.
@@ -32,7 +32,7 @@ class Mark:
     set_at: float
 
 
-class Marks:
+class Revocations:
     """The marks of one blueprint in one application.
 
     :param namespace: the blueprint's name; it begins every key.
@@ -48,7 +48,7 @@ class Marks:
         self._lifetime = lifetime
         self._clock = clock
 
-    def end_user(self, issuer: str, subject: str) -> None:
+    def revoke_user(self, issuer: str, subject: str) -> None:
         """End every sign-in of a user until now."""
         self._set("sub", issuer, subject)
 
@@ -80,21 +80,21 @@ class Marks:
             return True
         return self._has_session_ended(grant)
 
-    def _user_mark(self, grant: Grant) -> Mark | None:
-        held = self._records.get(self._key("sub", grant.issuer, grant.subject), Mark)
+    def _user_mark(self, grant: Grant) -> Revocation | None:
+        held = self._records.get(self._key("sub", grant.issuer, grant.subject), Revocation)
         return None if held is None else held.value
 
     def _has_session_ended(self, grant: Grant) -> bool:
         # A session at the tenant that ended does not begin again: any mark will do.
         return grant.sid is not None and (
-            self._records.get(self._key("sid", grant.issuer, grant.sid), Mark) is not None
+            self._records.get(self._key("sid", grant.issuer, grant.sid), Revocation) is not None
         )
 
-    def has_seen(self, issuer: str, token_id: str) -> bool:
+    def is_replayed(self, issuer: str, token_id: str) -> bool:
         """Whether a token with that ``jti`` was noted."""
-        return self._records.get(self._key("jti", issuer, token_id), Mark) is not None
+        return self._records.get(self._key("jti", issuer, token_id), Revocation) is not None
 
-    def note(self, issuer: str, token_id: str, *, expires_at: float) -> None:
+    def remember_jti(self, issuer: str, token_id: str, *, expires_at: float) -> None:
         """Note a token by its ``jti``.
 
         :param expires_at: Unix seconds after which nobody takes it any more.
@@ -107,14 +107,14 @@ class Marks:
         mark = self._new_mark()
         expires_at = self._clock() + self._lifetime
         while self._records.add(key, mark, expires_at=expires_at) is None:
-            held = self._records.get(key, Mark)
+            held = self._records.get(key, Revocation)
             if held is not None:
                 # If another request is faster, it ends the same sign-ins.
                 self._records.replace(held, mark, expires_at=expires_at)
                 return
 
-    def _new_mark(self) -> Mark:
-        return Mark(id=base64url(os.urandom(_ID_BYTES)), set_at=self._clock())
+    def _new_mark(self) -> Revocation:
+        return Revocation(id=base64url(os.urandom(_ID_BYTES)), set_at=self._clock())
 
     def _key(self, kind: str, issuer: str, name: str) -> str:
         digest = hashlib.sha256(f"{issuer} {name}".encode()).digest()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field
 from typing import Any
 
-from ..protocol.metadata import Registration
+from ..protocol.metadata import ClientRegistration
 from .client import check_client
 from .values import Fault
 
@@ -85,7 +85,7 @@ def read_tenant_fields(
     return values
 
 
-def confusable(registrations: tuple[Registration, ...], prefix: str) -> Iterator[str]:
+def confusable(registrations: tuple[ClientRegistration, ...], prefix: str) -> Iterator[str]:
     """What of a tenant could be taken for another's."""
     clients: set[tuple[str, str]] = set()
     redirect_uris: set[str] = set()

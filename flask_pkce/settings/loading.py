@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..protocol.metadata import Registration
+from ..protocol.metadata import ClientRegistration
 from .client import check_client
 from .fields import confusable, is_given, is_own, missing, read_fields, read_tenant_fields
 from .model import Settings, is_loopback
@@ -94,7 +94,7 @@ def read_settings(
     return settings
 
 
-def read_tenant(settings: Settings, tenant: TenantSettings) -> Registration:
+def read_tenant(settings: Settings, tenant: TenantSettings) -> ClientRegistration:
     """Read what a ``tenant_loader`` made.
 
     :param settings: those of all tenants.
@@ -113,7 +113,7 @@ def read_tenant(settings: Settings, tenant: TenantSettings) -> Registration:
     return _build_tenant(settings, tenant.name, values)
 
 
-def _build_tenant(settings: Settings, name: str, values: Mapping[str, Any]) -> Registration:
+def _build_tenant(settings: Settings, name: str, values: Mapping[str, Any]) -> ClientRegistration:
     """Our registration at one of several tenants, which inherits what is no tenant's own."""
     own = {setting.name: setting.default for setting in fields(settings) if is_own(setting)}
     return dataclasses.replace(settings, **{**own, **values}).registration(name)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..protocol.client_key import ClientKey
-from ..protocol.metadata import ClientAuth, PushedRequests, Registration, parse_domain
+from ..protocol.metadata import ClientAuth, ClientRegistration, PushedRequests, parse_domain
 from ..protocol.urls import is_loopback_host
 from ..stores.base import DEFAULT_PREFIX
 from .client import (
@@ -248,20 +248,22 @@ class Settings:
     )
 
     #: Several tenants: a mapping of a name for each to its settings, see :doc:`tenants`.
-    tenants: tuple[Registration, ...] = field(default=(), metadata=_from("TENANTS", read_tenants))
+    tenants: tuple[ClientRegistration, ...] = field(
+        default=(), metadata=_from("TENANTS", read_tenants)
+    )
 
     @property
-    def registrations(self) -> tuple[Registration, ...]:
+    def registrations(self) -> tuple[ClientRegistration, ...]:
         """Our registration at each tenant, the default one first."""
         return (self.registration(""), *self.tenants) if self.domain else self.tenants
 
-    def registration(self, name: str) -> Registration:
+    def registration(self, name: str) -> ClientRegistration:
         """Our registration at a tenant that has these settings."""
         issuer, is_exact = parse_domain(self.domain)
         key = self.client_key
         if key is not None:
             key = key.named(kid=self.client_key_id, algorithm=self.client_key_algorithm)
-        return Registration(
+        return ClientRegistration(
             issuer=issuer,
             issuer_is_exact=is_exact,
             client_id=self.client_id,

@@ -13,7 +13,7 @@ from ..errors import BodyTooLarge, PKCEError, TenantError, TenantLimit
 from ..protocol.authorization import AuthorizationRequest
 from ..protocol.client_auth import ASSERTION_ID_BYTES, Credentials, build_credentials
 from ..protocol.id_token import VerificationKey, parse_key_set
-from ..protocol.metadata import ClientAuth, Registration, Tenant, parse_metadata
+from ..protocol.metadata import ClientAuth, ClientRegistration, TenantMetadata, parse_metadata
 from ..protocol.par import PushedRequest, build_pushed_form, parse_pushed_response
 from ..protocol.token import (
     TokenRequest,
@@ -22,7 +22,7 @@ from ..protocol.token import (
     parse_token_error,
 )
 from .places import Places, Use
-from .transport import HTTPAnswer, Transport
+from .transport import TenantResponse, Transport
 
 #: Seconds to which the time that a tenant asks us to wait is clamped.
 MIN_RETRY_AFTER, MAX_RETRY_AFTER = 1, 300
@@ -73,14 +73,14 @@ class TenantAPI:
         """Seconds that one call may take."""
         return self._transport.timeout
 
-    def waiting(self, registration: Registration) -> AbstractContextManager[None]:
+    def waiting(self, registration: ClientRegistration) -> AbstractContextManager[None]:
         """Hold a place of a tenant while the block waits for a call that another thread makes.
 
         :raises TenantBusy: at once, if there are no more.
         """
         return self._places.take(registration, Use.WAIT)
 
-    def discover(self, registration: Registration) -> Tenant:
+    def discover(self, registration: ClientRegistration) -> TenantMetadata:
         """Fetch and check the tenant's metadata.
 
         :raises TenantMisconfigured: if it does not fit the settings.
@@ -96,7 +96,7 @@ class TenantAPI:
             lambda answer: parse_metadata(self._document(answer), registration),
         )
 
-    def fetch_keys(self, tenant: Tenant) -> tuple[VerificationKey, ...]:
+    def fetch_keys(self, tenant: TenantMetadata) -> tuple[VerificationKey, ...]:
         """Fetch the keys that ID tokens are signed with.
 
         :raises TenantError: if they cannot be had.
@@ -111,19 +111,19 @@ class TenantAPI:
             self._read_keys,
         )
 
-    def _read_keys(self, answer: HTTPAnswer) -> tuple[VerificationKey, ...]:
+    def _read_keys(self, answer: TenantResponse) -> tuple[VerificationKey, ...]:
         try:
             return parse_key_set(self._document(answer))
         except ValueError as exc:
             raise TenantError(f"The tenant's keys are unusable: {exc}.") from None
 
-    def _document(self, answer: HTTPAnswer) -> dict[str, Any]:
+    def _document(self, answer: TenantResponse) -> dict[str, Any]:
         self._check_limit(answer)
         if answer.status != 200:
             raise TenantError(f"The tenant answered {answer.status} where a document should be.")
         return answer.json()
 
-    def request_token(self, tenant: Tenant, request: TokenRequest) -> Mapping[str, Any]:
+    def request_token(self, tenant: TenantMetadata, request: TokenRequest) -> Mapping[str, Any]:
         """Ask for tokens, once.
 
         :return: the answer, of which nothing is checked but that it is one.
@@ -145,12 +145,12 @@ class TenantAPI:
             lambda answer: self._read_success(answer, post),
         )
 
-    def _send(self, post: _Post) -> HTTPAnswer:
+    def _send(self, post: _Post) -> TenantResponse:
         return self._transport.post(post.url, post.form, post.credentials.headers)
 
     def _read_success(
         self,
-        answer: HTTPAnswer,
+        answer: TenantResponse,
         post: _Post,
         *,
         good: tuple[int, ...] = (200,),
@@ -166,7 +166,9 @@ class TenantAPI:
             )
         return document
 
-    def push(self, tenant: Tenant, url: str, request: AuthorizationRequest) -> PushedRequest:
+    def push(
+        self, tenant: TenantMetadata, url: str, request: AuthorizationRequest
+    ) -> PushedRequest:
         """Leave an authorization request with the tenant, for a browser to take up.
 
         :param url: the tenant's endpoint for that.
@@ -186,13 +188,13 @@ class TenantAPI:
             lambda answer: self._read_pushed(answer, post),
         )
 
-    def _read_pushed(self, answer: HTTPAnswer, post: _Post) -> PushedRequest:
+    def _read_pushed(self, answer: TenantResponse, post: _Post) -> PushedRequest:
         if answer.status == 413:
             raise BodyTooLarge("The authorization request is larger than the tenant takes.")
         # Some answer 200, as to a token request.
         return parse_pushed_response(self._read_success(answer, post, good=(201, 200)))
 
-    def revoke(self, tenant: Tenant, refresh_token: str) -> bool:
+    def revoke(self, tenant: TenantMetadata, refresh_token: str) -> bool:
         """Revoke a refresh token; revocations have half of the tenant's places.
 
         :return: whether the tenant said so; a token that it does not know counts.
@@ -214,7 +216,7 @@ class TenantAPI:
             use=Use.REVOCATION,
         )
 
-    def _credentials(self, tenant: Tenant) -> Credentials:
+    def _credentials(self, tenant: TenantMetadata) -> Credentials:
         """New ones for each request: an assertion that comes twice is refused."""
         is_signed = tenant.client_auth is ClientAuth.PRIVATE_KEY_JWT
         return build_credentials(
@@ -226,10 +228,10 @@ class TenantAPI:
     def _call(
         self,
         endpoint: str,
-        registration: Registration,
+        registration: ClientRegistration,
         issuer: str,
-        send: Callable[[], HTTPAnswer],
-        read: Callable[[HTTPAnswer], T],
+        send: Callable[[], TenantResponse],
+        read: Callable[[TenantResponse], T],
         *,
         use: Use = Use.CALL,
     ) -> T:
@@ -254,7 +256,7 @@ class TenantAPI:
             if self._observe is not None:
                 self._observe(endpoint, issuer, self._monotonic() - begun, status, error)
 
-    def _check_limit(self, answer: HTTPAnswer) -> None:
+    def _check_limit(self, answer: TenantResponse) -> None:
         if answer.status == 429:
             raise TenantLimit(retry_after=self._retry_after(answer.headers))
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from ..errors import PKCEError, TenantBusy
 from ..log_events import TENANT_REFRESH_FAILED
 from ..protocol.id_token import Expectation, UnknownKey, VerificationKey, verify_id_token
-from ..protocol.metadata import Registration, Tenant
+from ..protocol.metadata import ClientRegistration, TenantMetadata
 from .api import TenantAPI
 
 #: Seconds for which metadata and keys count as fresh.
@@ -176,7 +176,7 @@ class Cached(Generic[T]):
                 raise
 
 
-class KnownTenant:
+class Tenant:
     """One tenant, and what is known of it.
 
     :param clock: monotonic seconds.
@@ -184,7 +184,7 @@ class KnownTenant:
 
     def __init__(
         self,
-        registration: Registration,
+        registration: ClientRegistration,
         api: TenantAPI,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -215,7 +215,7 @@ class KnownTenant:
         registration = self.registration
         return registration.issuer if registration.issuer_is_exact else self.get().issuer
 
-    def get(self, *, is_unverified: bool = False) -> Tenant:
+    def get(self, *, is_unverified: bool = False) -> TenantMetadata:
         """Return the tenant, with its metadata.
 
         :param is_unverified: see :meth:`Cached.get`.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import Enum
 
 from ..errors import TenantBusy
-from ..protocol.metadata import Registration
+from ..protocol.metadata import ClientRegistration
 
 
 class Use(Enum):
@@ -39,7 +39,7 @@ class Places:
         self._taken: dict[str, Counter[Use]] = {}
 
     @contextmanager
-    def take(self, registration: Registration, use: Use) -> Iterator[None]:
+    def take(self, registration: ClientRegistration, use: Use) -> Iterator[None]:
         """Hold a place of a tenant while the block runs.
 
         :raises TenantBusy: at once, if there are no more.

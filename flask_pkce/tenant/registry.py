@@ -15,20 +15,20 @@ from ..errors import (
     TenantReplaced,
     TenantUnknown,
 )
-from ..protocol.metadata import Tenant
+from ..protocol.metadata import TenantMetadata
 from ..sessions.flow import Flow
 from ..sessions.session import Grant
 from ..settings.loading import read_tenant
 from ..settings.model import Settings
 from ..settings.tenant import TenantSettings
 from .api import TenantAPI
-from .cache import KnownTenant
+from .cache import Tenant
 
 #: Tenants of the host's own that one process knows; it looks the others up again.
 MAX_LOADED = 1000
 
 
-def own_callback(callback_url: str, name: str) -> str:
+def tenant_callback_url(callback_url: str, name: str) -> str:
     """Return the address of a tenant's callback: each named tenant has its own.
 
     So no answer can pass for that of another tenant, whatever the metadata of either says.
@@ -63,17 +63,17 @@ class Tenants:
         self._api = api
         self._load = load
         self._clock = clock
-        self._loaded: OrderedDict[str, tuple[TenantSettings, KnownTenant]] = OrderedDict()
+        self._loaded: OrderedDict[str, tuple[TenantSettings, Tenant]] = OrderedDict()
         self._lock = threading.Lock()
         self._configured = {
-            registration.name: KnownTenant(registration, api, clock=clock)
+            registration.name: Tenant(registration, api, clock=clock)
             for registration in settings.registrations
         }
         #: Whether an answer could be another tenant's.
         self.are_several = bool(settings.tenants) or load is not None
 
     @property
-    def default(self) -> KnownTenant:
+    def default(self) -> Tenant:
         """The tenant where nobody says which.
 
         :raises TenantUnknown: if there is none.
@@ -82,7 +82,7 @@ class Tenants:
             return known
         raise TenantUnknown()
 
-    def is_default(self, known: KnownTenant) -> bool:
+    def is_default(self, known: Tenant) -> bool:
         """Whether this is the default tenant."""
         return known is next(iter(self._configured.values()), None)
 
@@ -95,7 +95,7 @@ class Tenants:
 
     # -- a sign-in that starts -------------------------------------------------
 
-    def select(self, domain: str | None = None, client_id: str | None = None) -> KnownTenant:
+    def select(self, domain: str | None = None, client_id: str | None = None) -> Tenant:
         """The tenant of a sign-in that starts: that which the host says, if it does.
 
         :param domain: what a caller sent; it must name that tenant, or a configured one where the
@@ -116,7 +116,7 @@ class Tenants:
                 return known
         return named[0]
 
-    def named(self, name: str) -> KnownTenant:
+    def named(self, name: str) -> Tenant:
         """The tenant of a name, that the settings or the ``tenant_loader`` gave it.
 
         :raises TenantUnknown: if there is none.
@@ -126,7 +126,7 @@ class Tenants:
             raise TenantUnknown()
         return known
 
-    def _chosen(self) -> KnownTenant | None:
+    def _chosen(self) -> Tenant | None:
         """The tenant that the host says."""
         loaded = None if self._load is None else self._load(None)
         if not isinstance(loaded, str):
@@ -135,7 +135,7 @@ class Tenants:
             raise TenantUnknown()
         return self._configured[loaded]
 
-    def _keep(self, loaded: object) -> KnownTenant:
+    def _keep(self, loaded: object) -> Tenant:
         """What is known of a tenant that the host made; the least used give way to others."""
         if not isinstance(loaded, TenantSettings):
             raise TypeError("a tenant_loader returns a name, TenantSettings or None")
@@ -148,7 +148,7 @@ class Tenants:
                     registration = read_tenant(self._settings, loaded)
                 except ConfigurationError as exc:
                     raise TenantMisconfigured(exc.faults) from exc
-                known = KnownTenant(registration, self._api, clock=self._clock)
+                known = Tenant(registration, self._api, clock=self._clock)
                 self._loaded[loaded.name] = (loaded, known)
             self._loaded.move_to_end(loaded.name)
             if len(self._loaded) > MAX_LOADED:
@@ -157,7 +157,7 @@ class Tenants:
 
     # -- a sign-in that goes on ------------------------------------------------
 
-    def of_flow(self, flow: Flow) -> KnownTenant:
+    def of_flow(self, flow: Flow) -> Tenant:
         """Return the tenant that a flow expects its response from, by what the flow stores.
 
         :raises TenantReplaced: if the flow stores none, or it is not configured any more.
@@ -168,11 +168,11 @@ class Tenants:
             raise TenantReplaced()
         return known
 
-    def of_grant(self, grant: Grant) -> KnownTenant | None:
+    def of_grant(self, grant: Grant) -> Tenant | None:
         """The tenant at which somebody signed in; None if it is not configured any more."""
         return self._find(grant.tenant, grant.issuer, grant.client_id)
 
-    def met_at(self, grant: Grant) -> Tenant | None:
+    def usable_metadata(self, grant: Grant) -> TenantMetadata | None:
         """The tenant of a sign-in, if it is the same as ever and its metadata can be had."""
         try:
             known = self.of_grant(grant)
@@ -181,16 +181,16 @@ class Tenants:
             return None
         return tenant if tenant is not None and tenant.issuer == grant.issuer else None
 
-    def named_in(self, issuer: str, client_ids: frozenset[str]) -> KnownTenant | None:
+    def find_by_token(self, issuer: str, client_ids: frozenset[str]) -> Tenant | None:
         """The tenant that a token names as its own, among those that are known here."""
         with self._lock:
             loaded = [known for _, known in self._loaded.values()]
         for known in (*self._configured.values(), *loaded):
-            if any(known.registration.is_at(issuer, each) for each in client_ids if each):
+            if any(known.registration.matches(issuer, each) for each in client_ids if each):
                 return known
         return None
 
-    def _find(self, name: str, issuer: str, client_id: str) -> KnownTenant | None:
+    def _find(self, name: str, issuer: str, client_id: str) -> Tenant | None:
         """A tenant by its name; if that was changed, by what it is.
 
         Whoever gave the name: another that is at the same address may demand other things.
@@ -199,11 +199,11 @@ class Tenants:
         """
         named = self._configured.get(name) or self._load_named(name)
         for known in (named, *self._configured.values()):
-            if known is not None and known.registration.is_at(issuer, client_id):
+            if known is not None and known.registration.matches(issuer, client_id):
                 return known
         return None
 
-    def _load_named(self, name: str) -> KnownTenant | None:
+    def _load_named(self, name: str) -> Tenant | None:
         """A tenant that the host makes anew."""
         if self._load is None or not name:
             return None

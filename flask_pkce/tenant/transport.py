@@ -29,7 +29,7 @@ _MAX_DEPTH = 32
 
 
 @dataclass(frozen=True)
-class HTTPAnswer:
+class TenantResponse:
     """What the tenant answered, read whole."""
 
     status: int
@@ -92,13 +92,13 @@ class Transport:
         #: The few addresses are those of the tenant's metadata.
         self._prepared = lru_cache(maxsize=16)(self._prepare)
 
-    def get(self, url: str) -> HTTPAnswer:
+    def get(self, url: str) -> TenantResponse:
         """Fetch a document.  See :meth:`_send` for what is raised."""
         return self._send(self._request("GET", url))
 
     def post(
         self, url: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None
-    ) -> HTTPAnswer:
+    ) -> TenantResponse:
         """Post a form, once.  See :meth:`_send` for what is raised."""
         request = self._request("POST", url)
         body = form_encode(form)
@@ -108,7 +108,7 @@ class Transport:
             request.headers.update(headers)
         return self._send(request)
 
-    def visit(self, url: str) -> HTTPAnswer:
+    def visit(self, url: str) -> TenantResponse:
         """Open a page as a new browser does; a redirect is an answer then, and not followed."""
         return self._send(self._prepare("GET", url, "text/html"), may_redirect=True)
 
@@ -135,7 +135,9 @@ class Transport:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         return self.session.prepare_request(requests.Request(method, url, headers=headers))
 
-    def _send(self, request: requests.PreparedRequest, may_redirect: bool = False) -> HTTPAnswer:
+    def _send(
+        self, request: requests.PreparedRequest, may_redirect: bool = False
+    ) -> TenantResponse:
         """Send a request and read its answer; an error knows which host was called.
 
         :param may_redirect: whether a redirect is an answer.
@@ -153,7 +155,7 @@ class Transport:
             raise
         return answer
 
-    def _exchange(self, request: requests.PreparedRequest) -> HTTPAnswer:
+    def _exchange(self, request: requests.PreparedRequest) -> TenantResponse:
         try:
             response = self.session.send(
                 request,
@@ -170,7 +172,7 @@ class Transport:
             raise _classify(exc) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise TenantSilent() from exc
-        return HTTPAnswer(response.status_code, response.headers, body)
+        return TenantResponse(response.status_code, response.headers, body)
 
 
 def _read(response: requests.Response) -> bytes:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Response, request
 from flask.testing import FlaskClient
 
-from ..protocol.metadata import Registration
+from ..protocol.metadata import ClientRegistration
 from ..protocol.token import TokenResponse
 from ..relying_party.hooks import signed_in
 from ..sessions.session import BearerToken, Grant
 from ..sessions.signing import Pointer
-from ..web.context import Call
+from ..web.context import RequestContext
 from ..web.responses import no_content
 from ..web.urls import CALLBACK_PATH
 from .organizations import organization_claims
@@ -71,28 +71,32 @@ def login_as(
     :raises RuntimeError: if the delivery is another, or the application answers in its place.
     """
     visit = Visit.of(client, blueprint, base_url)
-    engine = visit.mounted.engine
-    if not engine.settings.delivers_to_session:
+    relying_party = visit.extension.relying_party
+    if not relying_party.settings.delivers_to_session:
         raise RuntimeError("login_as needs PKCE_TOKEN_DELIVERY `session`")
     # In no variable of the view, which runs the application's hooks.
     token = BearerToken(access_token or secrets.token_urlsafe(32))
     done: list[TokenResponse] = []
 
     def view() -> Response:
-        call = Call(
+        call = RequestContext(
             cast("LocalProxy[Request]", request)._get_current_object(),
-            visit.mounted,
+            visit.extension,
         )
-        known = engine.tenants.select() if tenant is None else engine.tenants.named(tenant)
+        known = (
+            relying_party.tenants.select()
+            if tenant is None
+            else relying_party.tenants.named(tenant)
+        )
         made = TokenResponse(
             access_token=token.value,
             expires_in=expires_in,
             scope=known.registration.scope if scope is None else tuple(scope.split()),
-            claims=_claims(known.registration, int(engine.clock()), sub, org, claims),
+            claims=_claims(known.registration, int(relying_party.clock()), sub, org, claims),
         )
-        response = engine.hooks.after_token(made) if runs_hooks else made
+        response = relying_party.hooks.after_token(made) if runs_hooks else made
         call.pointer = _sign_session_in(call, known.registration, response, audience)
-        engine.hooks.tell(signed_in, response=response)
+        relying_party.hooks.tell(signed_in, response=response)
         done.append(response)
         return call.finish(no_content())
 
@@ -113,7 +117,11 @@ def logout(
 
 
 def _claims(
-    registration: Registration, now: int, sub: str, org: str | None, further: Mapping[str, Any]
+    registration: ClientRegistration,
+    now: int,
+    sub: str,
+    org: str | None,
+    further: Mapping[str, Any],
 ) -> dict[str, Any]:
     return {
         "iss": registration.issuer,
@@ -129,10 +137,13 @@ def _claims(
 
 
 def _sign_session_in(
-    call: Call, registration: Registration, response: TokenResponse, audience: str | None
+    call: RequestContext,
+    registration: ClientRegistration,
+    response: TokenResponse,
+    audience: str | None,
 ) -> Pointer | None:
     """Put a sign-in into the caller's session, or into a new one, under a new pointer."""
-    engine = call.engine
+    relying_party = call.relying_party
     usual = registration.audience
     audience = audience or usual
     grant = Grant(
@@ -143,26 +154,26 @@ def _sign_session_in(
         claims=response.claims,
         scope=response.scope,
         audience=usual,
-        signed_in_at=engine.clock(),
+        signed_in_at=relying_party.clock(),
     )
-    grant = engine.marks.admit(grant) or grant
+    grant = relying_party.revocations.admit(grant) or grant
     # A session begins with a flow, which is over here.
     owner = call.caller().owner
-    held, flow, _ = engine.sessions.start(owner.session, host=owner.host)
-    saved, pointer = engine.redemption.sign_session_in(
+    held, flow, _ = relying_party.sessions.start(owner.session, host=owner.host)
+    saved, pointer = relying_party.redemption.sign_session_in(
         held,
-        engine.marks.admit(grant) or grant,
+        relying_party.revocations.admit(grant) or grant,
         response,
         audience=None if audience == usual else audience,
     )
-    engine.sessions.update(saved, lambda session: session.without_flow(flow.key))
+    relying_party.sessions.update(saved, lambda session: session.without_flow(flow.key))
     return pointer
 
 
 def _in_place_of_the_callback(visit: Visit, view: Callable[[], Response]) -> None:
     """Run a view in a request to the callback, with everything that the host does around it."""
     functions = visit.client.application.view_functions
-    endpoint = f"{visit.mounted.site.name}.response_code"
+    endpoint = f"{visit.extension.site.name}.response_code"
     outcome: list[Response | BaseException] = []
     mark = object()
 

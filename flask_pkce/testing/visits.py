@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from werkzeug.http import parse_cookie
 from werkzeug.test import TestResponse
 
-from ..tenant.registry import own_callback
-from ..web.context import Mounted
+from ..tenant.registry import tenant_callback_url
+from ..web.context import Extension
 from ..web.urls import CALLBACK_PATH
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Visit:
     """
 
     client: FlaskClient
-    mounted: Mounted
+    extension: Extension
     base_url: str
     other_hosts: frozenset[str]
 
@@ -61,11 +61,11 @@ class Visit:
             client takes by itself.
         :raises LookupError: if there is no such blueprint, or none, or more than one.
         """
-        mounted = _find(client.application, blueprint)
+        extension = _find(client.application, blueprint)
         usual = client.application.test_request_context().request.root_url
-        root = base_url or mounted.site.public_url or usual
+        root = base_url or extension.site.public_url or usual
         hosts = {_host(usual)} if base_url is None else set()
-        return cls(client, mounted, root, frozenset(hosts - {_host(root)}))
+        return cls(client, extension, root, frozenset(hosts - {_host(root)}))
 
     def callback_url(self, tenant: str) -> str:
         """Return the blueprint's redirect URI for a tenant.
@@ -73,12 +73,12 @@ class Visit:
         :param tenant: its name; empty for that of ``PKCE_DOMAIN``.
         """
         context = self.client.application.test_request_context(base_url=self.base_url)
-        return own_callback(self.mounted.site.callback_url(context.request), tenant)
+        return tenant_callback_url(self.extension.site.callback_url(context.request), tenant)
 
     def open(self, method: str, path: str, **options: Any) -> TestResponse:
         """Call one of the blueprint's routes, and keep the cookies."""
         response = self.client.open(
-            self.mounted.site.prefix + path, method=method, base_url=self.base_url, **options
+            self.extension.site.prefix + path, method=method, base_url=self.base_url, **options
         )
         self._spread(response)
         return response
@@ -114,7 +114,7 @@ class Visit:
             )
         # Another site's form: cookies that are `SameSite=Lax` stay away.
         client = self.client.application.test_client(use_cookies=False)
-        stranger = Visit(client, self.mounted, self.base_url, frozenset())
+        stranger = Visit(client, self.extension, self.base_url, frozenset())
         return self._arrive(stranger.open("POST", path, data=answer.params, headers=FROM_TENANT))
 
     def _arrive(self, response: TestResponse) -> TestResponse:
@@ -135,8 +135,8 @@ class Visit:
         return response
 
 
-def _find(app: Flask, name: str | None) -> Mounted:
-    found: dict[str, Mounted] = app.extensions.get("pkce", {})
+def _find(app: Flask, name: str | None) -> Extension:
+    found: dict[str, Extension] = app.extensions.get("pkce", {})
     if name is None and len(found) == 1:
         return next(iter(found.values()))
     if not found:

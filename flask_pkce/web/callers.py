@@ -19,14 +19,14 @@ from ..errors import (
 )
 from ..log_events import COOKIE_UNUSABLE
 from ..protocol.urls import is_loopback_host, read_host
-from ..relying_party.authorize import Owner
-from ..relying_party.relying_party import Engine
+from ..relying_party.authorize import SessionOwner
+from ..relying_party.relying_party import RelyingParty
 from ..sessions.flow import Status
-from ..sessions.records import Held
+from ..sessions.records import Stored
 from ..sessions.session import Session
 from .cookies import MAX_COOKIES, read_cookies
 from .missing import missing_cookie
-from .urls import Site
+from .urls import PublicURLs
 
 #: Seconds for which a request may be on its way with the cookie that another one renewed.
 _RENEWAL_PERIOD = 10
@@ -42,7 +42,7 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 class Caller:
     """Who is calling."""
 
-    owner: Owner
+    owner: SessionOwner
     #: Whether a cookie of ours came along, good or not.
     has_cookie: bool
     #: Why no cookie came, where none did: looked into only when somebody asks.
@@ -51,7 +51,7 @@ class Caller:
     fault: PKCEError | None = None
     #: The session whose cookie another request of this browser renewed a moment ago.  This one
     #: may end it, and nothing else.
-    outrun_session: Held[Session] | None = None
+    outrun_session: Stored[Session] | None = None
 
     @property
     def reason(self) -> PKCEError:
@@ -59,7 +59,7 @@ class Caller:
         return self.fault or self.missing()
 
     @property
-    def known_session(self) -> Held[Session]:
+    def known_session(self) -> Stored[Session]:
         """The session, where there must be one.
 
         :raises PKCEError: why there is none: its cookie is missing, forged, ambiguous or was
@@ -70,7 +70,7 @@ class Caller:
         raise self.reason
 
     @property
-    def owner_to_start(self) -> Owner:
+    def owner_to_start(self) -> SessionOwner:
         """Who starts a flow, in a new session if there is none.
 
         :raises SessionRenewed: if this browser's cookie was renewed a moment ago: a new session
@@ -86,7 +86,7 @@ class Caller:
         return self.owner.session is None and self.outrun_session is not None
 
 
-def identify(request: Request, engine: Engine, site: Site) -> Caller:
+def identify(request: Request, relying_party: RelyingParty, site: PublicURLs) -> Caller:
     """Tell who is calling.
 
     :raises HostUnknown: if the request names a host that is not ours.
@@ -95,16 +95,18 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     cookies = read_cookies(request, site.cookie_name(request))
     has_cookie = bool(cookies)
     missing = partial(missing_cookie, request, site)
-    if not has_cookie and engine.settings.local_session and _is_local_program(request):
-        return Caller(Owner(engine.sessions.load_local(), is_local=True), False, missing)
-    sessions: dict[str, Held[Session]] = {}
+    if not has_cookie and relying_party.settings.local_session and _is_local_program(request):
+        return Caller(
+            SessionOwner(relying_party.sessions.load_local(), is_local=True), False, missing
+        )
+    sessions: dict[str, Stored[Session]] = {}
     gone: str | None = None
     fault: PKCEError | None = None
-    outrun: Held[Session] | None = None
+    outrun: Stored[Session] | None = None
     for cookie in cookies if len(cookies) <= MAX_COOKIES else ():
         try:
-            pointer = engine.signing.read_pointer(cookie.value)
-            held = engine.sessions.at(pointer)
+            pointer = relying_party.signing.read_pointer(cookie.value)
+            held = relying_party.sessions.at(pointer)
         except (CookieForged, RecordUnreadable) as exc:
             COOKIE_UNUSABLE.log(exc.hint, code=exc.code, error=exc.code)
             fault = fault or exc
@@ -114,7 +116,7 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
             fault = SessionOver()
         elif pointer.opens(held.value.secret_hash):
             sessions[held.key] = held
-        elif _is_being_renewed(held, engine):
+        elif _is_being_renewed(held, relying_party):
             fault, outrun = SessionRenewed(), held
         else:
             fault = fault or CookieOutdated()
@@ -122,26 +124,28 @@ def identify(request: Request, engine: Engine, site: Site) -> Caller:
     session = next(iter(sessions.values())) if len(sessions) == 1 else None
     if len(sessions) > 1 or (has_cookie and session is None and fault is None):
         fault = CookieAmbiguous()
-    return Caller(Owner(session, gone=gone, host=host), has_cookie, missing, fault, outrun)
+    return Caller(SessionOwner(session, gone=gone, host=host), has_cookie, missing, fault, outrun)
 
 
-def _is_being_renewed(held: Held[Session], engine: Engine) -> bool:
+def _is_being_renewed(held: Stored[Session], relying_party: RelyingParty) -> bool:
     """Whether the new cookie of a session may not have reached its browser yet.
 
     The response that carries it comes after the exchange of the code.  After that it may be on its
     way for some seconds.
     """
     # Not for an hour, where the clock was set back by that.
-    if abs(engine.clock() - held.value.renewed_at) < _RENEWAL_PERIOD:
+    if abs(relying_party.clock() - held.value.renewed_at) < _RENEWAL_PERIOD:
         return True
-    return any(flow.value.status is Status.REDEEMING for flow in engine.sessions.flows(held))
+    return any(
+        flow.value.status is Status.REDEEMING for flow in relying_party.sessions.flows(held)
+    )
 
 
-def local_owner(request: Request, engine: Engine) -> Owner | None:
+def local_owner(request: Request, relying_party: RelyingParty) -> SessionOwner | None:
     """The local session, where this request may finish its flows: any browser on loopback."""
-    if not engine.settings.local_session or not _is_on_loopback(request):
+    if not relying_party.settings.local_session or not _is_on_loopback(request):
         return None
-    return Owner(engine.sessions.load_local(), is_local=True)
+    return SessionOwner(relying_party.sessions.load_local(), is_local=True)
 
 
 def _is_local_program(request: Request) -> bool:

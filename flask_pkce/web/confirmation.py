@@ -14,14 +14,14 @@ from urllib.parse import urlencode
 from flask import Response
 
 from ..errors import AccessDenied, NavigationRequired, TicketSpent
-from ..protocol.authorization import Answer
+from ..protocol.authorization import CallbackParameters
 from ..sessions.flow import Flow
-from ..sessions.records import Held
+from ..sessions.records import Stored
 from ..sessions.session import Grant, Session
 from ..settings.values import LoginLinks
-from ..tenant.cache import KnownTenant
-from ..tenant.registry import own_callback
-from .context import Call
+from ..tenant.cache import Tenant
+from ..tenant.registry import tenant_callback_url
+from .context import RequestContext
 from .models import SeededPKCE
 from .responses import HiddenText, page, see_other
 from .urls import CALLBACK_PATH
@@ -62,33 +62,37 @@ class UserAnswer:
     is_declined: bool
 
 
-def ask_about_link(call: Call, link: Link, session: Held[Session] | None) -> Response | None:
+def ask_about_link(
+    context: RequestContext, link: Link, session: Stored[Session] | None
+) -> Response | None:
     """Return the page that asks before a link of another origin starts a sign-in.
 
     :return: None if the link may start the sign-in without a question.
     :raises NavigationRequired: if the caller cannot show a page.
     :raises ParameterForeign: if the link names no configured tenant.
     """
-    tenants = call.engine.tenants
+    tenants = context.relying_party.tenants
     known = tenants.select(link.seed.domain, link.seed.client_id)
-    present = call.engine.presence.peek(session) if session is not None else None
-    asks_always = call.settings.login_links is LoginLinks.ASK
+    present = context.relying_party.presence.peek(session) if session is not None else None
+    asks_always = context.settings.login_links is LoginLinks.ASK
     is_usual = not link.names_tenant or tenants.is_default(known)
     if present is None and is_usual and not asks_always:
         return None
-    if not call.html:
+    if not context.html:
         raise NavigationRequired()
     # The query stays in the address: a `tenant_loader` may read it.
-    login = call.site.route(LOGIN_PATH, call.request)
+    login = context.site.route(LOGIN_PATH, context.request)
     return page(
         "confirm_link.html",
-        login_url=HiddenText(f"{login}?{call.request.query_string.decode('latin-1')}"),
+        login_url=HiddenText(f"{login}?{context.request.query_string.decode('latin-1')}"),
         fields=[(name, HiddenText(value)) for name, value in link.fields.items()],
-        **_told(call, known, present),
+        **_told(context, known, present),
     )
 
 
-def ask_about_sign_in(call: Call, session: Held[Session], flow: Flow) -> Response | None:
+def ask_about_sign_in(
+    context: RequestContext, session: Stored[Session], flow: Flow
+) -> Response | None:
     """Return the page that asks before a sign-in takes the place of the present one.
 
     :param flow: a flow that is bound.
@@ -97,18 +101,18 @@ def ask_about_sign_in(call: Call, session: Held[Session], flow: Flow) -> Respons
     """
     if not flow.is_unconfirmed:
         return None
-    present = call.engine.presence.peek(session)
+    present = context.relying_party.presence.peek(session)
     if present is None:
         return None
     return page(
         "confirm_sign_in.html",
-        login_url=call.site.route(LOGIN_PATH, call.request),
+        login_url=context.site.route(LOGIN_PATH, context.request),
         confirmation=HiddenText(flow.confirmation or ""),
-        **_told(call, call.engine.tenants.of_flow(flow), present),
+        **_told(context, context.relying_party.tenants.of_flow(flow), present),
     )
 
 
-def take_answer(call: Call, answer: UserAnswer) -> Response:
+def take_answer(context: RequestContext, answer: UserAnswer) -> Response:
     """Take the user's answer to :func:`ask_about_sign_in`.
 
     The callback goes on with a flow that the user confirms.  A flow that the user declines fails,
@@ -116,31 +120,31 @@ def take_answer(call: Call, answer: UserAnswer) -> Response:
 
     :raises TicketSpent: if no flow of the session has the one-time value.
     """
-    engine = call.engine
-    session = call.caller().known_session
-    flows = engine.sessions.flows(session)
+    relying_party = context.relying_party
+    session = context.caller().known_session
+    flows = relying_party.sessions.flows(session)
     flow = next((each for each in flows if each.value.has_confirmation(answer.confirmation)), None)
     if flow is None:
         raise TicketSpent()
     if answer.is_declined:
         if flow.value.is_unconfirmed:
-            engine.sign_in.fail(flow, AccessDenied("The user kept the present sign-in."))
-        return call.on(None)
+            relying_party.sign_in.fail(flow, AccessDenied("The user kept the present sign-in."))
+        return context.on(None)
     if flow.value.is_unconfirmed:
-        engine.sessions.save(flow, flow.value.confirm())
-    ticket = engine.tickets.keep(Answer(state=flow.value.state))
+        relying_party.sessions.save(flow, flow.value.confirm())
+    ticket = relying_party.pending_callbacks.keep(CallbackParameters(state=flow.value.state))
     tenant = "" if flow.value.expected is None else flow.value.expected.tenant
-    callback = own_callback(call.site.route(CALLBACK_PATH, call.request), tenant)
+    callback = tenant_callback_url(context.site.route(CALLBACK_PATH, context.request), tenant)
     return see_other(f"{callback}?{urlencode({'ticket': ticket.value})}")
 
 
-def _told(call: Call, known: KnownTenant, present: Grant | None) -> dict[str, Any]:
+def _told(context: RequestContext, known: Tenant, present: Grant | None) -> dict[str, Any]:
     """What both pages say: the tenant, the account that is signed in, and the way back."""
-    home = call.settings.authenticated_url or "/"
+    home = context.settings.authenticated_url or "/"
     return {
         "tenant": known.registration.domain,
         "account": None if present is None else _account(present),
-        "home_url": call.site.destination(home, call.request),
+        "home_url": context.site.destination(home, context.request),
     }
 
 

@@ -10,10 +10,10 @@ from flask import Blueprint, Request, Response, current_app
 
 from ..errors import PKCEError
 from ..relying_party.hooks import failed
-from ..relying_party.relying_party import Engine
+from ..relying_party.relying_party import RelyingParty
 from ..sessions.flow import Flow
 from ..sessions.signing import Pointer
-from ..tenant.registry import own_callback
+from ..tenant.registry import tenant_callback_url
 from .callers import Caller, identify
 from .cookies import delete_cookie, set_cookie
 from .csrf import CSRFExemption
@@ -21,16 +21,16 @@ from .guard import check_origin, is_foreign, wants_html
 from .problems import log, problem
 from .responses import page, see_other
 from .serializing import Answers
-from .urls import CALLBACK_PATH, Site
+from .urls import CALLBACK_PATH, PublicURLs
 
 
 @dataclass(frozen=True)
-class Mounted:
+class Extension:
     """One blueprint in one application."""
 
     blueprint: Blueprint
-    engine: Engine
-    site: Site
+    relying_party: RelyingParty
+    site: PublicURLs
     csrf: CSRFExemption
 
 
@@ -39,15 +39,15 @@ def has_strict_cookies(config: Mapping[str, Any]) -> bool:
     return str(config.get("SESSION_COOKIE_SAMESITE")).lower() == "strict"
 
 
-class Call:
+class RequestContext:
     """One request to one of the routes, and what its answer will carry."""
 
-    def __init__(self, request: Request, mounted: Mounted) -> None:
+    def __init__(self, request: Request, extension: Extension) -> None:
         self.request = request
-        self.mounted = mounted
-        self.engine = mounted.engine
-        self.settings = mounted.engine.settings
-        self.site = mounted.site
+        self.extension = extension
+        self.relying_party = extension.relying_party
+        self.settings = extension.relying_party.settings
+        self.site = extension.site
         self.html = wants_html(request)
         self.answers = Answers(self.settings, self.site, request)
         #: A new pointer, which the answer sets as the cookie.
@@ -57,7 +57,7 @@ class Call:
 
     def caller(self) -> Caller:
         """Who is calling."""
-        return identify(self.request, self.engine, self.site)
+        return identify(self.request, self.relying_party, self.site)
 
     def check_origin(self) -> None:
         """Check that a page of ours, or no page at all, makes this request.
@@ -93,7 +93,9 @@ class Call:
     @property
     def callback_route(self) -> str:
         """The path that the answer reached, for a page of ours."""
-        return own_callback(self.site.route(CALLBACK_PATH, self.request), self.callback_name)
+        return tenant_callback_url(
+            self.site.route(CALLBACK_PATH, self.request), self.callback_name
+        )
 
     @property
     def callback_url(self) -> str:
@@ -103,14 +105,14 @@ class Call:
     @property
     def reached_url(self) -> str:
         """The callback that an answer reached, as an exact address."""
-        return own_callback(self.callback_url, self.callback_name)
+        return tenant_callback_url(self.callback_url, self.callback_name)
 
     def report(self, exc: PKCEError) -> None:
         """Tell the log and the host of an error, which forgets what was in its frames."""
         exc.forget_frames()
         log(exc, route=str(self.request.endpoint))
-        self.engine.hooks.on_error(exc)
-        self.engine.hooks.tell(failed, error=exc)
+        self.relying_party.hooks.on_error(exc)
+        self.relying_party.hooks.tell(failed, error=exc)
 
     def problem(self, exc: PKCEError) -> Response:
         """Build the response to an error; a page leads back to where the sign-in was to lead."""
@@ -127,7 +129,7 @@ class Call:
             set_cookie(
                 response,
                 self.site.cookie_name(self.request),
-                self.engine.signing.sign_pointer(self.pointer),
+                self.relying_party.signing.sign_pointer(self.pointer),
                 secure=self.site.is_secure(self.request),
             )
         return response
@@ -157,10 +159,10 @@ class Route:
     path: str
     endpoint: str
     methods: tuple[str, ...]
-    view: Callable[[Call], Response]
+    view: Callable[[RequestContext], Response]
     #: Whether other sites send browsers here with the tenant's answer.
     is_callback: bool = False
     #: Checks who may ask: by default a page of ours, or no page at all.
-    guard: Callable[[Call], None] = Call.check_origin
+    guard: Callable[[RequestContext], None] = RequestContext.check_origin
     #: Whether its answer has a body, whose type is negotiated.
     has_content: bool = True

@@ -21,7 +21,7 @@ from .confirmation import (
     ask_about_link,
     take_answer,
 )
-from .context import Call
+from .context import RequestContext
 from .guard import check_link
 from .models import read_seed
 from .responses import HiddenText, empty, page, see_other
@@ -60,52 +60,52 @@ def return_address(parameters: Mapping[str, str]) -> str | None:
     return return_to
 
 
-def link(call: Call) -> None:
+def link(context: RequestContext) -> None:
     """Any site may link here; only this application's pages may post here."""
-    if call.request.method == "POST":
-        call.check_origin()
+    if context.request.method == "POST":
+        context.check_origin()
     else:
-        check_link(call.request)
+        check_link(context.request)
 
 
-def anybody(_: Call) -> None:
+def anybody(_: RequestContext) -> None:
     """Who asks proves it by what it brings."""
 
 
-def login(call: Call) -> Response:
+def login(context: RequestContext) -> Response:
     """``/pkce/login``: send the browser to the tenant, as a link does, or ask the user first.
 
     OpenID Connect Core 4
     """
-    asked = _read_login(call)
+    asked = _read_login(context)
     if isinstance(asked, UserAnswer):
-        return take_answer(call, asked)
-    caller = call.caller()
-    if caller.is_outrun and call.html and asked.is_foreign:
+        return take_answer(context, asked)
+    caller = context.caller()
+    if caller.is_outrun and context.html and asked.is_foreign:
         # The page that reloads is ours; the link is another origin's all the same.
-        return page("redeeming.html", refresh="1", location=_again(call, asked))
+        return page("redeeming.html", refresh="1", location=_again(context, asked))
     session = caller.owner_to_start.session
-    question = ask_about_link(call, asked, session) if asked.is_foreign else None
+    question = ask_about_link(context, asked, session) if asked.is_foreign else None
     if question is not None:
         return question
-    presence = call.engine.presence
+    presence = context.relying_party.presence
     user = presence.asked_again(session, asked.seed) if session is not None else None
-    sent = call.engine.sign_in.authorize(
+    sent = context.relying_party.sign_in.authorize(
         caller.owner,
         asked.seed,
-        callback_url=call.callback_url,
+        callback_url=context.callback_url,
         return_to=asked.return_to,
         user=user,
         is_foreign=asked.is_foreign,
     )
-    call.pointer = sent.pointer
+    context.pointer = sent.pointer
     return see_other(sent.authorization_url)
 
 
-def _read_login(call: Call) -> Link | UserAnswer:
+def _read_login(context: RequestContext) -> Link | UserAnswer:
     """Read a link, the form of a page of ours, or the user's answer to a question."""
-    is_posted = call.request.method == "POST"
-    given = read_form(call.request) if is_posted else read_query(call.request)
+    is_posted = context.request.method == "POST"
+    given = read_form(context.request) if is_posted else read_query(context.request)
     if is_posted and CONFIRMATION in given:
         return UserAnswer(given[CONFIRMATION], is_declined=DECLINE in given)
     fields = {name: given[name] for name in LINK_PARAMETERS if name in given}
@@ -123,24 +123,28 @@ def _read_login(call: Call) -> Link | UserAnswer:
         fields=fields,
         seed=seed,
         return_to=return_to,
-        is_foreign=not is_posted and (call.is_foreign or FOREIGN in given),
+        is_foreign=not is_posted and (context.is_foreign or FOREIGN in given),
         names_tenant=not given.keys() <= _NAMES_NO_TENANT,
     )
 
 
-def _again(call: Call, link: Link) -> HiddenText:
+def _again(context: RequestContext, link: Link) -> HiddenText:
     """Return the address at which a browser follows a foreign link once more."""
     query = urlencode({**link.given, FOREIGN: ""})
-    return HiddenText(f"{call.site.route(LOGIN_PATH, call.request)}?{query}")
+    return HiddenText(f"{context.site.route(LOGIN_PATH, context.request)}?{query}")
 
 
-def logout(call: Call) -> Response:
+def logout(context: RequestContext) -> Response:
     """``POST /pkce/logout``: end the session here, and then at the tenant."""
-    return end_session(call)
+    return end_session(context)
 
 
 def end_session(
-    call: Call, *, return_to: str | None = None, everywhere: bool = False, at_tenant: bool = True
+    context: RequestContext,
+    *,
+    return_to: str | None = None,
+    everywhere: bool = False,
+    at_tenant: bool = True,
 ) -> Response:
     """End the session of a caller.
 
@@ -149,33 +153,35 @@ def end_session(
     :param everywhere: whether the user's other sessions end, too.
     :param at_tenant: whether the browser is sent to the tenant, to end its session there.
     """
-    caller = call.caller()
+    caller = context.caller()
     # While the callback exchanges a code, the renewed cookie is not in the browser yet.
     session = caller.owner.session or caller.outrun_session
-    grant = session.value.grant(now=call.engine.clock()) if session is not None else None
+    grant = session.value.grant(now=context.relying_party.clock()) if session is not None else None
     if everywhere and grant is not None:
-        call.engine.sign_out.everywhere(grant.issuer, grant.subject)
+        context.relying_party.sign_out.everywhere(grant.issuer, grant.subject)
     if session is not None:
-        call.engine.sign_out.clear(session)
-    destination = return_to or call.settings.unauthenticated_url or "/"
+        context.relying_party.sign_out.clear(session)
+    destination = return_to or context.settings.unauthenticated_url or "/"
     url = None
     if at_tenant:
-        address = call.site.address(destination, call.request)
+        address = context.site.address(destination, context.request)
         # The old cookie, which may be planted or stolen, learns nothing of the user.
         is_known = caller.owner.session is not None
-        url = call.engine.sign_out.logout_url(grant, return_to=address, names_user=is_known)
-    response = see_other(url or call.site.destination(destination, call.request))
+        url = context.relying_party.sign_out.logout_url(
+            grant, return_to=address, names_user=is_known
+        )
+    response = see_other(url or context.site.destination(destination, context.request))
     if caller.has_cookie:
-        call.delete_cookie(response)
+        context.delete_cookie(response)
     return response
 
 
-def back_channel_logout(call: Call) -> Response:
+def back_channel_logout(context: RequestContext) -> Response:
     """``POST /pkce/logout/backchannel``: the tenant reports that it signed a user out.
 
     OpenID Connect Back-Channel Logout 2.5 and 2.8
     """
     # Tenants read JSON, even those whose HTTP client prefers HTML by default, as Java's does.
-    call.html = False
-    call.engine.sign_out.by_tenant(read_form(call.request).get("logout_token", ""))
+    context.html = False
+    context.relying_party.sign_out.by_tenant(read_form(context.request).get("logout_token", ""))
     return empty()

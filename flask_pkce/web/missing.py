@@ -20,17 +20,17 @@ from ..errors import (
     StoreNotShared,
     TicketSpent,
 )
-from ..relying_party.relying_party import Engine
+from ..relying_party.relying_party import RelyingParty
 from ..stores import MemoryStore
 from .cookies import cookie_names
 from .guard import wants_html
-from .urls import Site
+from .urls import PublicURLs
 
 #: What a store that is not shared looks like: something was kept, and is not there.
 _LOSSES = (FlowGone, SessionOver, TicketSpent)
 
 
-def missing_cookie(request: Request, site: Site) -> CookieMissing:
+def missing_cookie(request: Request, site: PublicURLs) -> CookieMissing:
     """Why no cookie of ours came with a request."""
     names = cookie_names(request)
     if any(site.is_cookie_elsewhere(name) for name in names):
@@ -59,9 +59,13 @@ def _came_over_http(request: Request) -> bool:
     return is_direct and request.scheme == "http" and wants_html(request)
 
 
-def explain_loss(error: FlowError, request: Request, engine: Engine) -> FlowError:
+def explain_loss(error: FlowError, request: Request, relying_party: RelyingParty) -> FlowError:
     """What is lost because each of several processes has a store of its own."""
     is_loss = type(error) in _LOSSES
-    if not is_loss or not request.is_multiprocess or not isinstance(engine.store, MemoryStore):
+    if (
+        not is_loss
+        or not request.is_multiprocess
+        or not isinstance(relying_party.store, MemoryStore)
+    ):
         return error
     return StoreNotShared()

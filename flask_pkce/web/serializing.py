@@ -6,7 +6,7 @@ from flask import Request
 from msgspec import UNSET, UnsetType
 
 from ..protocol.authorization import AuthorizationRequest
-from ..protocol.metadata import Tenant
+from ..protocol.metadata import TenantMetadata
 from ..protocol.pkce import CODE_CHALLENGE_METHOD
 from ..protocol.token import AUTHORIZATION_CODE, TokenResponse
 from ..relying_party.authorize import Sent
@@ -31,7 +31,7 @@ from .models import (
     schema_of,
     user_of,
 )
-from .urls import Site
+from .urls import PublicURLs
 
 
 class Answers:
@@ -40,7 +40,7 @@ class Answers:
     With delivery ``session`` what must stay on the server is left out here, in one place.
     """
 
-    def __init__(self, settings: Settings, site: Site, request: Request) -> None:
+    def __init__(self, settings: Settings, site: PublicURLs, request: Request) -> None:
         self._settings = settings
         self._site = site
         self._request = request
@@ -96,11 +96,11 @@ class Answers:
             auth0=self._auth0(redeemed.tenant, request, redeemed.response),
         )
 
-    def tokens(self, tenant: Tenant, response: TokenResponse) -> PKCE:
+    def tokens(self, tenant: TenantMetadata, response: TokenResponse) -> PKCE:
         """The answer of ``POST /pkce/token`` to a refresh token."""
         return PKCE(auth0=self._auth0(tenant, None, response))
 
-    def user(self, tenant: Tenant, claims: dict[str, object]) -> PKCE:
+    def user(self, tenant: TenantMetadata, claims: dict[str, object]) -> PKCE:
         """The answer of ``POST /pkce/token`` with delivery ``session``: who signed in."""
         auth0 = self._auth0(tenant, None)
         return PKCE(
@@ -114,7 +114,9 @@ class Answers:
             )
         )
 
-    def _seed(self, flow: Flow, request: AuthorizationRequest, tenant: Tenant) -> Seed | UnsetType:
+    def _seed(
+        self, flow: Flow, request: AuthorizationRequest, tenant: TenantMetadata
+    ) -> Seed | UnsetType:
         if self._settings.delivers_to_session:
             return UNSET
         additional = {
@@ -152,7 +154,7 @@ class Answers:
 
     def _auth0(
         self,
-        tenant: Tenant,
+        tenant: TenantMetadata,
         request: AuthorizationRequest | None,
         response: TokenResponse | None = None,
     ) -> Auth0:

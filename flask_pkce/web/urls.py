@@ -25,7 +25,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
-class Site:
+class PublicURLs:
     """One blueprint's place in one application.
 
     :param name: the blueprint's full name.

@@ -544,7 +544,7 @@ def test_withdrawn(keeping: Host, browser: Browser) -> None:
     grant = keeping.session_of(browser).value.grants[-1]
     assert grant.refresh_token is not None
     fields = {"token": grant.refresh_token, "client_id": keeping.tenant.client.client_id}
-    session = keeping.engine.transport.session
+    session = keeping.relying_party.transport.session
     session.post(f"{keeping.tenant.issuer}oauth/revoke", fields, timeout=5)
     keeping.clock.advance(86400 - 10)
     check_problem(browser.client.get("/token", headers=FETCH), "access-token-missing")
@@ -561,7 +561,7 @@ def test_who_signed_in_before(keeping: Host, browser: Browser) -> None:
         "token": grants[0].refresh_token,
         "client_id": keeping.tenant.client.client_id,
     }
-    session = keeping.engine.transport.session
+    session = keeping.relying_party.transport.session
     session.post(f"{keeping.tenant.issuer}oauth/revoke", fields, timeout=5)
     keeping.clock.advance(86400 - 10)
     check_problem(browser.client.get("/token", headers=FETCH), "access-token-missing")

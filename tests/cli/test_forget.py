@@ -10,7 +10,7 @@ from flask.cli import ScriptInfo
 from flask_pkce import PKCEBlueprint
 from flask_pkce.cli.commands import pkce
 from flask_pkce.errors import StoreError
-from flask_pkce.sessions.revocations import Marks
+from flask_pkce.sessions.revocations import Revocations
 from flask_pkce.tenant.cache import FAILED
 from flask_pkce.testing import LocalTenant
 from tests.conftest import MakeApp
@@ -87,7 +87,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """The users that are forgotten, with their issuers; every store counts as shared."""
     monkeypatch.setattr(ObservedStore, "shared_by_processes", True)
     users: list[tuple[str, ...]] = []
-    monkeypatch.setattr(Marks, "end_user", lambda _, *user: users.append(user))
+    monkeypatch.setattr(Revocations, "revoke_user", lambda _, *user: users.append(user))
     return users
 
 
@@ -100,7 +100,7 @@ def test_several_tenants(make_app: MakeApp, ended: list[tuple[str, ...]]) -> Non
         "staff": {"domain": "tenant.example", "client_id": "s"},
     }
     host = make_app(PKCE_TENANTS=tenants)
-    acme.mount(host.engine.transport.session)
+    acme.mount(host.relying_party.transport.session)
     acme.faults = ["unreachable"]
     assert run(host.app, "--sub", "alice")[0] == 1
     assert ended == []
@@ -141,7 +141,7 @@ def test_store_down(keeping: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise StoreError("The Redis server cannot be reached.")
 
-    monkeypatch.setattr(Marks, "end_user", fail)
+    monkeypatch.setattr(Revocations, "revoke_user", fail)
     status, said = run(keeping.app, "--sub", "auth0|alice")
     assert status == 1
     assert said.startswith("Error: The Redis server cannot be reached.")

@@ -178,7 +178,7 @@ def test_signals(name: str, pages: dict[str, Page]) -> None:
 
 
 @pytest.mark.parametrize("event", events.catalogue(), ids=lambda event: event.name)
-def test_events(event: events.Event, pages: dict[str, Page], sources: dict[str, str]) -> None:
+def test_events(event: events.LogEvent, pages: dict[str, Page], sources: dict[str, str]) -> None:
     """Every log event is told with its level, logger and fields; a table has each field."""
     text = " ".join(pages["deployment.html"].text.split())
     section = text.partition(f" {event.name} ")[2]
@@ -202,7 +202,7 @@ def test_public_methods(pages: dict[str, Page]) -> None:
         name
         for cls in (PKCEBlueprint, HostViews)
         for name in vars(cls)
-        if not name.startswith("_") and name != "mounted"
+        if not name.startswith("_") and name != "extension"
     }
     assert {f"flask_pkce.PKCEBlueprint.{name}" for name in ours} <= pages["api.html"].ids
 

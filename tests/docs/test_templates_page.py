@@ -40,7 +40,7 @@ def app() -> Flask:
     )
     pkce = PKCEBlueprint()
     pkce.init_app(app)
-    LocalTenant().mount(pkce.engine(app).transport.session)
+    LocalTenant().mount(pkce.relying_party(app).transport.session)
     return app
 
 

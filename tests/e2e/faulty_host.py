@@ -20,7 +20,7 @@ from pathlib import Path
 from flask import Flask
 
 from flask_pkce import mounting
-from flask_pkce.relying_party.relying_party import build_engine
+from flask_pkce.relying_party.relying_party import build_relying_party
 from flask_pkce.stores import SQLiteStore, Store, open_store
 
 
@@ -92,7 +92,7 @@ def create_app() -> Flask:
     def clock() -> float:
         return time.time() + float((folder / "clock").read_text())
 
-    mounting.__dict__["build_engine"] = partial(build_engine, clock=clock)
+    mounting.__dict__["build_relying_party"] = partial(build_relying_party, clock=clock)
     url = os.environ.get("FLASK_PKCE_STORE_URL", "")
     store = (
         open_store(url)

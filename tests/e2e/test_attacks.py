@@ -85,8 +85,8 @@ def test_who_started_the_flow_gets_nothing_of_the_victim(
         assert (refused.status, refused.json["error"]) == (409, "authorization_pending")
 
     given = provider.codes(since=mark)
-    tickets = [r.url for r in victim.callbacks("GET") if "ticket=" in r.url]
-    for address in [CALLBACK, f"{CALLBACK}?ticket={'A' * 43}", *tickets]:
+    pending_callbacks = [r.url for r in victim.callbacks("GET") if "ticket=" in r.url]
+    for address in [CALLBACK, f"{CALLBACK}?ticket={'A' * 43}", *pending_callbacks]:
         answer = attacker.open(address)
         assert answer.status in (400, 403)
         assert given

@@ -47,7 +47,7 @@ def create_app(environment: pytest.MonkeyPatch, tenant: LocalTenant, tmp_path: P
         environment.setenv("FLASK_PKCE_CLIENT_ID", tenant.client.client_id)
         app: Flask = example.create_app()
         app.testing = True
-        tenant.mount(app.extensions["pkce"]["pkce"].engine.transport.session)
+        tenant.mount(app.extensions["pkce"]["pkce"].relying_party.transport.session)
         return app
 
     return create

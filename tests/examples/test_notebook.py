@@ -92,11 +92,11 @@ def test_session_ends_with_ours(how: str, browser: FlaskClient, tenant: LocalTen
     """Flask-Login knows the user for as long as the sign-in is good, and no other user."""
     login_as(browser, name="Alice Example")
     assert "Notes of Alice Example" in browser.get("/account").text
-    engine = browser.application.extensions["pkce"]["pkce"].engine
+    relying_party = browser.application.extensions["pkce"]["pkce"].relying_party
     if how == "clear":
         browser.post("/pkce/clear", headers=HEADERS)
     elif how == "everywhere":
-        engine.sign_out.everywhere(tenant.issuer, "auth0|alice")
+        relying_party.sign_out.everywhere(tenant.issuer, "auth0|alice")
     elif how == "lost cookie":
         browser.delete_cookie("pkce-80")
     else:

@@ -42,7 +42,7 @@ def page(browser: FlaskClient) -> Page:
 
 
 def settings_of(app: Flask) -> Settings:
-    settings: Settings = app.extensions["pkce"]["pkce"].engine.settings
+    settings: Settings = app.extensions["pkce"]["pkce"].relying_party.settings
     return settings
 
 

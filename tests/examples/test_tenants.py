@@ -35,7 +35,7 @@ def app(
     tenants = {"staff": {"domain": "staff.example", "client_id": staff_tenant.client.client_id}}
     environment.setenv("FLASK_PKCE_TENANTS", json.dumps(tenants))
     app = create_app(example)
-    staff_tenant.mount(app.extensions["pkce"]["pkce"].engine.transport.session)
+    staff_tenant.mount(app.extensions["pkce"]["pkce"].relying_party.transport.session)
     return app
 
 
@@ -75,7 +75,9 @@ def test_local_tenant_has_both(
     application = example.create_app()
     tenants = [
         known.registration
-        for known in application.extensions["pkce"]["pkce"].engine.tenants._configured.values()
+        for known in application.extensions["pkce"][
+            "pkce"
+        ].relying_party.tenants._configured.values()
     ]
     assert [(each.name, each.client_id) for each in tenants] == [
         ("", CLIENT.client_id),

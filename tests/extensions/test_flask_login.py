@@ -150,7 +150,7 @@ def test_end_of_the_session(host: Host) -> None:
     """Flask-Login's session, which has no end of its own here, lives no longer than ours."""
     browser = host.browser()
     sign_in(browser, "/account")
-    host.clock.advance(host.engine.settings.session_lifetime - 1)
+    host.clock.advance(host.relying_party.settings.session_lifetime - 1)
     assert browser.client.get("/account").text == "auth0|alice"
     host.clock.advance(1)
     assert browser.client.get("/account").headers["Location"].startswith("/login")

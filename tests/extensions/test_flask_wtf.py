@@ -106,7 +106,7 @@ def test_nested_and_renamed(order: str, make_app: MakeApp) -> None:
     parent.register_blueprint(pkce, name="renamed")
     protect(make_app, app, order)
     app.register_blueprint(parent)
-    pkce.engine(app)
+    pkce.relying_party(app)
     client = app.test_client()
     problem = client.post("/shop/pkce/token").get_json()
     assert problem["error"] != "unsupported_grant_type"

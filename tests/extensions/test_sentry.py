@@ -288,12 +288,14 @@ class Application:
 
     def authorize(self, asked: AuthorizationRequest) -> str:
         self.mistakes.make("authorize")
-        return build_authorization_url(self.host.engine.tenants.default.get(), asked)
+        return build_authorization_url(self.host.relying_party.tenants.default.get(), asked)
 
     def token(self, asked: TokenRequest) -> Mapping[str, Any]:
         self.mistakes.make("token")
-        engine = self.host.engine
-        return TenantAPI(engine.transport).request_token(engine.tenants.default.get(), asked)
+        relying_party = self.host.relying_party
+        return TenantAPI(relying_party.transport).request_token(
+            relying_party.tenants.default.get(), asked
+        )
 
     def guarded(self) -> str:
         self.mistakes.make("view")

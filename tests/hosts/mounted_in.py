@@ -20,14 +20,14 @@ SETTINGS = {
     "PKCE_STORE_URL": "memory://",
     "PKCE_TOKEN_DELIVERY": "session",
 }
-mounted: list[Flask] = []
+extension: list[Flask] = []
 
 
 def mount(app: Flask) -> Flask:
     """Mount the blueprint where the application itself has routes, too."""
     app.config.update(SETTINGS)
     PKCEBlueprint().init_app(app, url_prefix="/auth")
-    mounted.append(app)
+    extension.append(app)
     return app
 
 
@@ -50,5 +50,5 @@ def pytest_configure() -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tell that the routes were there all the time."""
-    answers = {app.test_client().get("/auth/pkce/challenge").status_code for app in mounted}
+    answers = {app.test_client().get("/auth/pkce/challenge").status_code for app in extension}
     terminalreporter.line(f"the routes answered {answers}")

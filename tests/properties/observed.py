@@ -60,7 +60,7 @@ class Observed(RuleBasedStateMachine):
         #: Every flow that was sent, whether it is still there or not.
         self.sent: list[Flow] = []
         self.answers: list[Answer] = []
-        self.tickets: list[Ticket] = []
+        self.pending_callbacks: list[Ticket] = []
         #: Who brought each code.
         self.brought: set[tuple[str, str]] = set()
         #: States, verifiers, codes and tokens: only their own session is told of them.
@@ -73,7 +73,7 @@ class Observed(RuleBasedStateMachine):
     @invariant()
     def flows_are_where_the_model_has_them(self) -> None:
         """Each session has its flows, in their states, at most twenty and none beyond its time."""
-        sessions, now = self.world.host.engine.sessions, self.world.clock()
+        sessions, now = self.world.host.relying_party.sessions, self.world.clock()
         for session in self.model.live_sessions():
             held = sessions._records.get(self.keys_of[session.name], KeptSession)
             assert held is not None, session
@@ -127,7 +127,7 @@ class Observed(RuleBasedStateMachine):
         assert session is not None
         held = self.world.host.session_of(self.world.callers[who])
         self.keys_of[session.name] = held.key
-        newest = next(self.world.host.engine.sessions.flows(held)).value
+        newest = next(self.world.host.relying_party.sessions.flows(held)).value
         flow.verifier = newest.code_verifier or ""
         self.secrets.add(flow.verifier)
         if not flow.state:
@@ -158,7 +158,7 @@ class Observed(RuleBasedStateMachine):
         """Keep the ticket that an answer was kept under."""
         ticket = urlsplit(response.headers["Location"])
         assert list(parse_qs(ticket.query)) == ["ticket"]
-        self.tickets.append(Ticket(f"{CALLBACK}?{ticket.query}", answer, self.model.now))
+        self.pending_callbacks.append(Ticket(f"{CALLBACK}?{ticket.query}", answer, self.model.now))
 
     def _bring(self, who: str, answer: Answer) -> None:
         if answer.code is not None:

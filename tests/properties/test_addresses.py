@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
 from flask_pkce.protocol.urls import is_local_path, origin_of, parse_address
-from flask_pkce.web.urls import Site
+from flask_pkce.web.urls import PublicURLs
 from tests.properties.browsers import Destination, resolve
 from tests.properties.documents import ANY_TEXT
 
@@ -90,7 +90,7 @@ def test_destinations_stay(path: str, base: str) -> None:
     for host, public_url in (("localhost", None), ("app.example", f"{OURS}{base}")):
         request = Request(EnvironBuilder(base_url=f"https://{host}{base}").get_environ())
         here = Destination("https", host, BASE.path)
-        site = Site(name="pkce", public_url=public_url, prefix="/auth")
+        site = PublicURLs(name="pkce", public_url=public_url, prefix="/auth")
         for location in (site.destination(path, request), site.address(path, request)):
             destination = resolve(location, here)
             assert (destination.scheme, destination.host) == ("https", host)

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from flask_pkce.errors import CookieForged, RecordUnreadable, StateForged
 from flask_pkce.protocol.pkce import base64url
-from flask_pkce.sessions.encryption import Sealing
+from flask_pkce.sessions.encryption import Encryption
 from flask_pkce.sessions.signing import ID_BYTES, SECRET_BYTES, STATE_BYTES, Pointer, Signing
 from tests.properties.documents import ANY_TEXT, TEXT
 
 KEYS = (b"the first key of the tests", b"the second key of the tests")
 SIGNING = Signing(KEYS, namespace="pkce")
-SEALING = Sealing(KEYS)
+SEALING = Encryption(KEYS)
 
 POINTERS = st.builds(
     Pointer,
@@ -104,7 +104,7 @@ def test_sealed_there_and_back(value: bytes, key: str) -> None:
     sealed = SEALING.seal(value, key=key)
     assert len(value) < 8 or value not in sealed
     for keys in (KEYS, (b"a newer key of the tests", *KEYS)):
-        assert Sealing(keys).unseal(sealed, key=key) == value
+        assert Encryption(keys).unseal(sealed, key=key) == value
 
 
 @given(st.binary(max_size=40), st.data())

@@ -17,13 +17,13 @@ from flask_pkce.errors import (
     TenantLimit,
     TenantMisconfigured,
 )
-from flask_pkce.protocol.authorization import parse_answer
+from flask_pkce.protocol.authorization import parse_callback
 from flask_pkce.protocol.id_token import ALGORITHMS, parse_key_set
 from flask_pkce.protocol.metadata import parse_metadata
 from flask_pkce.protocol.text import one_line
 from flask_pkce.protocol.token import TokenRequest, parse_token_error, parse_token_response
 from flask_pkce.tenant.api import MAX_RETRY_AFTER, MIN_RETRY_AFTER, TenantAPI
-from flask_pkce.tenant.transport import HTTPAnswer, Transport
+from flask_pkce.tenant.transport import TenantResponse, Transport
 from tests.properties.documents import ANY_TEXT, INTEGERS, JSON, TEXT, attempt
 from tests.support import (
     ISSUER,
@@ -48,7 +48,7 @@ from tests.support import (
 )
 def test_answers(parameters: dict[str, str]) -> None:
     """An answer has a state and either a code or an error, of printable characters, or is none."""
-    answer = attempt(lambda: parse_answer(parameters), RequestError, FlowError)
+    answer = attempt(lambda: parse_callback(parameters), RequestError, FlowError)
     if isinstance(answer, PKCEError):
         assert answer.field in {"code", "state", "error", "iss", "response"}
         return
@@ -233,8 +233,8 @@ class _Limited:
 
     def post(
         self, url: str, form: dict[str, str], headers: dict[str, str] | None = None
-    ) -> HTTPAnswer:
-        return HTTPAnswer(429, self._headers, b"")
+    ) -> TenantResponse:
+        return TenantResponse(429, self._headers, b"")
 
 
 @given(

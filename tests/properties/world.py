@@ -10,7 +10,7 @@ from unittest.mock import patch
 from flask import Flask, request
 
 from flask_pkce import PKCEBlueprint
-from flask_pkce.relying_party.relying_party import build_engine
+from flask_pkce.relying_party.relying_party import build_relying_party
 from flask_pkce.testing import LocalTenant, TenantUser
 from flask_pkce.testing.tenant.keys import SigningKeys
 from tests.properties.records import PROGRAM
@@ -82,14 +82,14 @@ class World:
         first, *fallbacks = self._secret_keys
         keys = {"SECRET_KEY": first, "SECRET_KEY_FALLBACKS": fallbacks}
         app.config.update({**self._settings, **keys})
-        timed = functools.partial(build_engine, clock=self.clock, monotonic=self._monotonic)
-        with patch("flask_pkce.mounting.build_engine", timed):
+        timed = functools.partial(build_relying_party, clock=self.clock, monotonic=self._monotonic)
+        with patch("flask_pkce.mounting.build_relying_party", timed):
             pkce.init_app(app)
-        engine = pkce.engine(app)
-        self.tenant.mount(engine.transport.session)
+        relying_party = pkce.relying_party(app)
+        self.tenant.mount(relying_party.transport.session)
         # Had before anything goes wrong.
-        engine.tenants.default.get()
-        engine.tenants.default.keys()
+        relying_party.tenants.default.get()
+        relying_party.tenants.default.keys()
         return Host(app, pkce, self.tenant, self.clock, self.store)
 
     def restart(self, *, rotates: bool) -> None:

@@ -20,12 +20,12 @@ from flask_pkce.errors import (
     TenantRefused,
 )
 from flask_pkce.protocol.authorization import (
-    Answer,
     AuthorizationRequest,
     AuthorizationResponse,
+    CallbackParameters,
     build_authorization_url,
     check_issuer,
-    parse_answer,
+    parse_callback,
     refusal,
     validate_answer,
     validate_changed_request,
@@ -244,46 +244,48 @@ def test_hook_that_returns_something_else(result: Any) -> None:
 @pytest.mark.requirement("AZ-5")
 def test_answer_with_a_code() -> None:
     """A code and a state are an answer; what is not known is ignored."""
-    answer = parse_answer({"code": "c", "state": "s", "session_state": "x"})
-    assert answer == Answer(state="s", code="c")
-    assert parse_answer({"code": "c", "state": "s", "iss": ISSUER}).iss == ISSUER
-    assert parse_answer({"code": "c", "state": "s", "iss": "", "error": ""}) == answer
+    answer = parse_callback({"code": "c", "state": "s", "session_state": "x"})
+    assert answer == CallbackParameters(state="s", code="c")
+    assert parse_callback({"code": "c", "state": "s", "iss": ISSUER}).iss == ISSUER
+    assert parse_callback({"code": "c", "state": "s", "iss": "", "error": ""}) == answer
 
 
 @pytest.mark.requirement("N31", "AZ-6")
 def test_answer_with_an_error() -> None:
     """An error is an answer too; its description becomes one line (N31)."""
-    answer = parse_answer(
+    answer = parse_callback(
         {"error": "access_denied", "error_description": "a\r\nb" + "x" * 500, "state": "s"}
     )
     assert answer.error == "access_denied"
     assert answer.error_description == "a b" + "x" * 253
-    assert parse_answer({"error": "access_denied", "state": "s"}).error_description is None
-    assert parse_answer({"error": "access_denied", "state": "s", "iss": ISSUER}).iss == ISSUER
+    assert parse_callback({"error": "access_denied", "state": "s"}).error_description is None
+    assert parse_callback({"error": "access_denied", "state": "s", "iss": ISSUER}).iss == ISSUER
     address = {"error": "access_denied", "error_uri": "https://evil.example/", "state": "s"}
-    assert parse_answer(address) == Answer(state="s", error="access_denied")
+    assert parse_callback(address) == CallbackParameters(state="s", error="access_denied")
 
 
 @pytest.mark.requirement("AZ-8")
 def test_answer_with_tokens() -> None:
     """Tokens that nobody asked for in an answer are not read (RFC 9700 2.1.2)."""
     tokens = {"access_token": "a", "id_token": "e.y.J", "token_type": "Bearer", "expires_in": "9"}
-    assert parse_answer({"code": "c", "state": "s", **tokens}) == Answer(state="s", code="c")
+    assert parse_callback({"code": "c", "state": "s", **tokens}) == CallbackParameters(
+        state="s", code="c"
+    )
     with pytest.raises(ParameterInvalid) as caught:
-        parse_answer({"state": "s", **tokens})
+        parse_callback({"state": "s", **tokens})
     assert caught.value.field == "code"
 
 
 @pytest.mark.requirement("N30", "AZ-7")
 def test_answer_with_both() -> None:
     """An answer with a code and an error is an error (N30)."""
-    answer = parse_answer({"error": "access_denied", "code": "c", "state": "s"})
-    assert answer == Answer(state="s", error="access_denied")
+    answer = parse_callback({"error": "access_denied", "code": "c", "state": "s"})
+    assert answer == CallbackParameters(state="s", error="access_denied")
 
 
 def test_answer_hides_its_secrets() -> None:
     """Neither code nor state is shown."""
-    answer = Answer(state="the-state", code="the-code")
+    answer = CallbackParameters(state="the-state", code="the-code")
     response = AuthorizationResponse(state="the-state", code="the-code", issuer=ISSUER)
     for shown in (repr(answer), repr(response)):
         assert "the-state" not in shown
@@ -295,7 +297,7 @@ def test_answer_hides_its_secrets() -> None:
 def test_answer_without_a_state(parameters: dict[str, str]) -> None:
     """Without a state it is nobody's answer (N20)."""
     with pytest.raises(FlowError, match="no state") as caught:
-        parse_answer(parameters)
+        parse_callback(parameters)
     assert (caught.value.error, caught.value.field) == ("invalid_state", "state")
 
 
@@ -321,7 +323,7 @@ def test_answer_without_a_state(parameters: dict[str, str]) -> None:
 def test_malformed_answer(parameters: dict[str, str], field: str) -> None:
     """A malformed parameter is named, with its fault, and its value never told."""
     with pytest.raises(ParameterInvalid) as caught:
-        parse_answer(parameters)
+        parse_callback(parameters)
     assert caught.value.field == field
     assert caught.value.detail != ParameterInvalid.title()
 
@@ -330,13 +332,13 @@ def test_malformed_answer(parameters: dict[str, str], field: str) -> None:
 @pytest.mark.parametrize("code", [VSCHAR, " "], ids=["all", "a blank alone"])
 def test_every_character_of_a_code(code: str) -> None:
     """A code may have every VSCHAR, blanks too (RFC 6749 appendix A)."""
-    assert parse_answer({"state": "s", "code": code}).code == code
+    assert parse_callback({"state": "s", "code": code}).code == code
 
 
 @pytest.mark.requirement("AZ-10")
 def test_longest_values() -> None:
     """A code of 4096 characters, a state of 512 and an issuer of 2048 are taken."""
-    answer = parse_answer({"state": "s" * 512, "code": "c" * 4096, "iss": "i" * 2048})
+    answer = parse_callback({"state": "s" * 512, "code": "c" * 4096, "iss": "i" * 2048})
     assert (len(answer.state), len(answer.code or "")) == (512, 4096)
     assert answer.iss == "i" * 2048
 
@@ -356,7 +358,7 @@ def test_longest_values() -> None:
 @pytest.mark.parametrize("announced", [True, False])
 def test_answer_of_another_issuer(iss: str, announced: bool) -> None:
     """An ``iss`` is compared to the byte, announced or not (RFC 9207 2.4)."""
-    answer = Answer(state="s", code="c", iss=iss)
+    answer = CallbackParameters(state="s", code="c", iss=iss)
     with pytest.raises(IssuerMismatch):
         check_issuer(answer, issuer=ISSUER, owes_iss=announced)
 
@@ -365,21 +367,23 @@ def test_answer_of_another_issuer(iss: str, announced: bool) -> None:
 def test_issuer_that_was_announced() -> None:
     """Where the tenant announces ``iss``, an answer without it is refused (N49)."""
     with pytest.raises(IssuerMismatch, match="does not say"):
-        check_issuer(Answer(state="s", code="c"), issuer=ISSUER, owes_iss=True)
-    check_issuer(Answer(state="s", code="c", iss=ISSUER), issuer=ISSUER, owes_iss=True)
+        check_issuer(CallbackParameters(state="s", code="c"), issuer=ISSUER, owes_iss=True)
+    check_issuer(CallbackParameters(state="s", code="c", iss=ISSUER), issuer=ISSUER, owes_iss=True)
 
 
 @pytest.mark.requirement("IS-3")
 def test_issuer_that_was_not_announced() -> None:
     """Auth0 sends no ``iss``, and need not."""
-    check_issuer(Answer(state="s", code="c"), issuer=ISSUER, owes_iss=False)
-    check_issuer(Answer(state="s", code="c", iss=ISSUER), issuer=ISSUER, owes_iss=False)
+    check_issuer(CallbackParameters(state="s", code="c"), issuer=ISSUER, owes_iss=False)
+    check_issuer(
+        CallbackParameters(state="s", code="c", iss=ISSUER), issuer=ISSUER, owes_iss=False
+    )
 
 
 def test_valid_answer() -> None:
     """Validation makes an authorization response, with the issuer that was asked."""
     response = validate_answer(
-        Answer(state="s", code="c"), state="s", issuer=ISSUER, owes_iss=False
+        CallbackParameters(state="s", code="c"), state="s", issuer=ISSUER, owes_iss=False
     )
     assert response == AuthorizationResponse(code="c", state="s", issuer=ISSUER)
 
@@ -387,7 +391,7 @@ def test_valid_answer() -> None:
 @pytest.mark.requirement("AZ-6")
 def test_answer_to_another_request() -> None:
     """The state of another request is refused, before anything else is read."""
-    answer = Answer(state="other", error="access_denied", iss="https://evil.example/")
+    answer = CallbackParameters(state="other", error="access_denied", iss="https://evil.example/")
     with pytest.raises(FlowError) as caught:
         validate_answer(answer, state="s", issuer=ISSUER, owes_iss=False)
     assert type(caught.value) is FlowError
@@ -396,7 +400,7 @@ def test_answer_to_another_request() -> None:
 @pytest.mark.requirement("IS-4", "N51")
 def test_error_of_another_issuer() -> None:
     """The error of another issuer is not interpreted (N51)."""
-    answer = Answer(state="s", error="access_denied", iss="https://evil.example/")
+    answer = CallbackParameters(state="s", error="access_denied", iss="https://evil.example/")
     with pytest.raises(IssuerMismatch):
         validate_answer(answer, state="s", issuer=ISSUER, owes_iss=False)
 
@@ -404,7 +408,7 @@ def test_error_of_another_issuer() -> None:
 def test_answer_with_neither_code_nor_error() -> None:
     """What has neither is an error of the tenant's server."""
     with pytest.raises(TenantRefused) as caught:
-        validate_answer(Answer(state="s"), state="s", issuer=ISSUER, owes_iss=False)
+        validate_answer(CallbackParameters(state="s"), state="s", issuer=ISSUER, owes_iss=False)
     assert caught.value.error == "server_error"
 
 
@@ -427,7 +431,7 @@ def test_error_of_the_tenant(error: str, cls: type[TenantRefused]) -> None:
     """An error has its class where there is one, and keeps its code where not (N29, N33)."""
     with pytest.raises(TenantRefused) as caught:
         validate_answer(
-            Answer(state="s", error=error, error_description="because"),
+            CallbackParameters(state="s", error=error, error_description="because"),
             state="s",
             issuer=ISSUER,
             owes_iss=False,

@@ -15,12 +15,12 @@ from joserfc.jws import JWSRegistry
 
 from flask_pkce.protocol.client_auth import ASSERTION_TYPE, Credentials, build_credentials
 from flask_pkce.protocol.client_key import parse_client_key
-from flask_pkce.protocol.metadata import ClientAuth, Tenant
+from flask_pkce.protocol.metadata import ClientAuth, TenantMetadata
 from tests.support import CLIENT_ID, ISSUER, NOW, REGISTRATION, ec_key, make_tenant, okp_key
 from tests.support import rsa_key as make_rsa_key
 
 
-def build(tenant: Tenant, *, randomness: bytes = bytes(24)) -> Credentials:
+def build(tenant: TenantMetadata, *, randomness: bytes = bytes(24)) -> Credentials:
     return build_credentials(tenant, now=NOW + 0.9, randomness=randomness)
 
 
@@ -28,7 +28,7 @@ def decoded(part: str) -> bytes:
     return urlsafe_b64decode(part + "==")
 
 
-def tenant_with(*, secret: str | None = None, **changes: Any) -> Tenant:
+def tenant_with(*, secret: str | None = None, **changes: Any) -> TenantMetadata:
     registration = dataclasses.replace(REGISTRATION, client_secret=secret, **changes)
     return make_tenant(registration)
 

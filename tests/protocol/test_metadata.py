@@ -11,8 +11,8 @@ from flask_pkce.errors import TenantMisconfigured
 from flask_pkce.protocol.client_key import parse_client_key
 from flask_pkce.protocol.metadata import (
     ClientAuth,
+    ClientRegistration,
     PushedRequests,
-    Registration,
     parse_domain,
     parse_metadata,
 )
@@ -64,7 +64,7 @@ def test_domain(text: str, issuer: str, is_exact: bool) -> None:
 def test_domain_of_auth0(host: str) -> None:
     """A tenant lies wherever the operator says: no locality is known, none is demanded."""
     issuer, is_exact = parse_domain(host)
-    registration = Registration(issuer, is_exact, CLIENT_ID)
+    registration = ClientRegistration(issuer, is_exact, CLIENT_ID)
     assert (registration.issuer, registration.domain) == (f"https://{host}/", host)
     document = {name: value.replace(ISSUER, issuer) for name, value in metadata().items()}
     assert parse_metadata(document, registration).issuer == issuer
@@ -107,7 +107,7 @@ def test_bad_domain(text: str, fault: str) -> None:
 @pytest.mark.requirement("BC-11", "MD-3")
 def test_registration() -> None:
     """A registration tells where the metadata lies, and never its secret."""
-    registration = Registration(ISSUER, True, CLIENT_ID, "top-secret")
+    registration = ClientRegistration(ISSUER, True, CLIENT_ID, "top-secret")
     assert registration.discovery_url == f"{ISSUER}.well-known/openid-configuration"
     assert registration.domain == "tenant.example"
     assert "top-secret" not in repr(registration)
@@ -156,7 +156,7 @@ def test_domain_of_no_tenant(domain: str) -> None:
 
 def test_domain_over_http() -> None:
     """A tenant on loopback is named with its scheme and port."""
-    local = Registration("http://127.0.0.1:4000/", True, CLIENT_ID)
+    local = ClientRegistration("http://127.0.0.1:4000/", True, CLIENT_ID)
     assert local.names("127.0.0.1:4000")
     assert local.names("http://127.0.0.1:4000/authorize")
     assert not local.names("https://127.0.0.1:4000/")
@@ -212,7 +212,7 @@ def test_issuer_to_the_letter(issuer: Any) -> None:
 @pytest.mark.parametrize("issuer", ["https://tenant.example", "https://tenant.example/"])
 def test_issuer_without_its_slash(issuer: str) -> None:
     """A URL that was written without its slash is met with or without it, and kept as met."""
-    registration = Registration("https://tenant.example", False, CLIENT_ID)
+    registration = ClientRegistration("https://tenant.example", False, CLIENT_ID)
     assert make_tenant(registration, issuer=issuer).issuer == issuer
     with pytest.raises(TenantMisconfigured):
         make_tenant(registration, issuer="https://tenant.example//")
@@ -308,7 +308,7 @@ def test_tenant_on_loopback() -> None:
     """A tenant on loopback over plain http has its endpoints there."""
     issuer = "http://127.0.0.1:4000/"
     document = {name: value.replace(ISSUER, issuer) for name, value in metadata().items()}
-    tenant = parse_metadata(document, Registration(issuer, True, CLIENT_ID))
+    tenant = parse_metadata(document, ClientRegistration(issuer, True, CLIENT_ID))
     assert tenant.token_endpoint == "http://127.0.0.1:4000/oauth/token"
     assert tenant.userinfo_endpoint == "http://127.0.0.1:4000/userinfo"
 
@@ -317,7 +317,7 @@ def test_tenant_on_loopback() -> None:
 @pytest.mark.parametrize("value", ["PS256", None, {"PS256": True}])
 def test_algorithms_that_are_no_list(value: Any) -> None:
     """A member that is no list says nothing, and every allowed algorithm may be used."""
-    registration = Registration(ISSUER, True, CLIENT_ID, algorithms=("RS256", "ES256"))
+    registration = ClientRegistration(ISSUER, True, CLIENT_ID, algorithms=("RS256", "ES256"))
     tenant = make_tenant(registration, id_token_signing_alg_values_supported=value)
     assert tenant.algorithms == ("RS256", "ES256")
 
@@ -335,7 +335,7 @@ def test_algorithms_that_are_no_list(value: Any) -> None:
 def test_algorithms(announced: list[Any], common: tuple[str, ...] | None) -> None:
     """Only what is allowed and announced may sign an ID token; with nothing in common it says
     so before any code is used up."""
-    registration = Registration(ISSUER, True, CLIENT_ID, algorithms=("RS256", "ES256"))
+    registration = ClientRegistration(ISSUER, True, CLIENT_ID, algorithms=("RS256", "ES256"))
     changes = {"id_token_signing_alg_values_supported": announced}
     if common is None:
         with pytest.raises(TenantMisconfigured, match="has none of PKCE_ALGORITHMS"):
@@ -370,7 +370,7 @@ WITH_BOTH = dataclasses.replace(WITH_SECRET, client_key=KEY)
         (WITH_BOTH, [BASIC, POST, JWT], JWT),
     ],
 )
-def test_client_auth(registration: Registration, announced: Any, method: ClientAuth) -> None:
+def test_client_auth(registration: ClientRegistration, announced: Any, method: ClientAuth) -> None:
     """With a key we sign; a secret goes as the tenant announces, by a header if it does not."""
     tenant = make_tenant(registration, token_endpoint_auth_methods_supported=announced)
     assert tenant.client_auth is method
@@ -395,7 +395,7 @@ def test_client_auth_as_configured(method: ClientAuth) -> None:
     ],
 )
 def test_client_auth_that_is_not_possible(
-    registration: Registration, announced: list[str], told: str
+    registration: ClientRegistration, announced: list[str], told: str
 ) -> None:
     """A weaker method is not taken in place of one; the setting that could is named."""
     with pytest.raises(TenantMisconfigured, match=f"{told};.*PKCE_CLIENT_AUTH"):
@@ -414,7 +414,7 @@ def test_client_auth_that_is_not_possible(
     ],
 )
 def test_assertion_algorithm(
-    registration: Registration, announced: Any, algorithm: str | None
+    registration: ClientRegistration, announced: Any, algorithm: str | None
 ) -> None:
     """Of the algorithms of our key the first is used that the tenant takes."""
     tenant = make_tenant(registration, token_endpoint_auth_signing_alg_values_supported=announced)
@@ -474,7 +474,7 @@ def test_pushed_requests(wanted: str, document: dict[str, Any], is_pushed: bool)
     ],
 )
 def test_pushed_requests_that_are_not_possible(
-    registration: Registration, wanted: str, document: dict[str, Any], told: str
+    registration: ClientRegistration, wanted: str, document: dict[str, Any], told: str
 ) -> None:
     """Where the settings and the tenant disagree, the operator is told which."""
     registration = dataclasses.replace(registration, pushed_requests=PushedRequests(wanted))

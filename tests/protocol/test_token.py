@@ -19,7 +19,7 @@ from flask_pkce.errors import (
     TenantLimit,
     TenantRefused,
 )
-from flask_pkce.protocol.authorization import Answer, validate_answer
+from flask_pkce.protocol.authorization import CallbackParameters, validate_answer
 from flask_pkce.protocol.client_auth import Credentials
 from flask_pkce.protocol.token import (
     TokenRequest,
@@ -37,7 +37,7 @@ from flask_pkce.protocol.token import (
 from tests.support import CALLBACK, ISSUER, VERIFIER, VSCHAR
 
 RESPONSE = validate_answer(
-    Answer(state="s", code="the-code"), state="s", issuer=ISSUER, owes_iss=False
+    CallbackParameters(state="s", code="the-code"), state="s", issuer=ISSUER, owes_iss=False
 )
 CODE_REQUEST = build_code_request(RESPONSE, redirect_uri=CALLBACK, code_verifier=VERIFIER)
 CONFIDENTIAL = Credentials({"client_id": "local-client", "client_secret": "top-secret"})

@@ -15,7 +15,7 @@ from flask_pkce.errors import (
     ScopeInvalid,
 )
 from flask_pkce.protocol.authorization import AuthorizationRequest, build_authorization_url
-from flask_pkce.protocol.metadata import Tenant
+from flask_pkce.protocol.metadata import TenantMetadata
 from flask_pkce.relying_party.authorization_request import (
     build_request,
     changed_by_hooks,
@@ -64,7 +64,7 @@ def build(asked: SeededPKCE, **changes: Any) -> AuthorizationRequest:
     return build_request(asked, FLOW, settings=read, tenant=tenant, callback_url=CALLBACK)
 
 
-def tenant_of(**changes: Any) -> Tenant:
+def tenant_of(**changes: Any) -> TenantMetadata:
     return make_tenant(settings(DOMAIN=ISSUER, **changes).registrations[0])
 
 

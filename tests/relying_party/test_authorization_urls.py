@@ -43,7 +43,7 @@ def hooks() -> Hooks:
 
 @pytest.fixture
 def bench(hooks: Hooks) -> Bench:
-    """An engine that pushes its requests."""
+    """A relying party that pushes its requests."""
     bench = Bench(hooks=hooks, requires_par=True, CLIENT_SECRET=SECRET)
     bench.tenant.register(client_secret=SECRET)
     return bench
@@ -89,8 +89,8 @@ def test_every_request_is_authenticated(
     bench.tenant.register(**registered)
     signed_in = bench.sign_in()
     grant = signed_in.session.value.grants[-1]
-    refreshed = bench.engine.refresh.refresh(signed_in.session, grant)
-    bench.engine.sign_out.clear(refreshed.session)
+    refreshed = bench.relying_party.refresh.refresh(signed_in.session, grant)
+    bench.relying_party.sign_out.clear(refreshed.session)
     posted = [each for each in bench.tenant.requests if each.path.startswith("/oauth/")]
     assert [each.path.rpartition("/")[2] for each in posted] == ["par", "token", "token", "revoke"]
     known = {"client_id", "client_secret", "client_assertion", "client_assertion_type"}
@@ -172,7 +172,7 @@ def test_push_in_vain(bench: Bench, fault: str, cls: type[PKCEError], status: in
     """A push that fails leaves the flow as it was, to be sent again; it is tried once."""
     begun = bench.start()
     state = begun.flow.value.state
-    bench.engine.tenants.default.get()
+    bench.relying_party.tenants.default.get()
     bench.tenant.faults = [fault]
     with told(authorization_requested) as heard, pytest.raises(cls) as caught:
         bench.send(begun.session, state=state)
@@ -267,7 +267,7 @@ def test_caller_that_built_the_address(bench: Bench) -> None:
     """A flow that its caller sent is answered, and has no address of ours."""
     begun = bench.start()
     flow = begun.flow.value
-    tenant = bench.engine.tenants.default.get()
+    tenant = bench.relying_party.tenants.default.get()
     bench.tenant._provider.requires_par = False
     request = AuthorizationRequest(
         client_id=CLIENT_ID,
@@ -278,7 +278,7 @@ def test_caller_that_built_the_address(bench: Bench) -> None:
         code_challenge=flow.code_challenge,
     )
     url = build_authorization_url(tenant, request)
-    bench.engine.sign_in.bind(begun.flow, arrived(bench.tenant.sign_in(url)))
+    bench.relying_party.sign_in.bind(begun.flow, arrived(bench.tenant.sign_in(url)))
     assert bench.send(begun.session, state=flow.state).authorization_url == ""
 
 

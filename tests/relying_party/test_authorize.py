@@ -28,11 +28,15 @@ from flask_pkce.errors import (
     TenantUnreachable,
     TooManyFlows,
 )
-from flask_pkce.protocol.authorization import Answer, AuthorizationRequest, AuthorizationResponse
-from flask_pkce.relying_party.authorize import Owner, Sent, passed_on
+from flask_pkce.protocol.authorization import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    CallbackParameters,
+)
+from flask_pkce.relying_party.authorize import Sent, SessionOwner, passed_on
 from flask_pkce.relying_party.hooks import Hooks, authorization_answered, authorization_requested
 from flask_pkce.sessions.flow import Flow, FlowFailed, Status
-from flask_pkce.sessions.records import Held
+from flask_pkce.sessions.records import Stored
 from flask_pkce.sessions.session import MAX_FLOWS
 from flask_pkce.stores.base import DEFAULT_PREFIX
 from flask_pkce.web.models import PartialSchema, SeededPKCE
@@ -80,10 +84,10 @@ def fall_over(*_: object) -> None:
 def test_names_of_an_owner(bench: Bench) -> None:
     """A caller's states are tied to its session, to the local one, or to what it had."""
     session = bench.send().session
-    assert Owner(session).names == (session.value.id,)
-    assert Owner(None, is_local=True).names == ("local",)
-    assert Owner(None, gone="id").names == ("id",)
-    assert Owner(None).names == ()
+    assert SessionOwner(session).names == (session.value.id,)
+    assert SessionOwner(None, is_local=True).names == ("local",)
+    assert SessionOwner(None, gone="id").names == ("id",)
+    assert SessionOwner(None).names == ()
 
 
 # -- authorize without a state -----------------------------------------------------
@@ -124,8 +128,8 @@ def test_flow_is_saved_once(bench: Bench, hooks: Hooks) -> None:
 
 def test_newest_unsent_flow(bench: Bench) -> None:
     """Without a state the newest flow that was not sent is sent; when there is none, a new one."""
-    begun = bench.engine.sign_in.start(Owner(None))
-    newer = bench.engine.sign_in.start(Owner(begun.session))
+    begun = bench.relying_party.sign_in.start(SessionOwner(None))
+    newer = bench.relying_party.sign_in.start(SessionOwner(begun.session))
     first = bench.send(newer.session)
     assert first.flow.key == newer.flow.key
     second = bench.send(first.session)
@@ -137,7 +141,7 @@ def test_newest_unsent_flow(bench: Bench) -> None:
 
 def test_two_tabs_at_once(bench: Bench) -> None:
     """Two tabs that find the same unsent flow are each sent with a flow of their own."""
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.relying_party.sign_in.start(SessionOwner(None))
     results = at_once(lambda _: bench.send(begun.session), 4)
     sent = [result for result in results if isinstance(result, Sent)]
     assert len({each.flow.value.state for each in sent}) == 4
@@ -145,13 +149,13 @@ def test_two_tabs_at_once(bench: Bench) -> None:
 
 def test_another_tab_was_first(bench: Bench) -> None:
     """Where the flow is sent at that moment, another is started; each has its parameters."""
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.relying_party.sign_in.start(SessionOwner(None))
     others: list[Sent] = []
     bench.store.before_replace = lambda: others.append(
         bench.send(begun.session, screen_hint="signup")
     )
-    sent = bench.engine.sign_in.authorize(
-        Owner(begun.session),
+    sent = bench.relying_party.sign_in.authorize(
+        SessionOwner(begun.session),
         SeededPKCE(prompt="login"),
         callback_url=CALLBACK,
         return_to="/account",
@@ -176,8 +180,8 @@ def test_delivery_to_the_session() -> None:
 
 def test_what_the_flow_keeps(bench: Bench) -> None:
     """A flow keeps the request, where to return, and a schema that is complete."""
-    sent = bench.engine.sign_in.authorize(
-        Owner(None),
+    sent = bench.relying_party.sign_in.authorize(
+        SessionOwner(None),
         SeededPKCE(prompt="login", schema=PartialSchema(1, "X")),
         callback_url=CALLBACK,
         return_to="/account",
@@ -254,10 +258,11 @@ def test_too_many_flows(bench: Bench) -> None:
 # -- authorize with a state of ours ------------------------------------------------
 
 
-def bind(bench: Bench, sent: Sent, code: str = "the-code") -> Held[Flow]:
+def bind(bench: Bench, sent: Sent, code: str = "the-code") -> Stored[Flow]:
     """Bind an answer with that code, whoever made it."""
-    return bench.engine.sign_in.bind(
-        sent.flow, Answer(state=sent.flow.value.state, code=code, callback_url=CALLBACK)
+    return bench.relying_party.sign_in.bind(
+        sent.flow,
+        CallbackParameters(state=sent.flow.value.state, code=code, callback_url=CALLBACK),
     )
 
 
@@ -293,7 +298,7 @@ def test_state_again_with_other_parameters(bench: Bench) -> None:
 
 def test_state_of_a_flow_that_was_not_sent(bench: Bench) -> None:
     """The state of a flow that was started is sent."""
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.relying_party.sign_in.start(SessionOwner(None))
     sent = bench.send(begun.session, state=begun.flow.value.state, prompt="login")
     assert sent.flow.key == begun.flow.key
     assert sent.flow.value.status is Status.SENT
@@ -312,7 +317,9 @@ def test_state_of_a_flow_whose_caller_built_the_url(bench: Bench) -> None:
     """A flow that was bound without being sent gives the address that we would have made."""
     begun = bench.start()
     state = begun.flow.value.state
-    bench.engine.sign_in.bind(begun.flow, Answer(state=state, code="c", callback_url=CALLBACK))
+    bench.relying_party.sign_in.bind(
+        begun.flow, CallbackParameters(state=state, code="c", callback_url=CALLBACK)
+    )
     sent = bench.send(begun.session, state=state)
     assert parameters(sent)["code_challenge"] == begun.flow.value.code_challenge
     assert parameters(sent)["redirect_uri"] == CALLBACK
@@ -323,7 +330,7 @@ def test_state_of_a_failed_flow(bench: Bench) -> None:
     """The state of a flow that failed says why, each time."""
     sent = bench.send()
     with pytest.raises(AccessDenied):
-        bench.engine.sign_in.bind(sent.flow, bench.answer(sent, cancel=True))
+        bench.relying_party.sign_in.bind(sent.flow, bench.answer(sent, cancel=True))
     for _ in range(2):
         with pytest.raises(FlowFailed) as caught:
             bench.send(sent.session, state=sent.flow.value.state)
@@ -336,8 +343,8 @@ def test_state_that_expired(bench: Bench) -> None:
     sent = bench.send()
     bench.clock.now += 600
     with pytest.raises(FlowExpired):
-        bench.engine.sign_in.authorize(
-            Owner(None, gone=sent.session.value.id),
+        bench.relying_party.sign_in.authorize(
+            SessionOwner(None, gone=sent.session.value.id),
             SeededPKCE(state=sent.flow.value.state),
             callback_url=CALLBACK,
         )
@@ -411,7 +418,7 @@ def test_sent_by_another_at_that_moment(
     bench: Bench, other: dict[str, Any], ends: type[PKCEError] | None
 ) -> None:
     """One state that is sent twice at once is as if one had been first."""
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.relying_party.sign_in.start(SessionOwner(None))
     state = begun.flow.value.state
     bench.store.before_replace = lambda: bench.send(begun.session, state=state, **other)
     if ends is None:
@@ -427,14 +434,15 @@ def test_sent_by_another_at_that_moment(
     ("meanwhile", "ends"),
     [
         pytest.param(
-            lambda bench, begun: bench.engine.sign_in.bind(
-                begun.flow, Answer(state=begun.flow.value.state, code="c", callback_url=CALLBACK)
+            lambda bench, begun: bench.relying_party.sign_in.bind(
+                begun.flow,
+                CallbackParameters(state=begun.flow.value.state, code="c", callback_url=CALLBACK),
             ),
             AnswerConflict,
             id="answered",
         ),
         pytest.param(
-            lambda bench, begun: bench.engine.sign_in.fail(begun.flow, AccessDenied()),
+            lambda bench, begun: bench.relying_party.sign_in.fail(begun.flow, AccessDenied()),
             FlowFailed,
             id="failed",
         ),
@@ -473,7 +481,7 @@ def test_before_authorize_refuses(
 ) -> None:
     """A hook that raises leaves the flow unsent, and nobody is told that it was."""
     hooks.before_authorize.append(hook)
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.relying_party.sign_in.start(SessionOwner(None))
     with told(authorization_requested) as heard, pytest.raises(error):
         bench.send(begun.session)
     assert bench.now(begun.flow).status is Status.STARTED
@@ -506,7 +514,7 @@ def test_authorize_replaced(bench: Bench, hooks: Hooks) -> None:
 def test_authorize_replaced_by_no_address(bench: Bench, hooks: Hooks, address: str) -> None:
     """An address of the host's function that no browser should get is a mistake, and told."""
     hooks.authorize = lambda request: address
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.relying_party.sign_in.start(SessionOwner(None))
     with pytest.raises(ValueError, match="authorize function returned an address that"):
         bench.send(begun.session)
     assert bench.now(begun.flow).status is Status.STARTED
@@ -520,16 +528,16 @@ def test_wait(bench: Bench) -> None:
     sent = bench.send()
     timer = Timer(0.01, lambda: bind(bench, sent))
     timer.start()
-    assert bench.engine.sign_in.wait(sent.flow, seconds=10).value.status is Status.BOUND
+    assert bench.relying_party.sign_in.wait(sent.flow, seconds=10).value.status is Status.BOUND
     timer.join()
 
 
 def test_wait_for_a_failure(bench: Bench) -> None:
     """Whoever waits hears of the failure."""
     sent = bench.send()
-    bench.engine.sign_in.fail(sent.flow, AccessDenied())
+    bench.relying_party.sign_in.fail(sent.flow, AccessDenied())
     with pytest.raises(FlowFailed):
-        bench.engine.sign_in.wait(sent.flow, seconds=10)
+        bench.relying_party.sign_in.wait(sent.flow, seconds=10)
 
 
 def test_wait_for_what_is_cleared(bench: Bench) -> None:
@@ -537,25 +545,25 @@ def test_wait_for_what_is_cleared(bench: Bench) -> None:
     sent = bench.send()
     bench.sessions.take(sent.session)
     with pytest.raises(SignedOutMeanwhile, match="cleared while it waited") as caught:
-        bench.engine.sign_in.wait(sent.flow, seconds=10)
+        bench.relying_party.sign_in.wait(sent.flow, seconds=10)
     assert caught.value.status == 400
 
 
 # -- whose answer it is ------------------------------------------------------------
 
 
-def answer_to(sent: Sent) -> Answer:
+def answer_to(sent: Sent) -> CallbackParameters:
     """What has the state of a flow."""
-    return Answer(state=sent.flow.value.state)
+    return CallbackParameters(state=sent.flow.value.state)
 
 
 def test_find(bench: Bench) -> None:
     """An answer's flow is found in any of its browser's sessions."""
     sent, other = bench.send(), bench.send()
     local = bench.send(is_local=True)
-    find = bench.engine.sign_in.find
-    assert find([Owner(sent.session)], answer_to(sent)) == (sent.session, sent.flow)
-    owners = [Owner(other.session), Owner(local.session)]
+    find = bench.relying_party.sign_in.find
+    assert find([SessionOwner(sent.session)], answer_to(sent)) == (sent.session, sent.flow)
+    owners = [SessionOwner(other.session), SessionOwner(local.session)]
     assert find(owners, answer_to(local)) == (local.session, local.flow)
     assert find(owners, answer_to(other)) == (other.session, other.flow)
 
@@ -567,9 +575,9 @@ def test_find_what_is_another_sessions(bench: Bench, cleared: bool) -> None:
     sent, other = bench.send(), bench.send()
     if cleared:
         bench.sessions.take(sent.session)
-    for owners in ([Owner(other.session)], [Owner(None)], []):
+    for owners in ([SessionOwner(other.session)], [SessionOwner(None)], []):
         with pytest.raises(SessionMismatch):
-            bench.engine.sign_in.find(owners, answer_to(sent))
+            bench.relying_party.sign_in.find(owners, answer_to(sent))
     if not cleared:
         assert bench.now(sent.flow) == sent.flow.value
 
@@ -580,9 +588,11 @@ def test_find_what_is_gone(bench: Bench) -> None:
     sent = bench.send()
     bench.clock.now += 600
     with pytest.raises(FlowExpired):
-        bench.engine.sign_in.find([Owner(sent.session)], answer_to(sent))
+        bench.relying_party.sign_in.find([SessionOwner(sent.session)], answer_to(sent))
     with pytest.raises(FlowError):
-        bench.engine.sign_in.find([Owner(sent.session)], Answer(state="unknown"))
+        bench.relying_party.sign_in.find(
+            [SessionOwner(sent.session)], CallbackParameters(state="unknown")
+        )
 
 
 # -- bind --------------------------------------------------------------------------
@@ -595,8 +605,8 @@ def test_bind(bench: Bench, hooks: Hooks) -> None:
     sent = bench.send()
     answer = bench.answer(sent)
     with told(authorization_answered) as heard:
-        bound = bench.engine.sign_in.bind(sent.flow, answer)
-        assert bench.engine.sign_in.bind(bound, answer) == bound
+        bound = bench.relying_party.sign_in.bind(sent.flow, answer)
+        assert bench.relying_party.sign_in.bind(bound, answer) == bound
     assert (bound.value.status, bound.value.bound_at) == (Status.BOUND, NOW)
     assert seen == [bound.value.response]
     assert heard == [{"response": bound.value.response}]
@@ -608,11 +618,13 @@ def test_bind_another_answer(bench: Bench) -> None:
     sent = bench.send()
     bound = bind(bench, sent)
     for late in (
-        Answer(state=sent.flow.value.state, code="another", callback_url=CALLBACK),
-        Answer(state=sent.flow.value.state, error="access_denied", callback_url=CALLBACK),
+        CallbackParameters(state=sent.flow.value.state, code="another", callback_url=CALLBACK),
+        CallbackParameters(
+            state=sent.flow.value.state, error="access_denied", callback_url=CALLBACK
+        ),
     ):
         with pytest.raises(AnswerConflict):
-            bench.engine.sign_in.bind(bound, late)
+            bench.relying_party.sign_in.bind(bound, late)
     assert bench.now(sent.flow) == bound.value
 
 
@@ -623,14 +635,17 @@ def test_bind_an_error(bench: Bench) -> None:
     bench.clock.now += 5
     answer = bench.answer(sent, cancel=True)
     with pytest.raises(AccessDenied):
-        bench.engine.sign_in.bind(sent.flow, answer)
+        bench.relying_party.sign_in.bind(sent.flow, answer)
     failed = bench.now(sent.flow)
     assert (failed.status, failed.bound_at) == (Status.FAILED, NOW + 5)
     held = bench.sessions.reload_flow(sent.flow)
     assert held is not None
-    for late in (answer, Answer(state=sent.flow.value.state, code="c", callback_url=CALLBACK)):
+    for late in (
+        answer,
+        CallbackParameters(state=sent.flow.value.state, code="c", callback_url=CALLBACK),
+    ):
         with pytest.raises(FlowFailed):
-            bench.engine.sign_in.bind(held, late)
+            bench.relying_party.sign_in.bind(held, late)
 
 
 @pytest.mark.requirement("BC-4", "IS-1", "IS-4", "N48", "N51")
@@ -638,11 +653,11 @@ def test_bind_an_error(bench: Bench) -> None:
 def test_bind_the_answer_of_another_issuer(bench: Bench, error: str | None) -> None:
     """An answer of another issuer leaves the flow untouched (N48, N51)."""
     sent = bench.send()
-    answer = Answer(
+    answer = CallbackParameters(
         state=sent.flow.value.state, code="c", error=error, iss="https://evil.example/"
     )
     with pytest.raises(IssuerMismatch):
-        bench.engine.sign_in.bind(sent.flow, answer)
+        bench.relying_party.sign_in.bind(sent.flow, answer)
     assert bench.now(sent.flow) == sent.flow.value
 
 
@@ -655,8 +670,8 @@ def test_bind_after_the_tenant_changed(bench: Bench, status: Status) -> None:
     old = bench.sessions.save(flow, expected_elsewhere(flow.value, "https://old.example/"))
     assert old is not None
     with pytest.raises(FlowGone, match="another tenant"):
-        bench.engine.sign_in.bind(
-            old, Answer(state=flow.value.state, code="the-code", callback_url=CALLBACK)
+        bench.relying_party.sign_in.bind(
+            old, CallbackParameters(state=flow.value.state, code="the-code", callback_url=CALLBACK)
         )
 
 
@@ -673,13 +688,15 @@ def test_bind_what_another_binds_at_that_moment(
 ) -> None:
     """Of two answers at once the first wins; the same code twice is one answer."""
     sent = bench.send()
-    answer = Answer(state=sent.flow.value.state, code=code, error=error, callback_url=CALLBACK)
+    answer = CallbackParameters(
+        state=sent.flow.value.state, code=code, error=error, callback_url=CALLBACK
+    )
     bench.store.before_replace = lambda: bind(bench, sent)
     if ends is None:
-        assert bench.engine.sign_in.bind(sent.flow, answer).value.status is Status.BOUND
+        assert bench.relying_party.sign_in.bind(sent.flow, answer).value.status is Status.BOUND
     else:
         with pytest.raises(ends):
-            bench.engine.sign_in.bind(sent.flow, answer)
+            bench.relying_party.sign_in.bind(sent.flow, answer)
     assert bench.now(sent.flow).has_code("the-code")
 
 
@@ -689,9 +706,11 @@ def test_bind_what_is_cleared_at_that_moment(bench: Bench, error: str | None) ->
     sent = bench.send()
     bench.store.before_replace = lambda: bench.sessions.take(sent.session)
     with pytest.raises(SignedOutMeanwhile, match="cleared meanwhile"):
-        bench.engine.sign_in.bind(
+        bench.relying_party.sign_in.bind(
             sent.flow,
-            Answer(state=sent.flow.value.state, code="c", error=error, callback_url=CALLBACK),
+            CallbackParameters(
+                state=sent.flow.value.state, code="c", error=error, callback_url=CALLBACK
+            ),
         )
     assert not bench.store._entries
 
@@ -719,8 +738,8 @@ def test_answer_that_a_program_passes_on() -> None:
     """A program has no member for ``iss``: a missing one is not missed, a wrong one is."""
     bench = Bench(sends_iss=True)
     sent = bench.send()
-    sign_in = bench.engine.sign_in
-    answer = Answer(state=sent.flow.value.state, code="c", callback_url=CALLBACK)
+    sign_in = bench.relying_party.sign_in
+    answer = CallbackParameters(state=sent.flow.value.state, code="c", callback_url=CALLBACK)
     with pytest.raises(IssuerMismatch, match="does not say"):
         sign_in.bind(sent.flow, answer)
     wrong = dataclasses.replace(answer, iss="https://evil.example/")
@@ -740,31 +759,31 @@ def test_answer_to_a_flow_that_was_sent_elsewhere(callback_url: str) -> None:
     bench = Bench(sends_iss=True)
     sent = bench.send(redirect_uri=ELSEWHERE)
     state = sent.flow.value.state
-    answer = Answer(state=state, code="c", iss=ISSUER, callback_url=callback_url)
+    answer = CallbackParameters(state=state, code="c", iss=ISSUER, callback_url=callback_url)
     with pytest.raises(IssuerMismatch, match="another address"):
-        bench.engine.sign_in.bind(sent.flow, answer)
+        bench.relying_party.sign_in.bind(sent.flow, answer)
     assert bench.now(sent.flow) == sent.flow.value
-    bound = bench.engine.sign_in.bind_code(sent.flow, "c")
+    bound = bench.relying_party.sign_in.bind_code(sent.flow, "c")
     assert bound.value.has_code("c")
 
 
 @pytest.mark.requirement("BC-4", "T4")
 def test_answer_to_a_flow_without_what_it_owes(bench: Bench) -> None:
     """Nothing binds to a flow that does not say what its answer must bring."""
-    begun = bench.engine.sign_in.start(Owner(None))
+    begun = bench.relying_party.sign_in.start(SessionOwner(None))
     sent = bench.send()
     old = bench.sessions.save(sent.flow, dataclasses.replace(sent.flow.value, expected=None))
     assert old is not None
     for held in (begun.flow, old):
-        answer = Answer(state=held.value.state, code="c", callback_url=CALLBACK)
+        answer = CallbackParameters(state=held.value.state, code="c", callback_url=CALLBACK)
         for each in (answer, passed_on(answer, held.value)):
             with pytest.raises(IssuerMismatch):
-                bench.engine.sign_in.bind(held, each)
+                bench.relying_party.sign_in.bind(held, each)
         with pytest.raises(AuthorizationPending):
-            bench.engine.sign_in.bind_code(held, "c")
+            bench.relying_party.sign_in.bind_code(held, "c")
         assert bench.now(held) == held.value
     with pytest.raises(AuthorizationPending):
-        bench.engine.sign_in.bind_code(bench.send().flow, "c")
+        bench.relying_party.sign_in.bind_code(bench.send().flow, "c")
 
 
 @pytest.mark.requirement("BC-4", "T4")

@@ -233,7 +233,7 @@ def test_calls_of_a_sign_in() -> None:
     with told(tenant_called) as heard:
         bench = Bench()
         signed_in = bench.sign_in()
-        bench.engine.sign_out.clear(signed_in.session)
+        bench.relying_party.sign_out.clear(signed_in.session)
     calls = [each["call"] for each in heard]
     endpoints = ["discovery", "keys", "token", "revocation"]
     assert [call.endpoint for call in calls] == endpoints

@@ -33,13 +33,13 @@ from flask_pkce.errors import (
     TenantUnreachable,
     VerifierMismatch,
 )
-from flask_pkce.protocol.authorization import Answer
+from flask_pkce.protocol.authorization import CallbackParameters
 from flask_pkce.protocol.token import TokenRequest, TokenResponse
 from flask_pkce.relying_party.authorize import Sent
 from flask_pkce.relying_party.hooks import Hooks, signed_in
 from flask_pkce.relying_party.redeem import Redeemed
 from flask_pkce.sessions.flow import Flow, FlowFailed, Status
-from flask_pkce.sessions.records import Held
+from flask_pkce.sessions.records import Stored
 from flask_pkce.sessions.session import Session
 from flask_pkce.testing import TenantUser
 from flask_pkce.web.models import TokenizedPKCE
@@ -72,9 +72,9 @@ def bench(hooks: Hooks) -> Bench:
     return Bench(hooks=hooks)
 
 
-def find(bench: Bench, session: Held[Session], **asked: Any) -> Held[Flow]:
+def find(bench: Bench, session: Stored[Session], **asked: Any) -> Stored[Flow]:
     """The flow that a request to redeem names."""
-    return bench.engine.redemption.flow_to_redeem(session, TokenizedPKCE(**asked))
+    return bench.relying_party.redemption.flow_to_redeem(session, TokenizedPKCE(**asked))
 
 
 # -- which flow --------------------------------------------------------------------
@@ -157,7 +157,7 @@ def test_what_no_answer_came_for(bench: Bench, member: str) -> None:
 def test_what_no_flow_has_after_a_failure(bench: Bench) -> None:
     """A session whose flow failed, or that signed in, is told of the grant."""
     sent = bench.send()
-    bench.engine.sign_in.fail(sent.flow, AccessDenied())
+    bench.relying_party.sign_in.fail(sent.flow, AccessDenied())
     with pytest.raises(GrantError):
         find(bench, sent.session, code="x")
     redeemed = bench.sign_in()
@@ -258,7 +258,7 @@ def test_redirect_uri_to_the_byte(hooks: Hooks) -> None:
     hooks.before_token.append(requests.append)
     sent = bench.send(redirect_uri=odd)
     assert parse_qs(urlsplit(sent.authorization_url).query)["redirect_uri"] == [odd]
-    bound = bench.engine.sign_in.bind_code(sent.flow, bench.answer(sent).code or "")
+    bound = bench.relying_party.sign_in.bind_code(sent.flow, bench.answer(sent).code or "")
     assert bench.redeem(sent.session, bound).redirect_uri == odd
     assert [request.redirect_uri for request in requests] == [odd]
 
@@ -295,7 +295,7 @@ def test_redeem_what_was_not_sent(bench: Bench) -> None:
     """A flow whose caller built the URL itself is redeemed with our settings."""
     begun = bench.start()
     answer = bench.tenant.sign_in(url_of(begun.flow.value))
-    bound = bench.engine.sign_in.bind(begun.flow, arrived(answer))
+    bound = bench.relying_party.sign_in.bind(begun.flow, arrived(answer))
     redeemed = bench.redeem(begun.session, bound)
     assert redeemed.redirect_uri == CALLBACK
     assert redeemed.response.scope == ("openid",)
@@ -387,7 +387,7 @@ def test_redeem_what_is_not_bound(bench: Bench, status: Status) -> None:
             id="cleared",
         ),
         pytest.param(
-            lambda bench, session, flow: bench.engine.sign_in.fail(flow, AccessDenied()),
+            lambda bench, session, flow: bench.relying_party.sign_in.fail(flow, AccessDenied()),
             FlowFailed,
             id="failed",
         ),
@@ -403,7 +403,7 @@ def test_another_was_first(
 ) -> None:
     """Where somebody else took the flow at that moment, the tenant is not asked again."""
     session, flow = bench.bound()
-    bench.engine.tenants.default.keys()
+    bench.relying_party.tenants.default.keys()
     bench.store.before_replace = lambda: meanwhile(bench, session, flow)
     with pytest.raises(ends):
         bench.redeem(session, flow)
@@ -415,10 +415,10 @@ def test_another_was_first(
 
 def fail(
     bench: Bench, fault: str, error: type[PKCEError]
-) -> tuple[Held[Session], Held[Flow], PKCEError]:
+) -> tuple[Stored[Session], Stored[Flow], PKCEError]:
     """Redeem while the tenant has a fault."""
     session, flow = bench.bound()
-    bench.engine.tenants.default.keys()
+    bench.relying_party.tenants.default.keys()
     bench.tenant.faults.add(fault)
     with pytest.raises(error) as caught:
         bench.redeem(session, flow)
@@ -445,7 +445,7 @@ def test_put_back_without_file_descriptors(bench: Bench) -> None:
     """Without a file descriptor nothing was sent: the flow is bound again."""
     session, flow = bench.bound()
     url = f"{ISSUER}oauth/token"
-    transport = bench.engine.transport.session
+    transport = bench.relying_party.transport.session
     transport.mount(url, Failing(FileDescriptorsExhausted()))
     with pytest.raises(FileDescriptorsExhausted):
         bench.redeem(session, flow)
@@ -455,7 +455,7 @@ def test_put_back_without_file_descriptors(bench: Bench) -> None:
 def test_put_back_after_the_session_was_cleared(bench: Bench, hooks: Hooks) -> None:
     """A flow that was cleared meanwhile is not put back."""
     session, flow = bench.bound()
-    bench.engine.tenants.default.keys()
+    bench.relying_party.tenants.default.keys()
     hooks.before_token.append(lambda request: bench.sessions.take(session) and None)
     bench.tenant.faults.add("unreachable")
     with pytest.raises(TenantUnreachable):
@@ -551,7 +551,7 @@ def test_limit_of_the_tenant(bench: Bench) -> None:
 def test_key_of_the_token_is_new(bench: Bench) -> None:
     """A key that the tenant begins to use at that moment is fetched (N74)."""
     session, flow = bench.bound()
-    bench.engine.tenants.default.keys()
+    bench.relying_party.tenants.default.keys()
     bench.tenant.rotate_keys()
     assert bench.redeem(session, flow).response.claims
 
@@ -559,7 +559,7 @@ def test_key_of_the_token_is_new(bench: Bench) -> None:
 def test_keys_that_cannot_be_had_afterwards(bench: Bench) -> None:
     """Once the tokens are issued the code is used: keys that cannot be had fail the flow."""
     session, flow = bench.bound()
-    bench.engine.tenants.default.keys()
+    bench.relying_party.tenants.default.keys()
     bench.tenant.rotate_keys()
     bench.refuse_keys()
     with pytest.raises(TenantError, match="could not be checked") as caught:
@@ -613,18 +613,18 @@ def test_algorithm_that_the_tenant_does_not_announce(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """An algorithm that the settings allow and the metadata does not name signs no ID token."""
-    tenant = dataclasses.replace(bench.engine.tenants.default.get(), algorithms=("ES256",))
+    tenant = dataclasses.replace(bench.relying_party.tenants.default.get(), algorithms=("ES256",))
     session, flow = bench.bound()
     if name == "redeem":
-        monkeypatch.setattr(bench.engine.tenants.default, "get", lambda: tenant)
+        monkeypatch.setattr(bench.relying_party.tenants.default, "get", lambda: tenant)
         with pytest.raises(IDTokenInvalid, match="algorithm that is not allowed"):
             bench.redeem(session, flow)
     else:
         held = bench.redeem(session, flow).session
         grant = held.value.grants[0]
-        monkeypatch.setattr(bench.engine.tenants.default, "get", lambda: tenant)
+        monkeypatch.setattr(bench.relying_party.tenants.default, "get", lambda: tenant)
         with pytest.raises(IDTokenInvalid, match="algorithm that is not allowed"):
-            bench.engine.refresh.refresh(held, grant)
+            bench.relying_party.refresh.refresh(held, grant)
 
 
 # -- what was asked for must hold --------------------------------------------------
@@ -651,7 +651,7 @@ def test_fresh_authentication(bench: Bench, asked: dict[str, Any], tampered: boo
     if tampered:
         url = url.replace("prompt=login", "x=y").replace("max_age", "x")
     answer = arrived(browser.sign_in(url))
-    flow = bench.engine.sign_in.bind(sent.flow, answer)
+    flow = bench.relying_party.sign_in.bind(sent.flow, answer)
     if tampered:
         with pytest.raises(IDTokenInvalid, match="too long ago"):
             bench.redeem(sent.session, flow)
@@ -667,7 +667,7 @@ def test_organization(bench: Bench, asked: str, got: str) -> None:
     """A user who changes the organization in the URL is not signed in (N70i)."""
     sent = bench.send(organization=asked)
     url = sent.authorization_url.replace(f"organization={asked}", f"organization={got}")
-    flow = bench.engine.sign_in.bind(sent.flow, arrived(bench.tenant.sign_in(url)))
+    flow = bench.relying_party.sign_in.bind(sent.flow, arrived(bench.tenant.sign_in(url)))
     if asked.lower() == got:
         assert bench.redeem(sent.session, flow).response.claims["org_id"]
     else:
@@ -702,7 +702,7 @@ def test_organization_of_the_settings(
         url = url_of(begun.flow.value)
     url += f"&organization={got}" if got else ""
     held = sent.flow if was_sent else begun.flow
-    flow = bench.engine.sign_in.bind(held, arrived(bench.tenant.sign_in(url)))
+    flow = bench.relying_party.sign_in.bind(held, arrived(bench.tenant.sign_in(url)))
     session = sent.session if was_sent else begun.session
     if is_good:
         assert bench.redeem(session, flow).response.claims.get("org_id") == got
@@ -723,7 +723,7 @@ def test_context_that_is_demanded(acr: str | None, is_good: bool, was_sent: bool
     sent = bench.send() if was_sent else bench.start()
     url = sent.authorization_url if isinstance(sent, Sent) else url_of(sent.flow.value)
     assert ("acr_values=gold+silver" in url) is was_sent
-    flow = bench.engine.sign_in.bind(sent.flow, arrived(bench.tenant.sign_in(url, user)))
+    flow = bench.relying_party.sign_in.bind(sent.flow, arrived(bench.tenant.sign_in(url, user)))
     if is_good:
         assert bench.redeem(sent.session, flow).response.claims["acr"] == acr
     else:
@@ -751,8 +751,9 @@ def test_code_of_another_sign_in(bench: Bench) -> None:
     """A code that was injected into another flow does not fit its verifier (N61, T3)."""
     stolen = bench.answer(bench.send()).code
     sent = bench.send()
-    flow = bench.engine.sign_in.bind(
-        sent.flow, Answer(state=sent.flow.value.state, code=stolen, callback_url=CALLBACK)
+    flow = bench.relying_party.sign_in.bind(
+        sent.flow,
+        CallbackParameters(state=sent.flow.value.state, code=stolen, callback_url=CALLBACK),
     )
     with pytest.raises(GrantRefused):
         bench.redeem(sent.session, flow)
@@ -823,7 +824,7 @@ def test_token_replaced(bench: Bench, hooks: Hooks, forged: bool) -> None:
     def token(request: TokenRequest) -> dict[str, Any]:
         fields = {**request.parameters(), "client_id": CLIENT_ID}
         url = f"{ISSUER}oauth/token"
-        document = bench.engine.transport.session.post(url, fields, timeout=5).json()
+        document = bench.relying_party.transport.session.post(url, fields, timeout=5).json()
         return {**document, "id_token": document["id_token"] + "x" * forged}
 
     hooks.token = token
@@ -879,7 +880,7 @@ def test_refresh_token_of_who_signed_in_before(user: str, revocations: int) -> N
     assert first.response.refresh_token
     sent = bench.send(first.session)
     answer = arrived(bench.tenant.sign_in(sent.authorization_url, user))
-    second = bench.redeem(sent.session, bench.engine.sign_in.bind(sent.flow, answer))
+    second = bench.redeem(sent.session, bench.relying_party.sign_in.bind(sent.flow, answer))
     assert [grant.subject for grant in second.session.value.grants] == [f"auth0|{user}"]
     assert bench.revocations == revocations
 
@@ -907,9 +908,9 @@ def test_signed_out_from_outside_meanwhile(bench: Bench, hooks: Hooks, who: str)
     def sign_out(response: TokenResponse) -> TokenResponse:
         claims = {**response.claims, "sid": "ended"}
         if who == "user":
-            bench.engine.sign_out.everywhere(ISSUER, claims["sub"])
+            bench.relying_party.sign_out.everywhere(ISSUER, claims["sub"])
         else:
-            bench.engine.marks.end_session(ISSUER, "ended")
+            bench.relying_party.revocations.end_session(ISSUER, "ended")
         return response.replace(claims=claims)
 
     hooks.after_token.append(sign_out)
@@ -938,7 +939,7 @@ def test_store_that_fails_at_the_end(bench: Bench, hooks: Hooks) -> None:
 def test_worker_that_died(bench: Bench) -> None:
     """An exchange whose worker died is failed once its deadline is over."""
     session, flow = bench.bound()
-    until = NOW + bench.engine.settings.timeout + 10
+    until = NOW + bench.relying_party.settings.timeout + 10
     assert bench.sessions.save(flow, flow.value.redeem(until=until))
     bench.clock.now = until - 0.1
     held = bench.sessions.reload_flow(flow)
@@ -959,4 +960,4 @@ def test_deadline_of_an_exchange(bench: Bench, hooks: Hooks) -> None:
     session, flow = bench.bound()
     hooks.before_token.append(lambda request: seen.append(bench.now(flow).redeeming_until))
     bench.redeem(session, flow)
-    assert seen == [NOW + bench.engine.settings.timeout + 10]
+    assert seen == [NOW + bench.relying_party.settings.timeout + 10]

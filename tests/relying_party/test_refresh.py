@@ -28,7 +28,7 @@ from flask_pkce.protocol.token import TokenRequest, TokenResponse
 from flask_pkce.relying_party.hooks import Hooks, token_refreshed
 from flask_pkce.relying_party.redeem import Redeemed
 from flask_pkce.relying_party.refresh import Refreshed
-from flask_pkce.sessions.records import Held
+from flask_pkce.sessions.records import Stored
 from flask_pkce.sessions.session import Grant, Renewal, Session
 from flask_pkce.web.models import TokenizedPKCE
 from tests.support import ISSUER, NOW, Bench, Failing, at_once, told
@@ -44,19 +44,19 @@ def bench(hooks: Hooks) -> Bench:
     return Bench(hooks=hooks)
 
 
-def grant_of(session: Held[Session]) -> Grant:
+def grant_of(session: Stored[Session]) -> Grant:
     """The newest sign-in."""
     grant = session.value.grant(now=NOW)
     assert grant is not None
     return grant
 
 
-def refresh(bench: Bench, session: Held[Session], **options: Any) -> Refreshed:
+def refresh(bench: Bench, session: Stored[Session], **options: Any) -> Refreshed:
     """Refresh the newest sign-in."""
-    return bench.engine.refresh.refresh(session, grant_of(session), **options)
+    return bench.relying_party.refresh.refresh(session, grant_of(session), **options)
 
 
-def current(bench: Bench, session: Held[Session]) -> Session:
+def current(bench: Bench, session: Stored[Session]) -> Session:
     """The session as it is now."""
     held = bench.sessions.reload(session)
     assert held is not None
@@ -69,7 +69,7 @@ def current(bench: Bench, session: Held[Session]) -> Session:
 def find(
     bench: Bench, session: Session, *, refresh_token: str | None = None, code: str | None = None
 ) -> Grant:
-    return bench.engine.refresh.grant(
+    return bench.relying_party.refresh.grant(
         session, TokenizedPKCE(refresh_token=refresh_token, code=code)
     )
 
@@ -184,7 +184,7 @@ def answering(bench: Bench, **changes: Any) -> Callable[[TokenRequest], dict[str
 
     def token(request: TokenRequest) -> dict[str, Any]:
         fields = {**request.parameters(), "client_id": "local-client"}
-        document = bench.engine.transport.session.post(
+        document = bench.relying_party.transport.session.post(
             f"{ISSUER}oauth/token", fields, timeout=5
         ).json()
         changed = {**document, **changes}
@@ -290,7 +290,7 @@ def test_tenant_that_cannot_be_reached(bench: Bench, fault: str, error: type[Exc
 def test_refresh_without_file_descriptors(bench: Bench) -> None:
     """Without a file descriptor nothing was sent: the refresh token is as good as before."""
     signed_in = bench.sign_in()
-    transport = bench.engine.transport.session
+    transport = bench.relying_party.transport.session
     transport.mount(f"{ISSUER}oauth/token", Failing(FileDescriptorsExhausted()))
     with pytest.raises(FileDescriptorsExhausted):
         refresh(bench, signed_in.session)
@@ -303,7 +303,7 @@ def test_sign_in_at_another_tenant(bench: Bench) -> None:
     signed_in = bench.sign_in()
     other = dataclasses.replace(grant_of(signed_in.session), issuer="https://old.example/")
     with pytest.raises(RefreshTokenUnknown, match="another tenant"):
-        bench.engine.refresh.refresh(signed_in.session, other)
+        bench.relying_party.refresh.refresh(signed_in.session, other)
     assert bench.token_requests == 1
 
 
@@ -340,7 +340,7 @@ def test_refresh_at_once(bench: Bench) -> None:
     assert refresh(bench, refreshed[0].session).response.refresh_token
 
 
-def taken(bench: Bench, signed_in: Redeemed, *, seconds: float = 20) -> Held[Session]:
+def taken(bench: Bench, signed_in: Redeemed, *, seconds: float = 20) -> Stored[Session]:
     """The session while another worker refreshes its sign-in."""
     grant = grant_of(signed_in.session)
     begun = dataclasses.replace(grant, refreshing_until=bench.clock.now + seconds)
@@ -415,7 +415,7 @@ def test_refresh_of_another_that_fails(bench: Bench, meanwhile: Callable[..., No
 def test_sign_in_that_ends_meanwhile(
     bench: Bench,
     meanwhile: Callable[..., None],
-    end: Callable[[Bench, Held[Session]], object],
+    end: Callable[[Bench, Stored[Session]], object],
     error: type[Exception],
 ) -> None:
     """Who waits hears that the session was cleared, or that the tenant ended the sign-in."""
@@ -450,7 +450,7 @@ def test_refresh_of_a_clock_that_was_set_back(
     assert (grant.refreshing_until, grant.is_uncertain) == (None, False)
     assert bench.token_requests == asked + 2
     assert 1 < len(waits) < 10
-    assert max(waits) <= bench.engine.settings.timeout + 10
+    assert max(waits) <= bench.relying_party.settings.timeout + 10
 
 
 @pytest.mark.usefixtures("ticking")
@@ -507,7 +507,7 @@ def test_patience_is_for_all_waits_together(bench: Bench, meanwhile: Callable[..
 def test_waiting_takes_a_place_of_the_tenant(bench: Bench, meanwhile: Callable[..., None]) -> None:
     """Requests that wait for another's refresh count among those that a tenant may hold."""
     held = taken(bench, bench.sign_in())
-    known = bench.engine.tenants.default
+    known = bench.relying_party.tenants.default
     places_left: list[None] = []
 
     def look() -> None:
@@ -520,9 +520,9 @@ def test_waiting_takes_a_place_of_the_tenant(bench: Bench, meanwhile: Callable[.
     meanwhile(look)
     refresh(bench, held)
     # One is for the call that is waited for, and the request itself had one.
-    assert len(places_left) == bench.engine.settings.max_calls - 2
+    assert len(places_left) == bench.relying_party.settings.max_calls - 2
     with ExitStack() as places:
-        for _ in range(bench.engine.settings.max_calls - 1):
+        for _ in range(bench.relying_party.settings.max_calls - 1):
             places.enter_context(known.waiting())
         with pytest.raises(TenantBusy):
             refresh(bench, taken(bench, bench.sign_in()))
@@ -542,7 +542,7 @@ def test_refresh_for_another_audience_meanwhile(
         idle = dataclasses.replace(begun, refreshing_until=None)
         free = bench.sessions.update(held, lambda s: s.with_grant(begun, idle))
         assert free is not None
-        bench.engine.refresh.refresh(free, idle)
+        bench.relying_party.refresh.refresh(free, idle)
 
     meanwhile(finish)
     refresh(bench, held, audience="https://api.example/")
@@ -559,13 +559,13 @@ def test_late_with_the_token_that_was_used_up(bench: Bench) -> None:
     asked = bench.token_requests
     bench.clock.now += 10
     grant = find(bench, first.session.value, refresh_token=old)
-    late = bench.engine.refresh.refresh(
+    late = bench.relying_party.refresh.refresh(
         first.session, grant, asked=TokenizedPKCE(refresh_token=old)
     )
     expires_in = (first.response.expires_in or 0) - 10
     assert late.response == first.response.replace(expires_in=expires_in)
     with pytest.raises(RefreshTokenUnknown):
-        bench.engine.refresh.refresh(
+        bench.relying_party.refresh.refresh(
             first.session,
             grant,
             asked=TokenizedPKCE(refresh_token=old),
@@ -583,7 +583,7 @@ def test_lifetime_that_is_not_told(bench: Bench, hooks: Hooks) -> None:
     signed_in = bench.sign_in()
     old = signed_in.response.refresh_token
     first = refresh(bench, signed_in.session)
-    late = bench.engine.refresh.refresh(
+    late = bench.relying_party.refresh.refresh(
         first.session, grant_of(first.session), asked=TokenizedPKCE(refresh_token=old)
     )
     assert late.response.expires_in is None

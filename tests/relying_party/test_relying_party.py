@@ -7,10 +7,10 @@ import time
 import pytest
 
 from flask_pkce.errors import RecordUnreadable, StateForged
-from flask_pkce.protocol.authorization import Answer
-from flask_pkce.relying_party.authorize import Owner
+from flask_pkce.protocol.authorization import CallbackParameters
+from flask_pkce.relying_party.authorize import SessionOwner
 from flask_pkce.relying_party.hooks import HookRunner, Hooks
-from flask_pkce.relying_party.relying_party import build_engine
+from flask_pkce.relying_party.relying_party import build_relying_party
 from flask_pkce.settings.loading import read_settings
 from flask_pkce.stores import MemoryStore
 from tests.support import CLIENT_ID, SECRET_KEY, Bench, Clock, MeddledStore
@@ -21,14 +21,16 @@ OTHER_KEY = b"another key that is long enough!"
 def test_parts_share_settings_store_and_clock() -> None:
     """The settings reach the part that they are for."""
     bench = Bench(TIMEOUT=7, FLOW_LIFETIME=60, CLIENT_SECRET="x")
-    engine = bench.engine
-    assert engine.transport.timeout == 7
-    assert engine.tenants.default.registration.client_secret == "x"
-    assert engine.store is bench.store
-    assert engine.clock is bench.clock
+    relying_party = bench.relying_party
+    assert relying_party.transport.timeout == 7
+    assert relying_party.tenants.default.registration.client_secret == "x"
+    assert relying_party.store is bench.store
+    assert relying_party.clock is bench.clock
     flow = bench.send().flow.value
     assert flow.expires_at == bench.clock.now + 60
-    assert not any("secret" in repr(part) for part in (engine.settings, engine.tenants))
+    assert not any(
+        "secret" in repr(part) for part in (relying_party.settings, relying_party.tenants)
+    )
 
 
 def test_real_clocks() -> None:
@@ -36,10 +38,10 @@ def test_real_clocks() -> None:
     settings = read_settings({"PKCE_DOMAIN": "tenant.example", "PKCE_CLIENT_ID": CLIENT_ID})
     hooks = HookRunner(Hooks(), ensure_sync=lambda hook: hook, sender=None)
     before = time.time()
-    engine = build_engine(
+    relying_party = build_relying_party(
         settings, MemoryStore(), hooks, secret_keys=[SECRET_KEY], namespace="pkce"
     )
-    assert before <= engine.clock() <= time.time()
+    assert before <= relying_party.clock() <= time.time()
 
 
 @pytest.fixture
@@ -52,14 +54,14 @@ def test_two_workers(clock: Clock) -> None:
     store = MeddledStore(clock)
     first = Bench(store=store, clock=clock)
     second = Bench(store=store, clock=clock)
-    second.tenant.mount(first.engine.transport.session)
-    second.tenant.mount(second.engine.transport.session)
+    second.tenant.mount(first.relying_party.transport.session)
+    second.tenant.mount(second.relying_party.transport.session)
     sent = first.send()
-    flow = second.engine.sign_in.bind(sent.flow, second.answer(sent))
+    flow = second.relying_party.sign_in.bind(sent.flow, second.answer(sent))
     redeemed = first.redeem(sent.session, flow)
     assert redeemed.pointer is not None
-    value = first.engine.signing.sign_pointer(redeemed.pointer)
-    pointer = second.engine.signing.read_pointer(value)
+    value = first.relying_party.signing.sign_pointer(redeemed.pointer)
+    pointer = second.relying_party.signing.read_pointer(value)
     assert second.sessions.load(pointer) == redeemed.session
 
 
@@ -68,10 +70,12 @@ def test_rotation_of_the_key(clock: Clock) -> None:
     store = MeddledStore(clock)
     old = Bench(store=store, clock=clock, secret_keys=(OTHER_KEY,))
     new = Bench(store=store, clock=clock, secret_keys=(SECRET_KEY, OTHER_KEY))
-    old.tenant.mount(new.engine.transport.session)
+    old.tenant.mount(new.relying_party.transport.session)
     sent = old.send()
-    _, flow = new.engine.sign_in.find([Owner(sent.session)], Answer(state=sent.flow.value.state))
-    bound = new.engine.sign_in.bind(flow, old.answer(sent))
+    _, flow = new.relying_party.sign_in.find(
+        [SessionOwner(sent.session)], CallbackParameters(state=sent.flow.value.state)
+    )
+    bound = new.relying_party.sign_in.bind(flow, old.answer(sent))
     assert new.redeem(sent.session, bound).response.claims
 
 

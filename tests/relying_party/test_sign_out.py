@@ -9,7 +9,7 @@ import pytest
 from flask import Response, request
 
 from flask_pkce.relying_party.hooks import signed_out
-from flask_pkce.sessions.records import Held
+from flask_pkce.sessions.records import Stored
 from flask_pkce.sessions.session import Grant, Session
 from tests.support import ISSUER, NOW, Bench, Clock, told
 
@@ -19,10 +19,10 @@ def bench() -> Bench:
     return Bench()
 
 
-def clear(bench: Bench, session: Held[Session]) -> list[dict[str, Any]]:
+def clear(bench: Bench, session: Stored[Session]) -> list[dict[str, Any]]:
     """Clear a session; what observers were told."""
     with told(signed_out) as heard:
-        bench.engine.sign_out.clear(session)
+        bench.relying_party.sign_out.clear(session)
     assert not bench.store._entries
     return heard
 
@@ -34,7 +34,7 @@ def test_clear(bench: Bench) -> None:
     token = signed_in.response.refresh_token
     assert clear(bench, signed_in.session) == [{"revoked": True}]
     fields = {"grant_type": "refresh_token", "refresh_token": token, "client_id": "local-client"}
-    answer = bench.engine.transport.session.post(f"{ISSUER}oauth/token", fields, timeout=5)
+    answer = bench.relying_party.transport.session.post(f"{ISSUER}oauth/token", fields, timeout=5)
     assert answer.json()["error"] == "invalid_grant"
 
 
@@ -44,7 +44,7 @@ def test_clear_all_flows(bench: Bench) -> None:
     other = bench.send()
     session, flow = bench.bound()
     sent = bench.send(session)
-    bench.engine.sign_out.clear(sent.session)
+    bench.relying_party.sign_out.clear(sent.session)
     for gone in (flow, sent.flow):
         assert bench.sessions.reload_flow(gone) is None
     assert bench.now(other.flow) == other.flow.value
@@ -163,23 +163,23 @@ def test_everywhere_with_clocks_that_differ(ahead: int) -> None:
             for bench in (here, there):
                 bench.clock.now += 0.001
             session = one.sign_in().session
-            assert one.engine.presence.grant(session) is not None
-            assert other.engine.presence.grant(session) is not None
-            assert former is None or one.engine.presence.grant(former) is None
-            other.engine.sign_out.everywhere(ISSUER, "auth0|alice")
+            assert one.relying_party.presence.grant(session) is not None
+            assert other.relying_party.presence.grant(session) is not None
+            assert former is None or one.relying_party.presence.grant(former) is None
+            other.relying_party.sign_out.everywhere(ISSUER, "auth0|alice")
             former = session
         assert former is not None
-        assert other.engine.presence.grant(former) is None
+        assert other.relying_party.presence.grant(former) is None
 
 
 def test_refreshed_after_a_sign_out_everywhere(bench: Bench) -> None:
     """A sign-in that came after a mark stays good when it is refreshed, until the next mark."""
-    bench.engine.sign_out.everywhere(ISSUER, "auth0|alice")
+    bench.relying_party.sign_out.everywhere(ISSUER, "auth0|alice")
     bench.clock.now += 0.001
     session = bench.sign_in().session
     for _ in range(2):
-        grant = bench.engine.presence.grant(session)
+        grant = bench.relying_party.presence.grant(session)
         assert grant is not None
-        session = bench.engine.refresh.refresh(session, grant).session
-    bench.engine.sign_out.everywhere(ISSUER, "auth0|alice")
-    assert bench.engine.presence.grant(session) is None
+        session = bench.relying_party.refresh.refresh(session, grant).session
+    bench.relying_party.sign_out.everywhere(ISSUER, "auth0|alice")
+    assert bench.relying_party.presence.grant(session) is None

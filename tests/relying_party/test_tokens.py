@@ -24,8 +24,8 @@ def bench() -> Bench:
 def exchange(bench: Bench) -> Exchange:
     """An exchange with the tenant of the bench, and no hooks."""
     return Exchange(
-        TenantAPI(bench.engine.transport, clock=bench.clock),
-        bench.engine.tenants,
+        TenantAPI(bench.relying_party.transport, clock=bench.clock),
+        bench.relying_party.tenants,
         HookRunner(Hooks(), ensure_sync=lambda hook: hook, sender=None),
         clock=bench.clock,
     )
@@ -39,23 +39,23 @@ def test_order() -> None:
     session, flow = bench.bound()
     steps: list[tuple[str, int, int]] = []
 
-    def note(step: str, value: TokenRequest | TokenResponse) -> None:
+    def remember_jti(step: str, value: TokenRequest | TokenResponse) -> None:
         current = bench.sessions.reload(session)
         stored = 0 if current is None else len(current.value.grants)
         steps.append((step, bench.token_requests, stored))
 
-    hooks.before_token.append(lambda request: note("before", request))
-    hooks.after_token.append(lambda response: note("after", response))
+    hooks.before_token.append(lambda request: remember_jti("before", request))
+    hooks.after_token.append(lambda response: remember_jti("after", response))
     bench.redeem(session, flow)
     assert steps == [("before", 0, 0), ("after", 1, 0)]
 
 
 def test_prepare(bench: Bench, exchange: Exchange) -> None:
     """Metadata and keys are had before anything is used up."""
-    known = bench.engine.tenants.default
+    known = bench.relying_party.tenants.default
     assert exchange.prepare(known) == known.get()
     assert bench.tenant.count("GET", "/.well-known/jwks.json") == 1
-    assert exchange.deadline() == NOW + bench.engine.settings.timeout + 10
+    assert exchange.deadline() == NOW + bench.relying_party.settings.timeout + 10
 
 
 def test_revoke_nothing(exchange: Exchange) -> None:
@@ -90,6 +90,6 @@ def test_revoke_in_vain(
 
 def test_revoke_without_file_descriptors(bench: Bench, exchange: Exchange) -> None:
     """A server without file descriptors cannot revoke, and still signs out."""
-    transport = bench.engine.transport.session
+    transport = bench.relying_party.transport.session
     transport.mount(f"{ISSUER}oauth/revoke", Failing(FileDescriptorsExhausted()))
     assert exchange.revoke(make_tenant(), "the-token") is False

@@ -7,15 +7,15 @@ import json
 import pytest
 
 from flask_pkce.errors import FileDescriptorsExhausted, StoreError
-from flask_pkce.sessions.key_fingerprints import PERIOD, REMEMBERED, KeySet, WorkerKeys
+from flask_pkce.sessions.key_fingerprints import PERIOD, REMEMBERED, KeyFingerprints, KeySet
 from flask_pkce.stores import MemoryStore
 from tests.support import NOW, Clock, MeddledStore
 
 
-def worker(store: MemoryStore, *fingerprints: str, clock: Clock | None = None) -> WorkerKeys:
+def worker(store: MemoryStore, *fingerprints: str, clock: Clock | None = None) -> KeyFingerprints:
     """A worker with these keys."""
     clock = clock or Clock()
-    return WorkerKeys(store, fingerprints, namespace="pkce", clock=clock, monotonic=clock)
+    return KeyFingerprints(store, fingerprints, namespace="pkce", clock=clock, monotonic=clock)
 
 
 def test_leave() -> None:

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from flask_pkce.errors import CodeSpent, RecordUnreadable
-from flask_pkce.protocol.authorization import Answer, AuthorizationRequest
+from flask_pkce.protocol.authorization import AuthorizationRequest, CallbackParameters
 from flask_pkce.relying_party.relying_party import CODECS
-from flask_pkce.sessions.encryption import Sealing
+from flask_pkce.sessions.encryption import Encryption
 from flask_pkce.sessions.flow import Failure, start_flow
-from flask_pkce.sessions.pending_callbacks import KeptAnswer
-from flask_pkce.sessions.records import Held, Records, build_codecs
+from flask_pkce.sessions.pending_callbacks import PendingCallback
+from flask_pkce.sessions.records import Records, Stored, build_codecs
 from flask_pkce.sessions.session import FlowEntry, Grant, Renewal, Session
 from flask_pkce.stores import MemoryStore
 from tests.support import CHALLENGE, EXPECTED, NOW, SECRET_KEY, Clock, at_once
@@ -46,10 +46,10 @@ class Desk:
     def __init__(self) -> None:
         self.clock = Clock()
         self.store = MemoryStore(clock=self.clock)
-        self.sealing = Sealing([SECRET_KEY])
+        self.sealing = Encryption([SECRET_KEY])
         self.records = Records(self.store, self.sealing, build_codecs(Note), clock=self.clock)
 
-    def add(self, text: str = "note") -> Held[Note]:
+    def add(self, text: str = "note") -> Stored[Note]:
         held = self.records.add("key", Note(text), expires_at=NOW + 60)
         assert held is not None
         return held
@@ -90,7 +90,7 @@ def test_replace_at_once(desk: Desk) -> None:
     """Of many who replace the same value one succeeds."""
     held = desk.add()
 
-    def change(number: int) -> Held[Note] | None:
+    def change(number: int) -> Stored[Note] | None:
         return desk.records.replace(held, Note("changed", number), expires_at=NOW + 60)
 
     saved = [result for result in at_once(change, 8) if result is not None]
@@ -235,9 +235,11 @@ _SESSION = Session(
         _SESSION,
         _SESSION.signed_in(_GRANT, until=NOW + 60),
         _SESSION.signed_in(dataclasses.replace(_GRANT, renewal=_RENEWAL), until=NOW + 60),
-        KeptAnswer(answer=Answer(state="state")),
-        KeptAnswer(answer=Answer(state="state", code="code", iss="https://tenant.example/")),
-        KeptAnswer(answer=Answer(state="state"), failure=Failure.of(CodeSpent())),
+        PendingCallback(answer=CallbackParameters(state="state")),
+        PendingCallback(
+            answer=CallbackParameters(state="state", code="code", iss="https://tenant.example/")
+        ),
+        PendingCallback(answer=CallbackParameters(state="state"), failure=Failure.of(CodeSpent())),
     ],
 )
 def test_record_of_a_former_release(value: Any) -> None:
@@ -245,11 +247,11 @@ def test_record_of_a_former_release(value: Any) -> None:
 
     Nor does a former release, which fills in the same defaults, take ours for another value.
     """
-    records = Records(MemoryStore(), Sealing([SECRET_KEY]), CODECS, clock=lambda: NOW)
+    records = Records(MemoryStore(), Encryption([SECRET_KEY]), CODECS, clock=lambda: NOW)
     saved = records.add("lean", value, expires_at=NOW + 60)
     assert saved is not None
     assert records.get("lean", type(value)) == saved
-    full = Sealing([SECRET_KEY]).seal(b"1" + msgspec.json.encode(value), key="full")
+    full = Encryption([SECRET_KEY]).seal(b"1" + msgspec.json.encode(value), key="full")
     assert len(saved.raw) < len(full)
     records._store.add("full", full, 60)
     assert records.take("full", type(value)) == value

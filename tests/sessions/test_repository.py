@@ -25,9 +25,9 @@ from flask_pkce.errors import (
 from flask_pkce.protocol.authorization import AuthorizationResponse
 from flask_pkce.protocol.pkce import decode_base64url, verifies
 from flask_pkce.relying_party.relying_party import CODECS
-from flask_pkce.sessions.encryption import Sealing
+from flask_pkce.sessions.encryption import Encryption
 from flask_pkce.sessions.flow import Flow, Status
-from flask_pkce.sessions.records import Held, Records
+from flask_pkce.sessions.records import Records, Stored
 from flask_pkce.sessions.repository import Sessions
 from flask_pkce.sessions.session import MAX_FLOWS, Grant, Session
 from flask_pkce.sessions.signing import Pointer, Signing
@@ -50,25 +50,27 @@ class Desk:
         """The sessions of another worker on the same store."""
         secret_keys = keys or (SECRET_KEY,)
         return Sessions(
-            Records(self.store, Sealing(secret_keys), CODECS, clock=self.clock),
+            Records(self.store, Encryption(secret_keys), CODECS, clock=self.clock),
             Signing(secret_keys, namespace=namespace),
             namespace=namespace,
             clock=self.clock,
             flow_lifetime=LIFETIME,
         )
 
-    def new(self, **options: Any) -> tuple[Held[Session], Held[Flow]]:
+    def new(self, **options: Any) -> tuple[Stored[Session], Stored[Flow]]:
         """A new session, with a flow in it."""
         held, flow, _ = self.sessions.start(None, **options)
         return held, flow
 
-    def another(self, held: Held[Session], **options: Any) -> tuple[Held[Session], Held[Flow]]:
+    def another(
+        self, held: Stored[Session], **options: Any
+    ) -> tuple[Stored[Session], Stored[Flow]]:
         """The session with one more flow."""
         held, flow, pointer = self.sessions.start(held, **options)
         assert pointer is None
         return held, flow
 
-    def advance(self, flow: Held[Flow], to: Status) -> Held[Flow]:
+    def advance(self, flow: Stored[Flow], to: Status) -> Stored[Flow]:
         """Bring a flow that was started to another state."""
         if to is Status.STARTED:
             return flow
@@ -88,7 +90,7 @@ class Desk:
         assert saved is not None
         return saved
 
-    def full(self, statuses: list[Status]) -> tuple[Held[Session], list[Held[Flow]]]:
+    def full(self, statuses: list[Status]) -> tuple[Stored[Session], list[Stored[Flow]]]:
         """A session with as many flows as it may have, in those states, oldest first."""
         assert len(statuses) == MAX_FLOWS
         held, first = self.new()

@@ -28,7 +28,7 @@ from flask_pkce.errors import (
 )
 from flask_pkce.protocol.authorization import AuthorizationRequest
 from flask_pkce.protocol.client_key import parse_client_key
-from flask_pkce.protocol.metadata import ClientAuth, Tenant
+from flask_pkce.protocol.metadata import ClientAuth, TenantMetadata
 from flask_pkce.protocol.par import PushedRequest
 from flask_pkce.protocol.token import TokenRequest, build_refresh_request
 from flask_pkce.tenant.api import TenantAPI
@@ -275,7 +275,7 @@ BASIC = make_tenant(
 SIGNING = make_tenant(
     dataclasses.replace(REGISTRATION, client_key=parse_client_key(rsa_key().as_dict(private=True)))
 )
-CALLS: dict[str, Callable[[TenantAPI, Tenant], object]] = {
+CALLS: dict[str, Callable[[TenantAPI, TenantMetadata], object]] = {
     TENANT.token_endpoint: lambda api, tenant: api.request_token(tenant, REQUEST),
     str(TENANT.revocation_endpoint): lambda api, tenant: api.revoke(tenant, "the-token"),
     URL: lambda api, tenant: api.push(tenant, URL, ASKED),

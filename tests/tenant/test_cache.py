@@ -23,7 +23,7 @@ from flask_pkce.errors import (
 from flask_pkce.protocol.id_token import Expectation, UnknownKey
 from flask_pkce.tenant import cache as tenant_cache
 from flask_pkce.tenant.api import TenantAPI
-from flask_pkce.tenant.cache import COOLDOWN, FAILED, FRESH, STALE, Cached, KnownTenant
+from flask_pkce.tenant.cache import COOLDOWN, FAILED, FRESH, STALE, Cached, Tenant
 from flask_pkce.tenant.transport import Transport
 from tests.support import (
     CLIENT_ID,
@@ -393,7 +393,7 @@ class World:
     def __init__(self, mocker: requests_mock.Mocker, transport: Transport) -> None:
         self.clock = Clock(1000)
         self.mocker = mocker
-        self.tenant = KnownTenant(REGISTRATION, TenantAPI(transport), clock=self.clock)
+        self.tenant = Tenant(REGISTRATION, TenantAPI(transport), clock=self.clock)
         mocker.get(REGISTRATION.discovery_url, json=metadata(), headers=JSON)
         self.publish(FIRST)
 

@@ -14,7 +14,7 @@ from flask_pkce.sessions.session import Grant
 from flask_pkce.settings.loading import read_settings
 from flask_pkce.settings.tenant import TenantSettings
 from flask_pkce.tenant.api import TenantAPI
-from flask_pkce.tenant.registry import MAX_LOADED, Tenants, own_callback
+from flask_pkce.tenant.registry import MAX_LOADED, Tenants, tenant_callback_url
 from flask_pkce.tenant.transport import Transport
 from tests.support import CALLBACK, CLIENT_ID, EXPECTED, ISSUER, NOW, metadata
 
@@ -76,8 +76,8 @@ def test_no_tenant_at_all() -> None:
 @pytest.mark.requirement("BC-4", "T4")
 def test_callbacks() -> None:
     """Each tenant that has a name has a callback of its own, and that is all it depends on."""
-    assert own_callback(CALLBACK, "acme") == f"{CALLBACK}/acme"
-    assert own_callback(CALLBACK, "") == CALLBACK
+    assert tenant_callback_url(CALLBACK, "acme") == f"{CALLBACK}/acme"
+    assert tenant_callback_url(CALLBACK, "") == CALLBACK
 
 
 # -- a sign-in that goes on --------------------------------------------------------------
@@ -245,9 +245,9 @@ def test_tenant_that_a_token_names(shelf: Shelf) -> None:
     these = tenants(shelf, TENANTS={"acme": ACME})
     shelf.next = "loaded"
     loaded = these.select()
-    acme = these.named_in("https://acme.example/", frozenset({"x", "a"}))
+    acme = these.find_by_token("https://acme.example/", frozenset({"x", "a"}))
     assert acme is not None
     assert acme.registration.name == "acme"
-    assert these.named_in("https://loaded.example/", frozenset({"c"})) is loaded
-    assert these.named_in("https://acme.example/", frozenset({CLIENT_ID, ""})) is None
-    assert these.named_in("https://other.example/", frozenset({"a"})) is None
+    assert these.find_by_token("https://loaded.example/", frozenset({"c"})) is loaded
+    assert these.find_by_token("https://acme.example/", frozenset({CLIENT_ID, ""})) is None
+    assert these.find_by_token("https://other.example/", frozenset({"a"})) is None

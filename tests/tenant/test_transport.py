@@ -48,7 +48,7 @@ from flask_pkce.errors import (
 )
 from flask_pkce.tenant.adapter import MAX_IDLE
 from flask_pkce.tenant.connections import MAX_BODY, Connection
-from flask_pkce.tenant.transport import HTTPAnswer, Transport
+from flask_pkce.tenant.transport import TenantResponse, Transport
 from tests.support import Clock, Failing, RawServer, answering, at_once, http
 
 URL = "https://tenant.example/oauth/token"
@@ -237,14 +237,14 @@ def test_cookies(transport: Transport) -> None:
 )
 def test_json(media_type: str) -> None:
     """JSON is what says so."""
-    assert HTTPAnswer(200, {"Content-Type": media_type}, b"{}").json() == {}
+    assert TenantResponse(200, {"Content-Type": media_type}, b"{}").json() == {}
 
 
 @pytest.mark.requirement("UP-6")
 @pytest.mark.parametrize("media_type", ["text/html", "", "text/json", "application/jsonp", "json"])
 def test_something_other_than_json(media_type: str) -> None:
     """A page is told by its type, and not quoted (N65d)."""
-    answer = HTTPAnswer(502, {"Content-Type": media_type}, b'{"page": "secret"}')
+    answer = TenantResponse(502, {"Content-Type": media_type}, b'{"page": "secret"}')
     with pytest.raises(TenantError, match="answered 502 with something other than JSON") as caught:
         answer.json()
     assert "secret" not in str(caught.value)
@@ -254,7 +254,7 @@ def test_something_other_than_json(media_type: str) -> None:
 def test_no_media_type() -> None:
     """An answer without a type is not guessed at."""
     with pytest.raises(TenantError, match="other than JSON"):
-        HTTPAnswer(200, {}, b"{}").json()
+        TenantResponse(200, {}, b"{}").json()
 
 
 @pytest.mark.requirement("UP-5", "T24")
@@ -274,13 +274,13 @@ def test_no_media_type() -> None:
 def test_unusable_json(body: bytes, fault: str) -> None:
     """JSON that could be read in two ways, or not at all, is refused and not quoted (N65c)."""
     with pytest.raises(TenantError, match=fault) as caught:
-        HTTPAnswer(200, {"Content-Type": "application/json"}, body).json()
+        TenantResponse(200, {"Content-Type": "application/json"}, body).json()
     assert "secret" not in str(caught.value)
 
 
 def test_answer_hides_what_is_in_it() -> None:
     """Neither headers nor body of an answer show in a log."""
-    assert repr(HTTPAnswer(200, {"X": "secret"}, b"secret")) == "HTTPAnswer(status=200)"
+    assert repr(TenantResponse(200, {"X": "secret"}, b"secret")) == "TenantResponse(status=200)"
 
 
 # -- sent or not sent --------------------------------------------------------------

@@ -191,8 +191,8 @@ def test_views_of_the_host(pkce: PKCEBlueprint, build: Build) -> None:
     assert client.get("/orders", headers=headers).status_code == 403
     login_as(client, expires_in=0)
     assert client.get("/orders", headers=headers).status_code == 401
-    held = pkce.engine(app).sessions.at(
-        pkce.engine(app).signing.read_pointer(client.get_cookie("pkce-80").value)  # type: ignore[union-attr]
+    held = pkce.relying_party(app).sessions.at(
+        pkce.relying_party(app).signing.read_pointer(client.get_cookie("pkce-80").value)  # type: ignore[union-attr]
     )
     assert held is not None
     assert not held.value.flows
@@ -219,11 +219,11 @@ def test_again_after_a_sign_out_everywhere(pkce: PKCEBlueprint, build: Build) ->
     """A user who was signed out everywhere is signed in again, and that counts."""
     client = build().test_client()
     claims = login_as(client, "auth0|alice").claims
-    pkce.engine(client.application).sign_out.everywhere(NOWHERE, "auth0|alice")
+    pkce.relying_party(client.application).sign_out.everywhere(NOWHERE, "auth0|alice")
     assert client.get("/pkce/user").status_code == 401
     login_as(client, "auth0|alice")
     assert client.get("/pkce/user").status_code == 200
-    pkce.engine(client.application).marks.end_session(NOWHERE, claims["sid"])
+    pkce.relying_party(client.application).revocations.end_session(NOWHERE, claims["sid"])
     login_as(client, "auth0|alice", sid=claims["sid"])
     assert client.get("/pkce/user").status_code == 401
 

@@ -29,7 +29,7 @@ class Documented:
     def __init__(self, host: Host) -> None:
         self.prefix = host.prefix
         # Without what cannot be hashed, and the document does not tell.
-        settings = dataclasses.replace(host.engine.settings, store_url=None, proxies=None)
+        settings = dataclasses.replace(host.relying_party.settings, store_url=None, proxies=None)
         self.document = _document(settings)
 
     def check(self, response: TestResponse) -> None:

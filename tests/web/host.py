@@ -14,9 +14,9 @@ from werkzeug.test import TestResponse
 
 from flask_pkce import MemoryStore, PKCEBlueprint
 from flask_pkce.errors import catalogue
-from flask_pkce.relying_party.relying_party import Engine
+from flask_pkce.relying_party.relying_party import RelyingParty
 from flask_pkce.sessions.flow import Flow
-from flask_pkce.sessions.records import Held
+from flask_pkce.sessions.records import Stored
 from flask_pkce.sessions.session import Session
 from flask_pkce.testing import AuthorizationAnswer, LocalTenant
 from tests.canaries import Canaries
@@ -108,9 +108,9 @@ class Host:
         return Documented(self)
 
     @property
-    def engine(self) -> Engine:
+    def relying_party(self) -> RelyingParty:
         """What works behind the routes."""
-        return self.pkce.engine(self.app)
+        return self.pkce.relying_party(self.app)
 
     @property
     def callback_url(self) -> str:
@@ -137,18 +137,20 @@ class Host:
 
     # -- looking behind the routes ---------------------------------------------
 
-    def session_of(self, caller: Caller) -> Held[Session]:
+    def session_of(self, caller: Caller) -> Stored[Session]:
         """The session that a caller has."""
         if isinstance(caller, Program):
-            held = self.engine.sessions.load_local()
+            held = self.relying_party.sessions.load_local()
         else:
-            held = self.engine.sessions.at(self.engine.signing.read_pointer(caller.cookie))
+            held = self.relying_party.sessions.at(
+                self.relying_party.signing.read_pointer(caller.cookie)
+            )
         assert held is not None
         return held
 
-    def flow_of(self, caller: Caller, state: str) -> Held[Flow]:
+    def flow_of(self, caller: Caller, state: str) -> Stored[Flow]:
         """A flow that a caller has."""
-        held = self.engine.sessions.flow(self.session_of(caller), state)
+        held = self.relying_party.sessions.flow(self.session_of(caller), state)
         assert held is not None
         return held
 
@@ -171,7 +173,7 @@ class Host:
         """Take a flow as the worker does that exchanges its code at this moment."""
         held = self.flow_of(caller, state)
         until = self.clock() + seconds
-        assert self.engine.sessions.save(held, held.value.redeem(until=until)) is not None
+        assert self.relying_party.sessions.save(held, held.value.redeem(until=until)) is not None
 
 
 class Caller:

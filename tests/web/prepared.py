@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask_pkce.relying_party.authorize import Owner
+from flask_pkce.relying_party.authorize import SessionOwner
 from flask_pkce.web.models import SeededPKCE
 from tests.web.host import Browser, Caller, Host
 
@@ -45,8 +45,8 @@ class Prepared:
             return Known(challenge["state"], challenge["verifier"])
         # The routes leave a flow of the caller's state unsent only where a hook raises.
         self.owner.begin()
-        owner = Owner(self.host.session_of(self.owner))
-        flow = self.host.engine.sign_in.start(
+        owner = SessionOwner(self.host.session_of(self.owner))
+        flow = self.host.relying_party.sign_in.start(
             owner, seed=SeededPKCE(state="my-own-state")
         ).flow.value
         return Known(flow.state, flow.code_verifier or "")
@@ -107,7 +107,8 @@ class Prepared:
         for _ in range(20):
             self.owner.challenge()
         assert (
-            self.host.engine.sessions.flow(self.host.session_of(self.owner), known.state) is None
+            self.host.relying_party.sessions.flow(self.host.session_of(self.owner), known.state)
+            is None
         )
         return known
 

@@ -56,7 +56,7 @@ def main(store_url: str, templates: str) -> None:
     pkce = PKCEBlueprint()
     pkce.init_app(app)
     # A connection that stands needs no further descriptor.
-    pkce.engine(app).store.close()
+    pkce.relying_party(app).store.close()
     app.wsgi_app = Starving(app.wsgi_app)  # type: ignore[method-assign]
     server = make_server("127.0.0.1", 0, app, threaded=True)
     resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, LIMIT))

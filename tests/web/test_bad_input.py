@@ -148,7 +148,7 @@ def test_tokenized(body: dict[str, Any], code: str, field: str, caller: Caller) 
 @pytest.mark.requirement("N60")
 def test_wrong_verifier(caller: Caller) -> None:
     """A wrong verifier for the right code is told before the tenant is asked."""
-    (flow,) = caller.host.engine.sessions.flows(caller.host.session_of(caller))
+    (flow,) = caller.host.relying_party.sessions.flows(caller.host.session_of(caller))
     body = {"code": flow.value.code, "code_verifier": VERIFIER}
     check_refused(
         caller, lambda: caller.token(**body), "verifier-mismatch", field="$.code_verifier"

@@ -99,7 +99,7 @@ def test_pages_tell_no_secret(response_mode: str, delivery: str, make_app: MakeA
     browser = host.browser()
     url = browser.submit("/pkce/code").headers["Location"]
     answer = host.tenant.sign_in(url)
-    (flow,) = [held.value for held in host.engine.sessions.flows(host.session_of(browser))]
+    (flow,) = [held.value for held in host.relying_party.sessions.flows(host.session_of(browser))]
     pages = [kept := browser.deliver(answer)]
 
     def come_again() -> TestResponse:
@@ -186,7 +186,9 @@ def test_pages_load_nothing(keeping: Host, make_app: MakeApp) -> None:
     waits = keeping.browser()
     answer = keeping.tenant.sign_in(waits.submit("/pkce/code").headers["Location"])
     kept = waits.deliver(answer)
-    keeping.engine.sign_in.bind(keeping.flow_of(waits, answer.params["state"]), arrived(answer))
+    keeping.relying_party.sign_in.bind(
+        keeping.flow_of(waits, answer.params["state"]), arrived(answer)
+    )
     keeping.begin_redeeming(waits, answer.params["state"])
     for response, shown in (
         (browser.arrive(host.tenant.sign_in(browser.begin()[1])), "<h1>Signed in</h1>"),
@@ -207,7 +209,7 @@ def test_ticket_is_good_once(host: Host, browser: Browser) -> None:
     kept = browser.deliver(host.tenant.sign_in(url))
     pages = [browser.follow(kept).text for _ in range(3)]
     assert all("<h1>Signed in</h1>" in page for page in pages)
-    assert host.engine.tickets.take(Ticket(ticket_of(kept))) is None
+    assert host.relying_party.pending_callbacks.take(Ticket(ticket_of(kept))) is None
 
 
 @pytest.mark.requirement(
@@ -290,7 +292,7 @@ def test_unknown_ticket(ticket: str, host: Host, browser: Browser) -> None:
 @pytest.mark.requirement("ST-2", "T9")
 def test_flood_of_answers(host: Host) -> None:
     """Posts of others push out the oldest answers that wait, and lock no browser out."""
-    host.engine.tickets._limit = 3
+    host.relying_party.pending_callbacks._limit = 3
     flood, browser = {"state": "some", "code": "some"}, host.browser()
     _, url = browser.begin()
     answer = host.tenant.sign_in(url)
@@ -491,7 +493,7 @@ def test_query_while_redeeming(make_app: MakeApp) -> None:
     url = browser.submit("/pkce/code").headers["Location"]
     answer = host.tenant.sign_in(url)
     held = host.flow_of(browser, answer.params["state"])
-    host.engine.sign_in.bind(held, arrived(answer))
+    host.relying_party.sign_in.bind(held, arrived(answer))
     host.begin_redeeming(browser, answer.params["state"])
     kept = browser.deliver(answer)
     assert list(dict(parse_qsl(urlsplit(kept.headers["Location"]).query))) == ["ticket"]
@@ -856,7 +858,7 @@ def test_hundred_at_once(keeping: Host) -> None:
     browser = keeping.browser()
     url = browser.submit("/pkce/code").headers["Location"]
     answer = keeping.tenant.sign_in(url)
-    keeping.engine.tenants.default.keys()
+    keeping.relying_party.tenants.default.keys()
     cookie = browser.cookie
     copies = [keeping.browser() for _ in range(100)]
     for copy in copies:
@@ -912,11 +914,13 @@ def test_overtaken_by_another_tab(signs_in: bool, keeping: Host) -> None:
 
     def meanwhile() -> None:
         # The other tab comes with the cookie that the first one's answer will set.
-        session = keeping.engine.sessions.at(keeping.engine.signing.read_pointer(browser.cookie))
+        session = keeping.relying_party.sessions.at(
+            keeping.relying_party.signing.read_pointer(browser.cookie)
+        )
         assert session is not None
-        _, pointer = keeping.engine.sessions.renew(session)
+        _, pointer = keeping.relying_party.sessions.renew(session)
         assert pointer is not None
-        browser.client.set_cookie("pkce-80", keeping.engine.signing.sign_pointer(pointer))
+        browser.client.set_cookie("pkce-80", keeping.relying_party.signing.sign_pointer(pointer))
         if signs_in:
             assert browser.follow(kept[1]).status_code == 303
 
@@ -937,16 +941,16 @@ def test_callback_while_redeeming(when: str, keeping: Host) -> None:
     kept = browser.deliver(answer)
     if when == "before":
         held = keeping.flow_of(browser, state)
-        keeping.engine.sign_in.bind(held, arrived(answer))
+        keeping.relying_party.sign_in.bind(held, arrived(answer))
         keeping.begin_redeeming(browser, state)
     else:
-        prepare = keeping.engine.tenants.default.keys
+        prepare = keeping.relying_party.tenants.default.keys
 
         def overtaken() -> Any:
             keeping.begin_redeeming(browser, state)
             return prepare()
 
-        keeping.engine.tenants.default.keys = overtaken  # type: ignore[method-assign]
+        keeping.relying_party.tenants.default.keys = overtaken  # type: ignore[method-assign]
     response = browser.follow(kept)
     assert response.headers["Refresh"] == "1"
     assert keeping.token_requests == 0

@@ -181,7 +181,7 @@ def test_delivery_session(make_app: MakeApp) -> None:
     response = browser.send("GET", "/pkce/challenge")
     assert response.get_json() == {}
     assert browser.has_cookie
-    (flow,) = host.engine.sessions.flows(host.session_of(browser))
+    (flow,) = host.relying_party.sessions.flows(host.session_of(browser))
     assert flow.value.nonce != flow.value.state
 
 
@@ -208,8 +208,8 @@ def test_pointer_of_a_session_that_is_gone(host: Host, browser: Browser) -> None
     host.clock.advance(601)
     assert "Set-Cookie" in browser.send("GET", "/pkce/challenge").headers
     assert browser.cookie != old
-    session_id = host.engine.signing.read_pointer(browser.cookie).session_id
-    assert session_id != host.engine.signing.read_pointer(old).session_id
+    session_id = host.relying_party.signing.read_pointer(browser.cookie).session_id
+    assert session_id != host.relying_party.signing.read_pointer(old).session_id
 
 
 @pytest.mark.requirement("CK-10", "T16")

@@ -23,7 +23,7 @@ def life_of(host: Host, browser: Browser) -> Iterator[TestResponse]:
     yield browser.send("GET", "/pkce/challenge")
     url = browser.code().get_json()["authorization_url"]
     yield browser.follow(browser.deliver(host.tenant.sign_in(url)))
-    if not host.engine.settings.delivers_to_session:
+    if not host.relying_party.settings.delivers_to_session:
         yield browser.token()
     yield browser.clear()
     yield browser.submit("/pkce/code")
@@ -76,7 +76,7 @@ def test_cookie_is_a_pointer_alone(host: Host, browser: Browser) -> None:
     _, url = browser.begin()
     browser.arrive(host.tenant.sign_in(url))
     assert browser.token().status_code == 200
-    pointer = host.engine.signing.read_pointer(browser.cookie)
+    pointer = host.relying_party.signing.read_pointer(browser.cookie)
     assert (len(pointer.session_id), len(pointer.secret)) == (11, 16)
     # Eight and sixteen bytes, and a signature of SHA-256, in base64url.
     payload, _, signature = browser.cookie.partition(".")
@@ -138,13 +138,13 @@ def test_cookies_of_the_tenant_go_nowhere(make_app: MakeApp) -> None:
         return response
 
     host.tenant.app.after_request_funcs[None].append(set_cookie)
-    send = host.engine.transport.session.send
+    send = host.relying_party.transport.session.send
 
-    def note(request: Any, **options: Any) -> Any:
+    def remember_jti(request: Any, **options: Any) -> Any:
         sent.append(request)
         return send(request, **options)
 
-    host.engine.transport.session.send = note  # type: ignore[method-assign]
+    host.relying_party.transport.session.send = remember_jti  # type: ignore[method-assign]
     for response in life_of(host, host.browser()):
         assert "did" not in set_cookies(response)
     assert len(sent) >= 3

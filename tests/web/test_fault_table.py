@@ -58,12 +58,12 @@ class SignIn:
     def begin_fault(self) -> None:
         """Switch the fault on."""
         self.host.tenant.faults.add(self.row.fault)
-        self.host.engine.transport.timeout = self.row.seconds or 10
+        self.host.relying_party.transport.timeout = self.row.seconds or 10
 
     def end_fault(self) -> None:
         """Let the tenant do right again, after the moment for which a failure is remembered."""
         self.host.tenant.faults.clear()
-        self.host.engine.transport.timeout = 10
+        self.host.relying_party.transport.timeout = 10
         self.host.clock.advance(FAILED)
 
     # -- its steps -------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_no_tokens(row: Row, pair: tuple[str, str], make_app: MakeApp) -> None:
         sign_in.begin_fault()
     assert sign_in.code().status_code == 200
     if row.later:
-        host.engine.tenants.default.keys()
+        host.relying_party.tenants.default.keys()
         sign_in.begin_fault()
     response = sign_in.arrive()
     if not sign_in.delivers_to_session:

@@ -53,7 +53,7 @@ def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
     )
     owner: Caller = host.program() if flow_of == "local" else host.browser()
     known = Prepared(host, owner, own_state=False).put("bound")
-    host.engine.tenants.default.keys()
+    host.relying_party.tenants.default.keys()
     host.tenant.faults.add(told.fault)
 
     members = check_problem(owner.token(), told.code)
@@ -77,7 +77,7 @@ def test_tenant(told: Told, flow_of: str, make_app: MakeApp) -> None:
 def test_bound_again_keeps_its_expiry(host: Host, browser: Browser) -> None:
     """A flow that is bound again ends when it would have ended."""
     known = Prepared(host, browser, own_state=False).put("bound")
-    host.engine.tenants.default.keys()
+    host.relying_party.tenants.default.keys()
     host.clock.advance(590)
     host.tenant.faults.add("unreachable")
     check_problem(browser.token(), "tenant-unreachable")
@@ -170,7 +170,7 @@ def test_who_gives_way(first: str, second: str, host: Host, browser: Browser) ->
         Prepared(host, browser, own_state=False).put("bound")
     assert browser.send("GET", "/pkce/challenge").status_code == 200
     session = host.session_of(browser)
-    assert host.engine.sessions.flow(session, goes.state) is None
+    assert host.relying_party.sessions.flow(session, goes.state) is None
     assert host.status_of(browser, stays.state) == second
 
 
@@ -180,7 +180,9 @@ def test_oldest_sent_gives_way(host: Host, browser: Browser) -> None:
     states = [Prepared(host, browser, own_state=False).put("sent").state for _ in range(20)]
     browser.challenge()
     session = host.session_of(browser)
-    kept = [state for state in states if host.engine.sessions.flow(session, state) is not None]
+    kept = [
+        state for state in states if host.relying_party.sessions.flow(session, state) is not None
+    ]
     assert kept == states[1:]
 
 

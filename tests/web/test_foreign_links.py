@@ -56,7 +56,7 @@ def with_acme(make_app: MakeApp, acme: LocalTenant, **options: Any) -> Host:
     """A host that has the second tenant besides its default one."""
     tenants = {"acme": {"domain": "acme.example", "client_id": "local-client"}}
     host = make_app(PKCE_TENANTS=tenants, PKCE_TOKEN_DELIVERY="session", **options)
-    acme.mount(host.engine.transport.session)
+    acme.mount(host.relying_party.transport.session)
     acme.register(redirect_uris=[host.callback_url, f"{host.callback_url}/acme"])
     return host
 
@@ -272,7 +272,7 @@ def test_session_that_was_signed_out_from_outside(keeping: Host, browser: Browse
     """A sign-in that was ended from outside is no reason to ask, and the link works."""
     sign_in(browser)
     keeping.clock.advance(1)
-    keeping.engine.sign_out.everywhere(keeping.tenant.issuer, "auth0|alice")
+    keeping.relying_party.sign_out.everywhere(keeping.tenant.issuer, "auth0|alice")
     keeping.clock.advance(1)
     sent = browser.open(LOGIN, site="cross-site")
     assert sent.status_code == 303
@@ -284,12 +284,12 @@ def test_link_while_the_cookie_is_renewed(keeping: Host, browser: Browser) -> No
     """A page that tries again by itself does not make a foreign link one of ours."""
     sign_in(browser)
     held = keeping.session_of(browser)
-    _, pointer = keeping.engine.sessions.renew(held)
+    _, pointer = keeping.relying_party.sessions.renew(held)
     waiting = browser.open(f"{LOGIN}?return_to=/a%26b", site="cross-site")
     seconds, _, again = waiting.headers["Refresh"].partition("; url=")
     assert seconds == "1"
     assert pointer is not None
-    browser.client.set_cookie("pkce-80", keeping.engine.signing.sign_pointer(pointer))
+    browser.client.set_cookie("pkce-80", keeping.relying_party.signing.sign_pointer(pointer))
     page = browser.open(again, site="same-origin")
     check_question(page, "You are signed in as alice@example.com")
     assert fields_of(page) == {"return_to": "/a&b"}
@@ -519,7 +519,7 @@ def test_user_who_is_signed_out_from_outside(keeping: Host, browser: Browser) ->
     """A sign-in that was ended from outside binds no later one to its user."""
     sign_in(browser)
     keeping.clock.advance(1)
-    keeping.engine.sign_out.everywhere(keeping.tenant.issuer, "auth0|alice")
+    keeping.relying_party.sign_out.everywhere(keeping.tenant.issuer, "auth0|alice")
     keeping.clock.advance(1)
     sent = browser.open(f"{LOGIN}?max_age=0", site="same-origin")
     browser.arrive(keeping.tenant.sign_in(sent.headers["Location"], "auth0|bob"))

@@ -14,7 +14,7 @@ from urllib3.exceptions import NewConnectionError
 
 from flask_pkce import PKCEBlueprint
 from flask_pkce.errors import StoreError
-from flask_pkce.sessions.revocations import Marks
+from flask_pkce.sessions.revocations import Revocations
 from flask_pkce.tenant.cache import COOLDOWN
 from tests.conftest import MakeApp
 from tests.support import Failing, sign_parts
@@ -46,7 +46,9 @@ def sign_in(host: Host, user: str = "alice") -> Browser:
 def put_out_of_reach(host: Host) -> None:
     """Let no connection to the tenant come about."""
     refused = NewConnectionError(HTTPConnection("tenant.example"), "refused")
-    host.engine.transport.session.mount(host.tenant.issuer, Failing(ConnectionError(refused)))
+    host.relying_party.transport.session.mount(
+        host.tenant.issuer, Failing(ConnectionError(refused))
+    )
 
 
 def is_signed_in(browser: Browser) -> bool:
@@ -285,11 +287,11 @@ def test_remembered(valid: int, remembered: int, keeping: Host) -> None:
     """A token is remembered until it expires, PKCE_LEEWAY included, for 24 hours at most."""
     issuer, now = keeping.tenant.issuer, int(keeping.clock())
     assert post(keeping, logout_token(keeping, exp=now + valid)).status_code == 200
-    marks = keeping.engine.marks
+    marks = keeping.relying_party.revocations
     keeping.clock.advance(remembered - 1)
-    assert marks.has_seen(issuer, "one")
+    assert marks.is_replayed(issuer, "one")
     keeping.clock.advance(1)
-    assert not marks.has_seen(issuer, "one")
+    assert not marks.is_replayed(issuer, "one")
 
 
 @pytest.mark.requirement("BL-1")
@@ -329,13 +331,13 @@ def test_refused(changes: dict[str, Any], keeping: Host) -> None:
 def test_store_fails(keeping: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token that could not be heeded counts when the tenant tries again."""
     browser, token = sign_in(keeping), logout_token(keeping)
-    end_user = Marks.end_user
+    revoke_user = Revocations.revoke_user
 
     def fail(*_: object) -> None:
-        monkeypatch.setattr(Marks, "end_user", end_user)
+        monkeypatch.setattr(Revocations, "revoke_user", revoke_user)
         raise StoreError("The store is down.")
 
-    monkeypatch.setattr(Marks, "end_user", fail)
+    monkeypatch.setattr(Revocations, "revoke_user", fail)
     assert post(keeping, token).status_code == 503
     assert post(keeping, token).status_code == 200
     assert not is_signed_in(browser)
@@ -350,7 +352,7 @@ def test_names_with_a_space(changes: dict[str, Any], keeping: Host) -> None:
     (grant,) = held.value.grants
     claims = {**grant.claims, "sub": "ad|contoso|Jane Doe", "sid": "session 1"}
     named = dataclasses.replace(grant, claims=claims)
-    keeping.engine.sessions.update(held, lambda session: session.with_grant(grant, named))
+    keeping.relying_party.sessions.update(held, lambda session: session.with_grant(grant, named))
     assert is_signed_in(browser)
     token = logout_token(keeping, **{"sub": "ad|contoso|Jane Doe", "jti": "number 1", **changes})
     assert post(keeping, token).status_code == 200
@@ -386,7 +388,7 @@ def test_while_a_code_is_exchanged(keeping: Host) -> None:
 
     def end() -> None:
         keeping.clock.advance(1)
-        keeping.engine.sign_out.everywhere(keeping.tenant.issuer, "auth0|alice")
+        keeping.relying_party.sign_out.everywhere(keeping.tenant.issuer, "auth0|alice")
         keeping.clock.advance(1)
 
     keeping.while_tokens_are_made(end)

@@ -305,21 +305,21 @@ def tenant_was_changed_meanwhile(make_app: MakeApp) -> TestResponse:
     browser, answer = sent(host := make_app())
     held = host.flow_of(browser, answer["state"])
     changed = expected_elsewhere(held.value, "https://former.example/")
-    assert host.engine.sessions.save(held, changed) is not None
+    assert host.relying_party.sessions.save(held, changed) is not None
     return browser.arrive(answer)
 
 
 @way("signed-out-meanwhile")
 def cleared_while_the_answer_was_bound(make_app: MakeApp) -> TestResponse:
     browser, answer = sent(host := make_app())
-    find = host.engine.sessions.flow
+    find = host.relying_party.sessions.flow
 
     def found_too_late(*args: Any) -> Any:
         found = find(*args)
-        host.engine.sessions.take(args[0])
+        host.relying_party.sessions.take(args[0])
         return found
 
-    host.engine.sessions.flow = found_too_late  # type: ignore[assignment, method-assign]
+    host.relying_party.sessions.flow = found_too_late  # type: ignore[assignment, method-assign]
     return browser.arrive(answer)
 
 

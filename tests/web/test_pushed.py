@@ -127,7 +127,7 @@ def test_push_in_vain(pushing: Host, fault: str, code: str, status: int, is_page
     """A push that fails is told as what it is; the flow is there, and the next one succeeds."""
     browser = pushing.browser()
     state = browser.challenge()["state"]
-    pushing.engine.tenants.default.get()
+    pushing.relying_party.tenants.default.get()
     pushing.tenant.faults = [fault]
     if is_page:
         response = browser.submit("/pkce/code")

@@ -176,7 +176,9 @@ def test_reuse_at_the_tenant(host: Host, browser: Browser) -> None:
     """Used elsewhere, the refresh token is refused by the tenant, and the sign-in is over."""
     token = sign_in(host, browser)["auth0"]["oAuth"]["token"]["refresh_token"]
     form = {"grant_type": "refresh_token", "client_id": "local-client", "refresh_token": token}
-    assert host.engine.transport.post(f"{host.tenant.issuer}oauth/token", form).status == 200
+    assert (
+        host.relying_party.transport.post(f"{host.tenant.issuer}oauth/token", form).status == 200
+    )
     check_problem(browser.token(grant_type="refresh_token"), "grant-refused")
     assert host.session_of(browser).value.grants == ()
 

@@ -134,16 +134,16 @@ def test_at_the_same_moment(
     flows = [victim.begin() for _ in range(2)]
     mine, theirs = (host.tenant.sign_in(url) for _, url in flows)
     rival = copy(victim)
-    renew = host.engine.sessions.renew
+    renew = host.relying_party.sessions.renew
 
     def overtaken(*args: Any) -> Any:
-        monkeypatch.setattr(host.engine.sessions, "renew", renew)
+        monkeypatch.setattr(host.relying_party.sessions, "renew", renew)
         rival.arrive(theirs)
         if is_same_browser:
             victim.client.set_cookie("pkce-80", rival.cookie)
         return renew(*args)
 
-    monkeypatch.setattr(host.engine.sessions, "renew", overtaken)
+    monkeypatch.setattr(host.relying_party.sessions, "renew", overtaken)
     response = victim.deliver(mine)
     while response.status_code == 303:
         assert host.status_of(rival, flows[0][0]) == "sent"
@@ -169,17 +169,17 @@ def test_same_answer_at_the_same_moment(
     browser = host.browser()
     url = browser.submit("/pkce/code").headers["Location"]
     answer = host.tenant.sign_in(url)
-    find = host.engine.sign_in.find
+    find = host.relying_party.sign_in.find
 
     def overtaken(*args: Any) -> Any:
-        monkeypatch.setattr(host.engine.sign_in, "find", find)
+        monkeypatch.setattr(host.relying_party.sign_in, "find", find)
         session, flow = find(*args)
-        _, pointer = host.engine.sessions.renew(session)
+        _, pointer = host.relying_party.sessions.renew(session)
         assert pointer is not None
-        browser.client.set_cookie("pkce-80", host.engine.signing.sign_pointer(pointer))
-        return session, host.engine.sign_in.bind(flow, arrived(answer))
+        browser.client.set_cookie("pkce-80", host.relying_party.signing.sign_pointer(pointer))
+        return session, host.relying_party.sign_in.bind(flow, arrived(answer))
 
-    monkeypatch.setattr(host.engine.sign_in, "find", overtaken)
+    monkeypatch.setattr(host.relying_party.sign_in, "find", overtaken)
     response = browser.deliver(answer)
     while "ticket" in response.headers["Location"]:
         assert host.token_requests == 0
@@ -353,7 +353,7 @@ def test_old_cookie_at_the_same_moment(
     state, url = thief.begin()
     victim.client.set_cookie("pkce-80", thief.cookie)
     answer = host.tenant.sign_in(url)
-    authorize = host.engine.sign_in.authorize
+    authorize = host.relying_party.sign_in.authorize
 
     def bind_and_authorize(*args: Any, **options: Any) -> Sent:
         monkeypatch.undo()
@@ -363,7 +363,7 @@ def test_old_cookie_at_the_same_moment(
         assert not is_cleared or victim.clear().status_code == 204
         return sent
 
-    monkeypatch.setattr(host.engine.sign_in, "authorize", bind_and_authorize)
+    monkeypatch.setattr(host.relying_party.sign_in, "authorize", bind_and_authorize)
     told = thief.code(state=state)
     if is_cleared:
         check_problem(told, "signed-out-meanwhile")

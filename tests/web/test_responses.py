@@ -287,7 +287,7 @@ def _redeeming(host: Host, route: tuple[str, str], is_page: bool) -> TestRespons
     url = (browser := host.browser()).submit("/pkce/code").headers["Location"]
     answer = host.tenant.sign_in(url)
     held = host.flow_of(browser, answer.params["state"])
-    host.engine.sign_in.bind(held, arrived(answer))
+    host.relying_party.sign_in.bind(held, arrived(answer))
     host.begin_redeeming(browser, answer.params["state"])
     return browser.arrive(answer)
 
@@ -344,7 +344,7 @@ def _faulty(host: Host, route: tuple[str, str], is_page: bool, fault: str) -> Te
     elif route == TOKEN:
         Prepared(host, browser, own_state=False).put("bound")
     # As in a worker that has just started.
-    host.engine.tenants.default._metadata._value = None
+    host.relying_party.tenants.default._metadata._value = None
     host.tenant.faults.add(fault)
     return ask(host, route, is_page, browser=browser, query=query)
 
@@ -510,11 +510,11 @@ def test_every_page_is_met(make_app: MakeApp) -> None:
     folder = Path(web.__file__).parent / "templates" / "pkce"
     shown = set()
 
-    def note(sender: object, template: Any, **_: Any) -> None:
+    def remember_jti(sender: object, template: Any, **_: Any) -> None:
         if template.name.startswith("pkce/"):
             shown.add(template.name)
 
-    with template_rendered.connected_to(note):
+    with template_rendered.connected_to(remember_jti):
         for each in SITUATIONS:
             if each.is_page and each.status in {200, 403}:
                 each.happen(make_app)

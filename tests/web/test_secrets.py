@@ -11,7 +11,7 @@ import pytest
 from requests import PreparedRequest
 
 from flask_pkce import PKCEBlueprint, authorization_answered, authorization_requested, signed_in
-from flask_pkce.protocol.authorization import parse_answer
+from flask_pkce.protocol.authorization import parse_callback
 from flask_pkce.sessions.session import RENEWAL_SHARED
 from tests.conftest import SECRET_KEY, MakeApp
 from tests.web.host import CALLBACK, PAGE, Browser, Caller, Host
@@ -184,14 +184,14 @@ def test_what_a_browser_sees(delivery: str, make_app: MakeApp, seen: list[Any]) 
 @pytest.mark.requirement("AZ-13")
 def test_addresses_that_are_called(secretive: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """What we send to the tenant stands in forms, and no address has a parameter."""
-    session = secretive.engine.transport.session
+    session = secretive.relying_party.transport.session
     send, called = session.send, []
 
-    def note(prepared: PreparedRequest, **options: Any) -> Any:
+    def remember_jti(prepared: PreparedRequest, **options: Any) -> Any:
         called.append(prepared.url or "")
         return send(prepared, **options)
 
-    monkeypatch.setattr(session, "send", note)
+    monkeypatch.setattr(session, "send", remember_jti)
     browser = secretive.browser()
     sign_in(secretive, browser)
     assert browser.clear().status_code == 204
@@ -210,7 +210,7 @@ def test_faults(fault: str, secretive: Host, watch: Watch) -> None:
     """Neither do the faults of the tenant, down to the causes of their exceptions."""
     browser = secretive.browser()
     known = Prepared(secretive, browser, own_state=False).put("bound")
-    secretive.engine.tenants.default.keys()
+    secretive.relying_party.tenants.default.keys()
     secretive.tenant.faults.add(fault)
     text = browser.token().text
     for secret in (known.state, known.verifier, known.code, CLIENT_SECRET, browser.cookie):
@@ -249,10 +249,14 @@ def test_reprs(secretive: Host) -> None:
     refresh_token = secretive.session_of(browser).value.grants[0].refresh_token or ""
     assert refresh_token
     session = secretive.session_of(browser)
-    pointer = secretive.engine.signing.read_pointer(browser.cookie)
+    pointer = secretive.relying_party.signing.read_pointer(browser.cookie)
     values += [session, session.value, session.value.grants[0], pointer]
-    values += [parse_answer({"state": known.state, "code": known.code})]
-    values += [secretive.engine.settings, secretive.engine, secretive.engine.tenants.default.get()]
+    values += [parse_callback({"state": known.state, "code": known.code})]
+    values += [
+        secretive.relying_party.settings,
+        secretive.relying_party,
+        secretive.relying_party.tenants.default.get(),
+    ]
     secrets = [known.state, known.verifier, known.code, refresh_token, CLIENT_SECRET, SECRET_KEY]
     for value in values:
         for secret in [*secrets, repr(pointer.secret)]:

@@ -11,7 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from flask_pkce.errors import catalogue
-from flask_pkce.protocol.authorization import Answer
+from flask_pkce.protocol.authorization import CallbackParameters
 from flask_pkce.sessions.pending_callbacks import Ticket
 from tests.conftest import MakeApp
 from tests.web.host import (
@@ -188,7 +188,9 @@ def _to_the_end(caller: Caller, response: TestResponse) -> TestResponse:
 
 def _kept(host: Host, state: str, code: str) -> Ticket:
     """Keep a response that was posted, perhaps before its flow expired."""
-    return host.engine.tickets.keep(Answer(state=state, code=code, callback_url=host.callback_url))
+    return host.relying_party.pending_callbacks.keep(
+        CallbackParameters(state=state, code=code, callback_url=host.callback_url)
+    )
 
 
 def _post_navigation(caller: Caller, known: Known) -> TestResponse:
@@ -204,7 +206,7 @@ def _get_ticket(caller: Caller, known: Known) -> TestResponse:
 
 def _get_spent(caller: Caller, known: Known) -> TestResponse:
     ticket = _kept(caller.host, known.state, known.code)
-    assert caller.host.engine.tickets.take(ticket) is not None
+    assert caller.host.relying_party.pending_callbacks.take(ticket) is not None
     return _as_page(caller, {"ticket": ticket.value})
 
 

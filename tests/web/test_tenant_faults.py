@@ -24,7 +24,7 @@ CLIENT_SECRET = "the-client-secret-of-the-application"
 def known(host: Host, browser: Browser) -> Any:
     """A flow that is bound, of which the keys to verify its ID token are had."""
     known = Prepared(host, browser, own_state=False).put("bound")
-    host.engine.tenants.default.keys()
+    host.relying_party.tenants.default.keys()
     return known
 
 
@@ -271,7 +271,7 @@ class CutOff(HTTPAdapter):
 @pytest.mark.requirement("N65")
 def test_cut_off(known: Any, host: Host, browser: Browser) -> None:
     """An answer that began and did not end in time may have used the code up: 504."""
-    session = host.engine.transport.session
+    session = host.relying_party.transport.session
     url = host.tenant.issuer
     session.mount(url, CutOff(session.get_adapter(url)))
     check_problem(browser.token(), "tenant-silent")

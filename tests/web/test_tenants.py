@@ -69,7 +69,7 @@ def settings_of(*names: str) -> dict[str, dict[str, str]]:
 def connect(host: Host, *tenants: LocalTenant) -> None:
     """Let a host reach tenants, and be known there by its callbacks."""
     for tenant in tenants:
-        tenant.mount(host.engine.transport.session)
+        tenant.mount(host.relying_party.transport.session)
         name = tenant.domain.partition(".")[0]
         common = host.callback_url
         tenant.register(redirect_uris=[f"{common}/{name}"])
@@ -305,7 +305,7 @@ def move(browser: Browser, sent_by: World, reached: World) -> None:
     """Let globex withdraw iss, and another worker answer the browser."""
     sent_by.globex._provider.sends_iss = False
     sent_by.host.clock.advance(601)
-    reached.host.engine.tenants.select("globex.example").get()
+    reached.host.relying_party.tenants.select("globex.example").get()
     browser.client.application = reached.host.app
 
 
@@ -603,7 +603,7 @@ def test_tenant_that_is_down(make_world: MakeWorld) -> None:
     )
     world.host.clock.advance(59)
     # As in a worker that has not asked for the metadata yet.
-    world.host.engine.tenants.select("acme.example")._metadata._value = None
+    world.host.relying_party.tenants.select("acme.example")._metadata._value = None
     world.acme.faults.add("unreachable")
     # The answer is bound, by what its flow stores; its code cannot be redeemed yet.
     check_page(browser.follow(posted), "tenant-unreachable")
@@ -686,7 +686,7 @@ def test_renamed(world: World, make_world: MakeWorld) -> None:
     tenants = {"road-runner": settings_of("acme")["acme"]}
     after = make_world(PKCE_TENANTS=tenants)
     after.host.store._entries = world.host.store._entries
-    world.acme.mount(after.host.engine.transport.session)
+    world.acme.mount(after.host.relying_party.transport.session)
     browser.client.application = after.host.app
     answer = browser.token(grant_type="refresh_token", refresh_token=token)
     assert answer.get_json()["auth0"]["domain"] == "acme.example"
@@ -1099,7 +1099,7 @@ def test_two_blueprints_with_different_tenants(make_app: MakeApp, make_tenant: M
         STAFF_PKCE_STORE_URL=host.store,
     )
     acme = make_tenant(ACME)
-    acme.mount(crew.engine.transport.session)
+    acme.mount(crew.relying_party.transport.session)
     acme.register(redirect_uris=[crew.callback_url])
     browser, same = host.browser(), crew.browser()
     same.client = browser.client

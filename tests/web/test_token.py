@@ -68,7 +68,7 @@ def test_lifetime_that_the_tenant_does_not_tell(make_app: MakeApp) -> None:
     @pkce.token
     def token(request: TokenRequest) -> dict[str, Any]:
         form = {**request.parameters(), "client_id": "local-client"}
-        answer = host.engine.transport.post(f"{host.tenant.issuer}oauth/token", form).json()
+        answer = host.relying_party.transport.post(f"{host.tenant.issuer}oauth/token", form).json()
         return {name: value for name, value in answer.items() if name != "expires_in"}
 
     host = make_app(blueprint=pkce)
@@ -194,7 +194,7 @@ def test_overtaken(change: str, host: Host, browser: Browser) -> None:
     state, _, _ = bound(host, browser)
     other = host.browser()
     other.client.set_cookie("pkce-80", browser.cookie)
-    keys = host.engine.tenants.default.keys
+    keys = host.relying_party.tenants.default.keys
 
     def overtaken() -> Any:
         if change == "redeeming":
@@ -203,7 +203,7 @@ def test_overtaken(change: str, host: Host, browser: Browser) -> None:
             other.clear()
         return keys()
 
-    host.engine.tenants.default.keys = overtaken  # type: ignore[method-assign]
+    host.relying_party.tenants.default.keys = overtaken  # type: ignore[method-assign]
     code = {"redeeming": "flow-redeeming", "cleared": "signed-out-meanwhile"}[change]
     check_problem(browser.token(), code)
     assert host.token_requests == 0
@@ -275,7 +275,7 @@ def test_code_that_came_elsewhere_is_not_told(elsewhere: Host) -> None:
     """Where the code does not come to our callback, nobody else is told it."""
     browser = elsewhere.browser()
     state, verifier, code = go_elsewhere(elsewhere, browser)
-    elsewhere.engine.tenants.default.keys()
+    elsewhere.relying_party.tenants.default.keys()
     elsewhere.tenant.faults.add("unreachable")
     browser.token(code=code, code_verifier=verifier, redirect_uri=ELSEWHERE)
     assert elsewhere.status_of(browser, state) == "bound"

@@ -13,11 +13,11 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 from ...errors import PKCEError
 from ...protocol.authorization import AuthorizationRequest, build_authorization_url
-from ...protocol.metadata import Tenant
+from ...protocol.metadata import TenantMetadata
 from ...protocol.pkce import code_challenge
 from ...protocol.text import one_line
-from ...tenant.registry import own_callback
-from ...tenant.transport import HTTPAnswer
+from ...tenant.registry import tenant_callback_url
+from ...tenant.transport import TenantResponse
 from .findings import Finding, Patient, doubtful, right, skipped, wrong
 
 #: What a tenant says that would otherwise have asked the person something.
@@ -31,14 +31,16 @@ _EXPECTED = frozenset(
 )
 
 
-def callback(patient: Patient, tenant: Tenant | None) -> Finding:
+def callback(patient: Patient, tenant: TenantMetadata | None) -> Finding:
     """Ask the tenant, as a browser that has never been there."""
     if tenant is None:
         return skipped("callback", "There is no metadata that can be used.")
-    callback_url = own_callback(patient.mounted.site.callback_url(patient.request), tenant.name)
+    callback_url = tenant_callback_url(
+        patient.extension.site.callback_url(patient.request), tenant.name
+    )
     try:
         url = build_authorization_url(tenant, _request(tenant, callback_url))
-        answer = patient.engine.transport.visit(url)
+        answer = patient.relying_party.transport.visit(url)
     except PKCEError as exc:
         return skipped("callback", f"The tenant did not say: {exc}")
     if answer.status == 429 or answer.status >= 500:
@@ -51,7 +53,7 @@ def callback(patient: Patient, tenant: Tenant | None) -> Finding:
     return _of_another_place(patient, location, callback_url)
 
 
-def _request(tenant: Tenant, callback_url: str) -> AuthorizationRequest:
+def _request(tenant: TenantMetadata, callback_url: str) -> AuthorizationRequest:
     return AuthorizationRequest(
         client_id=tenant.client_id,
         redirect_uri=callback_url,
@@ -88,7 +90,7 @@ def _advice(patient: Patient, callback_url: str) -> str:
     )
 
 
-def _of_page(patient: Patient, answer: HTTPAnswer, callback_url: str) -> Finding:
+def _of_page(patient: Patient, answer: TenantResponse, callback_url: str) -> Finding:
     """A page in place of a redirect: the tenant does not trust the address."""
     text = f"The tenant answers {answer.status} with a page: it sends nobody to {callback_url}."
     judge = wrong if answer.status >= 400 else doubtful

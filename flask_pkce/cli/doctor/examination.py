@@ -8,8 +8,8 @@ from dataclasses import replace
 from flask import Flask
 
 from ...errors import ConfigurationError, PKCEError
-from ...protocol.metadata import Registration
-from ...web.context import Mounted
+from ...protocol.metadata import ClientRegistration
+from ...web.context import Extension
 from .callback import callback
 from .findings import Check, Finding, Patient, skipped, wrong
 from .host import cookies, csrf, local_session, proxy
@@ -79,24 +79,24 @@ def examine(
     :param environ: the environment of the process.
     :raises UnknownBlueprint: if there is none of that name.
     """
-    everything: dict[str, Mounted] = app.extensions.get("pkce", {})
+    everything: dict[str, Extension] = app.extensions.get("pkce", {})
     if not everything:
         advice = "Call init_app of a PKCEBlueprint with this application."
         return (wrong("settings", "No PKCEBlueprint is registered here.", advice),)
     if blueprint is not None and blueprint not in everything:
         raise UnknownBlueprint(f"there is no {blueprint!r}: there are {', '.join(everything)}")
-    prefixes = {name: _prefix(mounted) for name, mounted in everything.items()}
+    prefixes = {name: _prefix(extension) for name, extension in everything.items()}
     patients = [
         Patient(
             app=app,
-            mounted=mounted,
+            extension=extension,
             name=name,
             prefix=prefixes[name],
             other_prefixes=tuple(set(prefixes.values()) - {prefixes[name]}),
             address=address,
             environ=dict(environ),
         )
-        for name, mounted in everything.items()
+        for name, extension in everything.items()
         if blueprint in (None, name)
     ]
     with app.app_context():
@@ -107,8 +107,8 @@ def examine(
     return tuple(findings)
 
 
-def _prefix(mounted: Mounted) -> str:
-    return str(getattr(mounted.blueprint, "config_prefix", "PKCE_"))
+def _prefix(extension: Extension) -> str:
+    return str(getattr(extension.blueprint, "config_prefix", "PKCE_"))
 
 
 def _look_at(patient: Patient, tenants: tuple[str, ...]) -> Iterator[Finding]:
@@ -119,7 +119,7 @@ def _look_at(patient: Patient, tenants: tuple[str, ...]) -> Iterator[Finding]:
         refused: list[Finding] = []
         registrations = list(_named(patient, tenants, refused))
         yield from refused
-    elif patient.engine.hooks.tenant_loader is not None:
+    elif patient.relying_party.hooks.tenant_loader is not None:
         yield skipped("discovery", "Tenants of the tenant_loader: name each with --tenant.")
     for registration in registrations:
         found: list[Finding] = []
@@ -132,14 +132,14 @@ def _look_at(patient: Patient, tenants: tuple[str, ...]) -> Iterator[Finding]:
 
 def _named(
     patient: Patient, tenants: tuple[str, ...], findings: list[Finding]
-) -> Iterator[Registration]:
+) -> Iterator[ClientRegistration]:
     """Our registrations at the tenants of those names.
 
     :param findings: takes what is wrong with the others.
     """
     for name in tenants:
         try:
-            yield patient.engine.tenants.named(name).registration
+            yield patient.relying_party.tenants.named(name).registration
         except PKCEError as exc:
             findings.append(wrong("discovery", f"{name}: {exc}", exc.hint))
         except Exception as exc:

@@ -13,9 +13,9 @@ from functools import cached_property
 from flask import Flask, Request
 from werkzeug.test import EnvironBuilder
 
-from ...relying_party.relying_party import Engine
+from ...relying_party.relying_party import RelyingParty
 from ...settings.model import Settings
-from ...web.context import Mounted
+from ...web.context import Extension
 
 
 class Verdict(StrEnum):
@@ -57,7 +57,7 @@ class Patient:
     """
 
     app: Flask
-    mounted: Mounted
+    extension: Extension
     name: str
     prefix: str
     other_prefixes: tuple[str, ...]
@@ -65,19 +65,19 @@ class Patient:
     environ: dict[str, str]
 
     @property
-    def engine(self) -> Engine:
+    def relying_party(self) -> RelyingParty:
         """What works behind the routes."""
-        return self.mounted.engine
+        return self.extension.relying_party
 
     @property
     def settings(self) -> Settings:
         """The settings, checked."""
-        return self.mounted.engine.settings
+        return self.extension.relying_party.settings
 
     @property
     def public_url(self) -> str | None:
         """The address that the settings give."""
-        return self.mounted.site.public_url
+        return self.extension.site.public_url
 
     @property
     def is_https(self) -> bool:

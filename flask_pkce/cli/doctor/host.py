@@ -79,7 +79,7 @@ def cookies(patient: Patient) -> Iterable[Finding]:
 def _of_cookie(patient: Patient) -> Iterator[Finding]:
     config = patient.app.config
     same_site = str(config.get("SESSION_COOKIE_SAMESITE") or "").lower()
-    ours = patient.mounted.site.cookie_name(patient.request)
+    ours = patient.extension.site.cookie_name(patient.request)
     if config["SESSION_COOKIE_NAME"] == ours:
         yield wrong(
             "cookies",

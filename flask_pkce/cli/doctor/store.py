@@ -29,7 +29,7 @@ T = TypeVar("T")
 def store(patient: Patient) -> Iterable[Finding]:
     """Whether it is there, keeps what it is given, and lets one caller win (short)."""
     advice = f"See that {patient.key('STORE_URL')} is right, and that what it names runs."
-    subject = patient.engine.store
+    subject = patient.relying_party.store
     try:
         broken = _try(patient, subject)
     except FileDescriptorsExhausted as exc:
@@ -84,7 +84,7 @@ def _try(patient: Patient, subject: Store) -> str | None:
 def workers(patient: Patient) -> Iterable[Finding]:
     """A store in the memory of one process serves one process."""
     key, count = patient.key("STORE_URL"), _count_workers(patient)
-    if patient.engine.store.shared_by_processes:
+    if patient.relying_party.store.shared_by_processes:
         yield right("workers", "All workers share the store.")
     elif count is not None and count > 1:
         yield wrong(
@@ -111,17 +111,17 @@ def _count_workers(patient: Patient) -> int | None:
 
 def shared_key(patient: Patient) -> Iterable[Finding]:
     """Compare our keys with those that workers left in the store."""
-    engine = patient.engine
-    if not engine.store.shared_by_processes:
+    relying_party = patient.relying_party
+    if not relying_party.store.shared_by_processes:
         yield skipped("shared-key", "What other workers have cannot be seen in this store.")
         return
     try:
-        seen = engine.worker_keys.seen()
+        seen = relying_party.key_fingerprints.seen()
     except (StoreError, FileDescriptorsExhausted):
         yield skipped("shared-key", "The store does not say.")
         return
-    own = engine.signing.fingerprints
-    now = engine.clock()
+    own = relying_party.signing.fingerprints
+    now = relying_party.clock()
     judged = [_compare(own, each.fingerprints, now - each.seen_at) for each in seen]
     findings = [finding for finding in judged if finding is not None]
     yield from findings

@@ -8,9 +8,9 @@ from typing import Any
 
 from ...errors import PKCEError, TenantMisconfigured
 from ...protocol.id_token import parse_key_set
-from ...protocol.metadata import Registration, Tenant, parse_metadata
+from ...protocol.metadata import ClientRegistration, TenantMetadata, parse_metadata
 from ...protocol.pkce import CODE_CHALLENGE_METHOD
-from ...tenant.transport import HTTPAnswer
+from ...tenant.transport import TenantResponse
 from .findings import Finding, Patient, doubtful, right, skipped, wrong
 
 _ALGORITHMS = "id_token_signing_alg_values_supported"
@@ -20,8 +20,8 @@ _OF_METADATA = ("issuer", "jwks", "algorithms", "s256", "response-mode", "clock"
 
 
 def read_tenant(
-    patient: Patient, registration: Registration, findings: list[Finding]
-) -> Tenant | None:
+    patient: Patient, registration: ClientRegistration, findings: list[Finding]
+) -> TenantMetadata | None:
     """Look at a tenant.
 
     :param registration: the application's there.
@@ -30,7 +30,7 @@ def read_tenant(
     """
     domain = patient.key("DOMAIN" if not registration.name else f"TENANTS['{registration.name}']")
     try:
-        answer = patient.engine.transport.get(registration.discovery_url)
+        answer = patient.relying_party.transport.get(registration.discovery_url)
         if answer.status != 200:
             raise PKCEError(f"The tenant answered {answer.status} where its metadata should be.")
         document = answer.json()
@@ -41,7 +41,7 @@ def read_tenant(
         findings += [skipped(check, "There is no metadata.") for check in _OF_METADATA]
         return None
     findings.append(right("discovery", f"The metadata is at {registration.discovery_url}."))
-    tenant: Tenant | None = None
+    tenant: TenantMetadata | None = None
     try:
         # The algorithms have a row of their own.
         tenant = parse_metadata({**document, _ALGORITHMS: None}, registration)
@@ -58,10 +58,10 @@ def read_tenant(
     return tenant
 
 
-def _keys(patient: Patient, tenant: Tenant, document: Mapping[str, Any]) -> Finding:
+def _keys(patient: Patient, tenant: TenantMetadata, document: Mapping[str, Any]) -> Finding:
     allowed = _common(patient, document) or patient.settings.algorithms
     try:
-        answer = patient.engine.transport.get(tenant.jwks_uri)
+        answer = patient.relying_party.transport.get(tenant.jwks_uri)
         if answer.status != 200:
             raise PKCEError(f"The tenant answered {answer.status} where its keys should be.")
         keys = parse_key_set(answer.json())
@@ -154,12 +154,12 @@ def _response_mode(patient: Patient, document: Mapping[str, Any]) -> Finding:
     )
 
 
-def _clock(patient: Patient, answer: HTTPAnswer) -> Finding:
+def _clock(patient: Patient, answer: TenantResponse) -> Finding:
     try:
         theirs = parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except (KeyError, ValueError):
         return skipped("clock", "The tenant does not tell its time.")
-    skew, leeway = round(patient.engine.clock() - theirs), patient.settings.leeway
+    skew, leeway = round(patient.relying_party.clock() - theirs), patient.settings.leeway
     if abs(skew) <= max(leeway // 2, 2):
         return right("clock", "This machine's clock agrees with the tenant's.")
     text = f"This machine's clock is {abs(skew)} seconds {'fast' if skew > 0 else 'slow'}."

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.test import TestResponse
 
-from ...protocol.metadata import Registration
+from ...protocol.metadata import ClientRegistration
 from ..visits import Visit
 from .app import build_app
 from .browser import Browser
@@ -301,14 +301,14 @@ class LocalTenant:
         :raises SignInRefused: if the tenant shows an error.
         """
         visit = Visit.of(client, blueprint, base_url)
-        engine = visit.mounted.engine
-        for registration in engine.settings.registrations:
+        relying_party = visit.extension.relying_party
+        for registration in relying_party.settings.registrations:
             self._admit(registration, visit)
         if self._server is None:
-            self.mount(engine.transport.session)
+            self.mount(relying_party.transport.session)
         return visit.sign_in(lambda url: self.sign_in(url, user, cancel), return_to)
 
-    def _admit(self, registration: Registration, visit: Visit) -> None:
+    def _admit(self, registration: ClientRegistration, visit: Visit) -> None:
         """Register the callback of an application, and its root, where sign-outs end."""
         known = self._provider.clients.get(registration.client_id)
         callback_url = visit.callback_url(registration.name)

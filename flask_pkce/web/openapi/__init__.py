@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from flask import Response
 
-from ..context import Call, Route
+from ..context import RequestContext, Route
 from ..responses import json_response
 from .document import build_document
 
 
-def openapi(call: Call) -> Response:
+def openapi(context: RequestContext) -> Response:
     """``GET /pkce/openapi.json``: tell how the routes are called."""
     return json_response(
         build_document(
-            call.settings,
-            address=call.site.root(call.request) + call.site.prefix,
-            cookie_name=call.site.cookie_name(call.request),
+            context.settings,
+            address=context.site.root(context.request) + context.site.prefix,
+            cookie_name=context.site.cookie_name(context.request),
         )
     )
 

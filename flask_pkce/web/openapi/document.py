@@ -8,7 +8,7 @@ from typing import Any
 from ...settings.model import Settings
 from ..problems import DOCUMENTATION
 from ..urls import CALLBACK_PATH
-from ..views import ROUTES, further_routes
+from ..views import ROUTES, optional_routes
 from .operations import Operations
 from .schemas import build_schemas, names_in
 
@@ -29,7 +29,7 @@ def build_document(settings: Settings, *, address: str, cookie_name: str) -> dic
     :param cookie_name: the name of our cookie there.
     """
     operations = Operations(settings)
-    routes = (*ROUTES, *further_routes(settings))
+    routes = (*ROUTES, *optional_routes(settings))
     paths = {
         route.path: {method.lower(): operations.of(route, method) for method in route.methods}
         for route in routes

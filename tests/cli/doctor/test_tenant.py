@@ -32,7 +32,7 @@ def mock() -> Iterator[Mock]:
     mockers = []
 
     def make(host: Host) -> requests_mock.Mocker:
-        mocker = requests_mock.Mocker(session=host.engine.transport.session, real_http=True)
+        mocker = requests_mock.Mocker(session=host.relying_party.transport.session, real_http=True)
         mocker.start()
         mockers.append(mocker)
         return mocker

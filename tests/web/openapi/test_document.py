@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from flask_pkce.errors import catalogue
 from flask_pkce.settings.values import TokenDelivery
 from flask_pkce.web.openapi.errors import FAILURES
-from flask_pkce.web.views import ROUTES, further_routes
+from flask_pkce.web.views import ROUTES, optional_routes
 from tests.conftest import MakeApp
 from tests.web.documented import Documented
 from tests.web.host import CALLBACK, Browser, Host, check_page, check_problem
@@ -48,7 +48,7 @@ def test_valid(describing: Host) -> None:
 
 def test_routes(describing: Host) -> None:
     """It has each route with each of its methods, those too that settings switch on."""
-    routes = [*ROUTES, *further_routes(describing.engine.settings)]
+    routes = [*ROUTES, *optional_routes(describing.relying_party.settings)]
     paths = document_of(describing)["paths"]
     assert {path: set(item) for path, item in paths.items()} == {
         route.path: {method.lower() for method in route.methods} for route in routes
