@@ -91,10 +91,10 @@ def forget(context: click.Context, subject: str, issuer: str | None) -> None:
             f"{app}\nNo session was ended: correct this and try again."
         ) from app
     extension: dict[str, Extension] = app.extensions.get("pkce", {})
-    engines = [each.relying_party for each in extension.values()]
-    if not engines:
+    relying_parties = [each.relying_party for each in extension.values()]
+    if not relying_parties:
         raise click.ClickException("No PKCEBlueprint is registered in this application.")
-    for relying_party in engines:
+    for relying_party in relying_parties:
         if not relying_party.store.shared_by_processes:
             raise click.ClickException(
                 "PKCE_STORE_URL is memory://, of which each process has its own:"
@@ -102,9 +102,13 @@ def forget(context: click.Context, subject: str, issuer: str | None) -> None:
             )
     try:
         # All of them before anything is done, for one may not be known now.
-        issuers = [_issuers(relying_party, issuer) for relying_party in engines]
+        issuers = [_issuers(relying_party, issuer) for relying_party in relying_parties]
         if issuer is not None and not any(issuers):
-            known = (each for relying_party in engines for each in relying_party.tenants.issuers())
+            known = (
+                each
+                for relying_party in relying_parties
+                for each in relying_party.tenants.issuers()
+            )
             raise click.BadParameter(
                 f"no tenant has it; there are: {', '.join(dict.fromkeys(known))}",
                 param_hint="--issuer",
@@ -114,7 +118,7 @@ def forget(context: click.Context, subject: str, issuer: str | None) -> None:
                 "No tenant is configured, for a tenant_loader makes them: name one with --issuer."
             )
         with app.app_context():
-            for relying_party, named in zip(engines, issuers, strict=True):
+            for relying_party, named in zip(relying_parties, issuers, strict=True):
                 for each in named:
                     relying_party.sign_out.everywhere(each, subject)
     except PKCEError as exc:

@@ -104,9 +104,9 @@ class Grant:
     renewal: Renewal | None = None
     #: Unix seconds.
     signed_in_at: float = 0.0
-    #: The id of the mark that its user had when it began, see
-    #: :mod:`flask_pkce.sessions.revocations`; empty if there was none.
-    mark: str = ""
+    #: The id of its user's revocation when it began, see :mod:`flask_pkce.sessions.revocations`;
+    #: empty if there was none.
+    revocation_id: str = ""
     #: The ``acr_values`` for which the sign-in was asked, before any hook.
     asked_acr: str | None = None
     #: The ``max_age`` for which the sign-in was asked, before any hook.
