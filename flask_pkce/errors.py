@@ -2,6 +2,8 @@
 
 This module is the catalogue.  A class carries what a caller can act on:
 
+``title``
+    What happened, in one sentence: an attribute, which ``python -OO`` does not strip.
 ``code``
     Ours, stable, one for each cause that a person would treat differently.
 ``error``
@@ -25,7 +27,7 @@ from typing import ClassVar, Self
 class PKCEError(Exception):
     """Something went wrong in a sign-in.
 
-    :param detail: what happened, for a person; by default the first line of the class's docstring.
+    :param detail: what happened, for a person; by default the class's ``title``.
     :param field: the member, parameter or setting that is at fault, if one is.
     :param hint: what to do, in place of the class's own.
     :param retry_after: seconds after which trying again makes sense.
@@ -33,6 +35,8 @@ class PKCEError(Exception):
     :param setting: for the log, the setting in which the cause may lie.
     """
 
+    #: What happened, in one sentence.
+    title: ClassVar[str] = "Something went wrong in a sign-in."
     code: str = "error"
     error: str = "server_error"
     status: int = 500
@@ -58,7 +62,7 @@ class PKCEError(Exception):
         host: str | None = None,
         setting: str | None = None,
     ) -> None:
-        self.detail = detail or self.title()
+        self.detail = detail or self.title
         self.field = field
         if hint is not None:
             self.hint = hint
@@ -88,11 +92,6 @@ class PKCEError(Exception):
         """
         _forget_frames(self)
 
-    @classmethod
-    def title(cls) -> str:
-        """The first line of the docstring, which is the error's title."""
-        return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
-
 
 def _forget_frames(exc: BaseException | None) -> None:
     # One without a traceback was never raised, or was here before.
@@ -114,6 +113,7 @@ class ConfigurationError(PKCEError):
     :param misspelt: names that are no setting's, each with the one that may be meant, or None.
     """
 
+    title = "A setting is missing or wrong."
     code = "configuration"
     error = "configuration_error"
     hint = "Correct the settings that are named and start again."
@@ -133,6 +133,7 @@ class ConfigurationError(PKCEError):
 class TenantMisconfigured(ConfigurationError):
     """The tenant's metadata does not fit the settings."""
 
+    title = "The tenant's metadata does not fit the settings."
     code = "tenant-misconfigured"
     hint = "Compare PKCE_DOMAIN with the `issuer` of the tenant's discovery document."
 
@@ -140,6 +141,7 @@ class TenantMisconfigured(ConfigurationError):
 class ClientRefused(PKCEError):
     """The tenant refused this application's own credentials."""
 
+    title = "The tenant refused this application's own credentials."
     code = "client-refused"
     error = "invalid_client"
     status = 502
@@ -159,6 +161,7 @@ class FileDescriptorsExhausted(PKCEError):
     A connection to the tenant or to the store could not be opened, so nothing was sent.
     """
 
+    title = "The server has no file descriptors left."
     code = "file-descriptors-exhausted"
     error = "temporarily_unavailable"
     status = 503
@@ -175,6 +178,7 @@ class FileDescriptorsExhausted(PKCEError):
 class StoreError(PKCEError):
     """The store of the sign-ins cannot be reached."""
 
+    title = "The store of the sign-ins cannot be reached."
     code = "store-unavailable"
     error = "temporarily_unavailable"
     status = 503
@@ -186,6 +190,7 @@ class StoreError(PKCEError):
 class RecordUnreadable(StoreError):
     """A record of the store cannot be read."""
 
+    title = "A record of the store cannot be read."
     code = "record-unreadable"
     hint = "Start again. For the operator: does anything else write to the store?"
     restart = True
@@ -194,6 +199,7 @@ class RecordUnreadable(StoreError):
 class RecordOfOtherKey(RecordUnreadable):
     """A record of the store was sealed with another key."""
 
+    title = "A record of the store was sealed with another key."
     code = "record-of-other-key"
     hint = "Start again. For the operator: do all workers share SECRET_KEY?"
     setting = "SECRET_KEY"
@@ -202,6 +208,7 @@ class RecordOfOtherKey(RecordUnreadable):
 class RecordOfOtherRelease(RecordUnreadable):
     """A record of the store was written by another release."""
 
+    title = "A record of the store was written by another release."
     code = "record-of-other-release"
     hint = "Start again. For the operator: do all workers run the same release?"
 
@@ -212,6 +219,7 @@ class RecordOfOtherRelease(RecordUnreadable):
 class RequestError(PKCEError):
     """The request is malformed."""
 
+    title = "The request is malformed."
     code = "request-malformed"
     error = "invalid_request"
     status = 400
@@ -221,6 +229,7 @@ class RequestError(PKCEError):
 class HostUnknown(RequestError):
     """The request names a host that is not ours."""
 
+    title = "The request names a host that is not ours."
     code = "host-unknown"
     is_for_operators = True
     hint = (
@@ -237,6 +246,7 @@ class HostOtherName(HostUnknown):
     :param address: ours.
     """
 
+    title = "The request names this machine by another name than PKCE_PUBLIC_URL does."
     code = "host-other-name"
     hint = "Open this application under the name that PKCE_PUBLIC_URL has."
 
@@ -251,6 +261,7 @@ class MethodNotAllowed(RequestError):
     :param allowed: the methods it does answer.
     """
 
+    title = "This path does not answer that method."
     code = "method-not-allowed"
     status = 405
     hint = "Use a method that the Allow header names; a button that signs in is a form that posts."
@@ -263,6 +274,7 @@ class MethodNotAllowed(RequestError):
 class NotAcceptable(RequestError):
     """Neither JSON nor HTML is acceptable to the caller."""
 
+    title = "Neither JSON nor HTML is acceptable to the caller."
     code = "not-acceptable"
     status = 406
     hint = "Send `Accept: application/json`, or `text/html`."
@@ -271,6 +283,7 @@ class NotAcceptable(RequestError):
 class BodyTooLarge(RequestError):
     """The body is larger than any that this route needs."""
 
+    title = "The body is larger than any that this route needs."
     code = "body-too-large"
     status = 413
 
@@ -278,6 +291,7 @@ class BodyTooLarge(RequestError):
 class MediaTypeUnsupported(RequestError):
     """The body is of a type that this route does not read."""
 
+    title = "The body is of a type that this route does not read."
     code = "media-type-unsupported"
     status = 415
     hint = "Send `application/json`; the callback takes `application/x-www-form-urlencoded`."
@@ -286,6 +300,7 @@ class MediaTypeUnsupported(RequestError):
 class PrefetchRefused(RequestError):
     """A prefetch must not start or finish a sign-in."""
 
+    title = "A prefetch must not start or finish a sign-in."
     code = "prefetch-refused"
     hint = "Open the address yourself."
 
@@ -293,18 +308,21 @@ class PrefetchRefused(RequestError):
 class BodyMalformed(RequestError):
     """The body is not what its type says."""
 
+    title = "The body is not what its type says."
     code = "body-malformed"
 
 
 class ParameterInvalid(RequestError):
     """A parameter has a value that it may not have."""
 
+    title = "A parameter has a value that it may not have."
     code = "parameter-invalid"
 
 
 class ParameterRepeated(ParameterInvalid):
     """A parameter is given more than once."""
 
+    title = "A parameter is given more than once."
     code = "parameter-repeated"
     hint = "Send it once. For the operator: does a proxy or a rewrite rule add the query again?"
 
@@ -312,6 +330,7 @@ class ParameterRepeated(ParameterInvalid):
 class AnswerMissing(RequestError):
     """There is no answer of the tenant in this address."""
 
+    title = "There is no answer of the tenant in this address."
     code = "answer-missing"
     hint = "Start again: this address is where the tenant sends a browser, and no page to open."
     restart = True
@@ -320,6 +339,7 @@ class AnswerMissing(RequestError):
 class ParameterForeign(RequestError):
     """A parameter names something that is not configured here."""
 
+    title = "A parameter names something that is not configured here."
     code = "parameter-foreign"
     hint = "Leave the parameter out, or have the operator allow its value in the settings."
 
@@ -327,6 +347,7 @@ class ParameterForeign(RequestError):
 class TenantUnknown(RequestError):
     """There is no tenant for this sign-in."""
 
+    title = "There is no tenant for this sign-in."
     code = "tenant-unknown"
     hint = "Name a tenant that is configured; for the operator: look at the tenant_loader."
 
@@ -334,6 +355,7 @@ class TenantUnknown(RequestError):
 class DeliveryRefused(RequestError):
     """This application keeps codes, verifiers and tokens on the server."""
 
+    title = "This application keeps codes, verifiers and tokens on the server."
     code = "delivery-refused"
     hint = "Leave the parameter out: with PKCE_TOKEN_DELIVERY = 'session' the server has its own."
 
@@ -341,6 +363,7 @@ class DeliveryRefused(RequestError):
 class ReturnAddressRefused(RequestError):
     """The address to return to is not a path of this application."""
 
+    title = "The address to return to is not a path of this application."
     code = "return-address-refused"
     hint = "Give a path such as /account, without scheme and host."
 
@@ -348,6 +371,7 @@ class ReturnAddressRefused(RequestError):
 class ResponseTypeUnsupported(RequestError):
     """Only the response type `code` is supported."""
 
+    title = "Only the response type `code` is supported."
     code = "response-type-unsupported"
     error = "unsupported_response_type"
     hint = "Send `code`, or leave response_type out."
@@ -356,6 +380,7 @@ class ResponseTypeUnsupported(RequestError):
 class GrantTypeUnsupported(RequestError):
     """Only `authorization_code` and `refresh_token` are supported."""
 
+    title = "Only `authorization_code` and `refresh_token` are supported."
     code = "grant-type-unsupported"
     error = "unsupported_grant_type"
     hint = "Send one of the two, or leave grant_type out."
@@ -364,6 +389,7 @@ class GrantTypeUnsupported(RequestError):
 class ScopeInvalid(RequestError):
     """The scope does not contain `openid`."""
 
+    title = "The scope does not contain `openid`."
     code = "scope-invalid"
     error = "invalid_scope"
     hint = "Add `openid`: without it the tenant issues no ID token, and nobody is signed in."
@@ -375,6 +401,7 @@ class ScopeInvalid(RequestError):
 class OriginRefused(PKCEError):
     """Another site may not make this request."""
 
+    title = "Another site may not make this request."
     code = "origin-refused"
     error = "csrf_rejected"
     status = 403
@@ -384,6 +411,7 @@ class OriginRefused(PKCEError):
 class NavigationRequired(OriginRefused):
     """The answer of the tenant must arrive as a page, not by a script of another site."""
 
+    title = "The answer of the tenant must arrive as a page, not by a script of another site."
     code = "navigation-required"
     hint = "Send the browser to the sign-in as to a page, and fetch it by no script."
 
@@ -391,6 +419,7 @@ class NavigationRequired(OriginRefused):
 class NavigationFramed(NavigationRequired):
     """The answer of the tenant must arrive as a page of its own, not in a frame."""
 
+    title = "The answer of the tenant must arrive as a page of its own, not in a frame."
     code = "navigation-framed"
     hint = "Open the sign-in as a page of its own, outside of any frame."
 
@@ -398,6 +427,7 @@ class NavigationFramed(NavigationRequired):
 class SessionMismatch(PKCEError):
     """This sign-in was started in another browser."""
 
+    title = "This sign-in was started in another browser."
     code = "session-mismatch"
     error = "session_mismatch"
     status = 403
@@ -411,6 +441,7 @@ class SessionMismatch(PKCEError):
 class CookieMissing(SessionMismatch):
     """The cookie of this sign-in did not come along."""
 
+    title = "The cookie of this sign-in did not come along."
     code = "cookie-missing"
     hint = (
         "Start with POST /pkce/code, and keep the cookie that its answer sets. For programs"
@@ -421,6 +452,7 @@ class CookieMissing(SessionMismatch):
 class CookiesBlocked(CookieMissing):
     """This browser sent no cookie at all."""
 
+    title = "This browser sent no cookie at all."
     code = "cookies-blocked"
     hint = (
         "Start again, in the browser in which you started, with cookies allowed for this site. A"
@@ -431,6 +463,7 @@ class CookiesBlocked(CookieMissing):
 class CookieLost(CookieMissing):
     """This browser has cookies of this site, but not the one of this sign-in."""
 
+    title = "This browser has cookies of this site, but not the one of this sign-in."
     code = "cookie-lost"
     hint = (
         "Start again: the browser was closed meanwhile, or another tab signed out. For the"
@@ -441,6 +474,7 @@ class CookieLost(CookieMissing):
 class OpenedElsewhere(CookieMissing):
     """This address was opened outside of the browser that started the sign-in."""
 
+    title = "This address was opened outside of the browser that started the sign-in."
     code = "opened-elsewhere"
     hint = "Start again here, or open the link in the browser in which you started."
 
@@ -448,6 +482,7 @@ class OpenedElsewhere(CookieMissing):
 class CookieOfOtherPort(CookieMissing):
     """The cookie that came along is of another port of this machine."""
 
+    title = "The cookie that came along is of another port of this machine."
     code = "cookie-of-other-port"
     hint = (
         "Start again here. For the operator: PKCE_PUBLIC_URL, and the callback that is registered"
@@ -461,6 +496,7 @@ class CookieOverHTTP(CookieMissing):
     :param address: ours.
     """
 
+    title = "The cookie of this sign-in travels over https alone, and this request came over http."
     code = "cookie-over-http"
     hint = (
         "Open this application over https. For the operator: PKCE_PUBLIC_URL is an https address,"
@@ -476,6 +512,7 @@ class CookieOverHTTP(CookieMissing):
 class CookieOutdated(SessionMismatch):
     """The cookie of this sign-in is an old one, which was replaced since."""
 
+    title = "The cookie of this sign-in is an old one, which was replaced since."
     code = "cookie-outdated"
     hint = "Start again: the session that this cookie was of goes on under a newer one."
 
@@ -483,6 +520,7 @@ class CookieOutdated(SessionMismatch):
 class CookieAmbiguous(SessionMismatch):
     """Several cookies of this sign-in came along, and they do not lead to one session."""
 
+    title = "Several cookies of this sign-in came along, and they do not lead to one session."
     code = "cookie-ambiguous"
     hint = (
         "Remove the cookies of this site and start again. For the operator: does another"
@@ -493,6 +531,7 @@ class CookieAmbiguous(SessionMismatch):
 class CookieForged(SessionMismatch):
     """The cookie of this sign-in was not signed with our key."""
 
+    title = "The cookie of this sign-in was not signed with our key."
     code = "cookie-forged"
     hint = "Start again. For the operator: do all workers share SECRET_KEY?"
 
@@ -500,6 +539,7 @@ class CookieForged(SessionMismatch):
 class NotSignedIn(PKCEError):
     """Nobody is signed in in this session."""
 
+    title = "Nobody is signed in in this session."
     code = "not-signed-in"
     error = "login_required"
     status = 401
@@ -510,6 +550,7 @@ class NotSignedIn(PKCEError):
 class AccessTokenMissing(NotSignedIn):
     """There is no access token, and none can be had without signing in again."""
 
+    title = "There is no access token, and none can be had without signing in again."
     code = "access-token-missing"
     hint = "Sign in again. For the operator: with `offline_access` in PKCE_SCOPE it is renewed."
 
@@ -517,6 +558,7 @@ class AccessTokenMissing(NotSignedIn):
 class AuthenticationTooWeak(PKCEError):
     """The user did not authenticate as this page demands."""
 
+    title = "The user did not authenticate as this page demands."
     code = "authentication-too-weak"
     error = "insufficient_user_authentication"
     status = 403
@@ -526,6 +568,7 @@ class AuthenticationTooWeak(PKCEError):
 class LogoutTokenInvalid(RequestError):
     """The logout token is not one of the tenant, or it came before."""
 
+    title = "The logout token is not one of the tenant, or it came before."
     code = "logout-token-invalid"
     hint = "For the operator: the tenant posts a `logout_token` of its own to this address."
 
@@ -533,6 +576,7 @@ class LogoutTokenInvalid(RequestError):
 class SessionRenewed(SessionMismatch):
     """Another request of this browser renewed its cookie at this moment."""
 
+    title = "Another request of this browser renewed its cookie at this moment."
     code = "cookie-renewed"
     error = "session_renewed"
     status = 409
@@ -546,6 +590,7 @@ class SessionRenewed(SessionMismatch):
 class FlowError(PKCEError):
     """The request fits no sign-in that is under way."""
 
+    title = "The request fits no sign-in that is under way."
     code = "state-unknown"
     error = "invalid_state"
     status = 400
@@ -556,6 +601,7 @@ class FlowError(PKCEError):
 class StateMissing(FlowError):
     """The answer of the tenant has no state."""
 
+    title = "The answer of the tenant has no state."
     code = "state-missing"
     hint = "Start again here: a sign-in cannot be started at the tenant."
 
@@ -563,12 +609,14 @@ class StateMissing(FlowError):
 class SessionOver(FlowError):
     """The session of this sign-in is over, or was cleared."""
 
+    title = "The session of this sign-in is over, or was cleared."
     code = "session-over"
 
 
 class StateForged(FlowError):
     """The state was not signed with our key."""
 
+    title = "The state was not signed with our key."
     code = "state-forged"
     is_for_operators = True
     hint = "Start again. For the operator: do all workers share SECRET_KEY?"
@@ -577,6 +625,7 @@ class StateForged(FlowError):
 class FlowExpired(FlowError):
     """The sign-in is older than PKCE_FLOW_LIFETIME seconds: it expired, start again."""
 
+    title = "The sign-in is older than PKCE_FLOW_LIFETIME seconds: it expired, start again."
     code = "state-expired"
     hint = "Start again: the sign-in was left open too long."
 
@@ -584,6 +633,7 @@ class FlowExpired(FlowError):
 class FlowGone(FlowError):
     """The sign-in was cleared, or the store lost it."""
 
+    title = "The sign-in was cleared, or the store lost it."
     code = "state-cleared"
     hint = (
         "Start again: somebody signed out meanwhile. For the operator: do all workers use one"
@@ -594,6 +644,7 @@ class FlowGone(FlowError):
 class FlowEvicted(FlowGone):
     """The sign-in gave way to newer ones of the same browser."""
 
+    title = "The sign-in gave way to newer ones of the same browser."
     code = "state-evicted"
     hint = (
         "Start again: more than 20 were started since. For the operator: does a page start them?"
@@ -603,6 +654,7 @@ class FlowEvicted(FlowGone):
 class TenantReplaced(FlowGone):
     """The sign-in was sent to another tenant, which is not configured now."""
 
+    title = "The sign-in was sent to another tenant, which is not configured now."
     code = "state-of-other-tenant"
     hint = "Start again: the tenants that are configured were changed meanwhile."
 
@@ -610,6 +662,7 @@ class TenantReplaced(FlowGone):
 class StoreNotShared(FlowGone):
     """This process does not know the sign-in, and its store is its own memory."""
 
+    title = "This process does not know the sign-in, and its store is its own memory."
     code = "store-not-shared"
     is_for_operators = True
     hint = (
@@ -621,6 +674,7 @@ class StoreNotShared(FlowGone):
 class TicketSpent(FlowError):
     """This answer of the tenant was used already, or waited too long."""
 
+    title = "This answer of the tenant was used already, or waited too long."
     code = "ticket-spent"
     hint = "If you are not signed in, start again."
 
@@ -628,6 +682,7 @@ class TicketSpent(FlowError):
 class IssuerMismatch(FlowError):
     """The answer comes from another issuer than the sign-in was sent to."""
 
+    title = "The answer comes from another issuer than the sign-in was sent to."
     code = "answer-issuer-mismatch"
     hint = "Start again; do not go on from a link that somebody sent you."
 
@@ -635,6 +690,7 @@ class IssuerMismatch(FlowError):
 class IssuerMissing(IssuerMismatch):
     """The answer does not say which issuer it comes from."""
 
+    title = "The answer does not say which issuer it comes from."
     code = "answer-issuer-missing"
     hint = (
         "Start again. For the operator: this tenant announces `iss` in every answer; does a proxy"
@@ -645,6 +701,7 @@ class IssuerMissing(IssuerMismatch):
 class UserChanged(PKCEError):
     """Another user authenticated than the one who is signed in."""
 
+    title = "Another user authenticated than the one who is signed in."
     code = "user-changed"
     error = "user_changed"
     status = 400
@@ -657,12 +714,14 @@ class UserChanged(PKCEError):
 class SignedOutMeanwhile(FlowError):
     """The session was cleared while its code was being exchanged."""
 
+    title = "The session was cleared while its code was being exchanged."
     code = "signed-out-meanwhile"
 
 
 class AuthorizationPending(PKCEError):
     """There is no answer of the tenant yet."""
 
+    title = "There is no answer of the tenant yet."
     code = "authorization-pending"
     error = "authorization_pending"
     status = 409
@@ -675,6 +734,7 @@ class AuthorizationPending(PKCEError):
 class FlowConflict(PKCEError):
     """The sign-in with this state was sent with other parameters."""
 
+    title = "The sign-in with this state was sent with other parameters."
     code = "flow-parameters-differ"
     error = "flow_conflict"
     status = 409
@@ -684,6 +744,7 @@ class FlowConflict(PKCEError):
 class AnswerConflict(FlowConflict):
     """This sign-in has another answer already."""
 
+    title = "This sign-in has another answer already."
     code = "flow-code-differs"
     hint = "The first answer counts. If you are not signed in, start again."
     restart = True
@@ -692,6 +753,7 @@ class AnswerConflict(FlowConflict):
 class RedemptionUnderWay(FlowConflict):
     """The code is being exchanged at this moment."""
 
+    title = "The code is being exchanged at this moment."
     code = "flow-redeeming"
     hint = "Wait for the answer to the first request."
     retry_after = 1
@@ -700,6 +762,7 @@ class RedemptionUnderWay(FlowConflict):
 class RefreshUnderWay(FlowConflict):
     """The tokens are being refreshed at this moment."""
 
+    title = "The tokens are being refreshed at this moment."
     code = "refresh-under-way"
     hint = "Ask again: another request of this session refreshed them at the same moment, in vain."
     retry_after = 1
@@ -708,6 +771,7 @@ class RefreshUnderWay(FlowConflict):
 class GrantError(PKCEError):
     """The code, verifier or refresh token does not fit."""
 
+    title = "The code, verifier or refresh token does not fit."
     code = "grant-unknown"
     error = "invalid_grant"
     status = 400
@@ -717,6 +781,7 @@ class GrantError(PKCEError):
 class VerifierMismatch(GrantError):
     """The code verifier does not hash to the code challenge."""
 
+    title = "The code verifier does not hash to the code challenge."
     code = "verifier-mismatch"
     hint = "Send the verifier that belongs to the challenge; the code is still good."
 
@@ -724,6 +789,7 @@ class VerifierMismatch(GrantError):
 class CodeSpent(GrantError):
     """The code was exchanged already."""
 
+    title = "The code was exchanged already."
     code = "code-spent"
     hint = "Use the tokens of the first answer, or start again."
     restart = True
@@ -732,6 +798,7 @@ class CodeSpent(GrantError):
 class RefreshTokenUnknown(GrantError):
     """No such refresh token was issued to this session."""
 
+    title = "No such refresh token was issued to this session."
     code = "refresh-token-unknown"
     hint = "Ask for the scope `offline_access`, and refresh in the session that signed in."
 
@@ -739,6 +806,7 @@ class RefreshTokenUnknown(GrantError):
 class RedemptionAbandoned(GrantError):
     """The exchange of the code was interrupted."""
 
+    title = "The exchange of the code was interrupted."
     code = "redemption-abandoned"
     hint = "Start again: the server stopped while it exchanged the code."
     restart = True
@@ -747,6 +815,7 @@ class RedemptionAbandoned(GrantError):
 class TooManyFlows(PKCEError):
     """This session has too many sign-ins under way."""
 
+    title = "This session has too many sign-ins under way."
     code = "too-many-flows"
     error = "too_many_flows"
     status = 429
@@ -763,6 +832,7 @@ class TenantRefused(PKCEError):
     :param error: the tenant's own code, already checked against RFC 6749's alphabet.
     """
 
+    title = "The tenant refused."
     code = "tenant-refused"
     status = 400
     hint = "Start again; if it happens again, ask the operator."
@@ -780,6 +850,7 @@ class AccessDenied(TenantRefused):
     The tenant says so when the user cancels; a hook raises it to refuse a user.
     """
 
+    title = "The sign-in was refused."
     code = "access-denied"
     error = "access_denied"
     hint = "Start again to try once more, or with another account."
@@ -788,6 +859,7 @@ class AccessDenied(TenantRefused):
 class HookFailed(TenantRefused):
     """The application could not finish the sign-in."""
 
+    title = "The application could not finish the sign-in."
     code = "hook-failed"
     error = "server_error"
     hint = "Start again. For the operator: a hook raised an exception, see the log."
@@ -796,6 +868,7 @@ class HookFailed(TenantRefused):
 class LoginRequired(TenantRefused):
     """Nobody is signed in at the tenant."""
 
+    title = "Nobody is signed in at the tenant."
     code = "login-required"
     error = "login_required"
     hint = "Start again without prompt=none."
@@ -804,6 +877,7 @@ class LoginRequired(TenantRefused):
 class ConsentRequired(LoginRequired):
     """The user has to consent first."""
 
+    title = "The user has to consent first."
     code = "consent-required"
     error = "consent_required"
 
@@ -811,6 +885,7 @@ class ConsentRequired(LoginRequired):
 class InteractionRequired(LoginRequired):
     """The tenant has to ask the user something first."""
 
+    title = "The tenant has to ask the user something first."
     code = "interaction-required"
     error = "interaction_required"
 
@@ -818,6 +893,7 @@ class InteractionRequired(LoginRequired):
 class AccountSelectionRequired(LoginRequired):
     """The user has to choose an account first."""
 
+    title = "The user has to choose an account first."
     code = "account-selection-required"
     error = "account_selection_required"
 
@@ -825,6 +901,7 @@ class AccountSelectionRequired(LoginRequired):
 class MFARequired(TenantRefused):
     """The tenant wants a second factor."""
 
+    title = "The tenant wants a second factor."
     code = "mfa-required"
     error = "mfa_required"
     hint = "Start again, and give the second factor at the tenant."
@@ -833,6 +910,7 @@ class MFARequired(TenantRefused):
 class GrantRefused(TenantRefused):
     """The tenant does not take the code or refresh token."""
 
+    title = "The tenant does not take the code or refresh token."
     code = "grant-refused"
     error = "invalid_grant"
     hint = "Start again: the code or refresh token was used, withdrawn or too old."
@@ -844,6 +922,9 @@ class RefreshTokenReused(GrantRefused):
     An earlier refresh was cut off, and the tenant's answer to it, with the new token, was lost.
     """
 
+    title = (
+        "The tenant took the refresh token for one that was used before, and ended the sign-in."
+    )
     code = "refresh-token-reused"
     hint = "Sign in again. A rotation overlap at the tenant avoids it: see the page on Auth0."
 
@@ -851,6 +932,7 @@ class RefreshTokenReused(GrantRefused):
 class TenantLimit(PKCEError):
     """The tenant asks us to slow down."""
 
+    title = "The tenant asks us to slow down."
     code = "tenant-limit"
     error = "slow_down"
     status = 429
@@ -865,6 +947,7 @@ class TenantLimit(PKCEError):
 class TenantError(PKCEError):
     """The tenant answered with something that cannot be used."""
 
+    title = "The tenant answered with something that cannot be used."
     code = "tenant-nonsense"
     error = "server_error"
     status = 502
@@ -876,6 +959,7 @@ class TenantError(PKCEError):
 class IDTokenInvalid(TenantError):
     """The ID token of the tenant does not verify."""
 
+    title = "The ID token of the tenant does not verify."
     code = "id-token-invalid"
     setting = None
 
@@ -883,6 +967,7 @@ class IDTokenInvalid(TenantError):
 class TenantUnreachable(TenantError):
     """The tenant cannot be reached; the request was surely not received."""
 
+    title = "The tenant cannot be reached; the request was surely not received."
     code = "tenant-unreachable"
     error = "temporarily_unavailable"
     hint = (
@@ -895,6 +980,7 @@ class TenantUnreachable(TenantError):
 class TenantBusy(TenantUnreachable):
     """Too many requests call the tenant or wait for it; this one did not reach it."""
 
+    title = "Too many requests call the tenant or wait for it; this one did not reach it."
     code = "tenant-busy"
     status = 503
     hint = (
@@ -908,6 +994,7 @@ class TenantBusy(TenantUnreachable):
 class TenantSilent(TenantError):
     """The tenant did not answer in time; it may have received the request."""
 
+    title = "The tenant did not answer in time; it may have received the request."
     code = "tenant-silent"
     error = "temporarily_unavailable"
     status = 504

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,7 +45,8 @@ def test_codes_are_distinct() -> None:
 def test_what_every_error_carries(cls: type[PKCEError]) -> None:
     """Each says what happened, what to do, and how it is answered."""
     assert "code" in vars(cls), "a class without a code of its own is told from no other"
-    assert cls.title().endswith(".")
+    assert "title" in vars(cls)
+    assert cls.title.endswith(".")
     assert re.fullmatch(r"[a-z_]+", cls.error)
     assert 400 <= cls.status < 600
     assert (
@@ -112,14 +115,15 @@ def test_what_the_log_says_of_one_error() -> None:
     assert (PKCEError.host, PKCEError.setting) == (None, None)
 
 
-def test_title_of_a_class_without_docstring() -> None:
-    """A host's own error that has no docstring is called by its name."""
-
-    class Bare(PKCEError):
-        pass
-
-    Bare.__doc__ = None
-    assert Bare.title() == "Bare"
+def test_text_without_docstrings() -> None:
+    """``python -OO``, which strips docstrings, changes no text of an error."""
+    code = "from flask_pkce.errors import catalogue; print([cls.title for cls in catalogue()])"
+    printed = [
+        subprocess.run([sys.executable, *options, "-c", code], capture_output=True, check=True)
+        for options in ((), ("-OO",))
+    ]
+    assert printed[0].stdout == printed[1].stdout
+    assert b"The request is malformed." in printed[1].stdout
 
 
 def test_configuration_error_names_every_fault() -> None:

@@ -272,5 +272,5 @@ def refusal(error: str, description: str | None = None) -> TenantRefused:
     :rfc:`6749#section-4.1.2.1`, OpenID Connect Core 3.1.2.6
     """
     cls = _REFUSALS.get(error, TenantRefused)
-    detail = f"{cls.title()} (The tenant says: {description})" if description else ""
+    detail = f"{cls.title} (The tenant says: {description})" if description else ""
     return cls(detail, error=error)

@@ -64,6 +64,7 @@ class Failure:
 class FlowFailed(PKCEError):
     """The sign-in failed."""
 
+    title = "The sign-in failed."
     code = "flow-failed"
     status = 400
     restart = True

@@ -82,7 +82,7 @@ def problem(
             "error.html",
             status=exc.status,
             error=exc,
-            title=exc.title(),
+            title=exc.title,
             explanation=_explanation(exc),
             start_url=start_url,
             return_to=return_to,
@@ -102,7 +102,7 @@ def problem(
 
 def _explanation(exc: PKCEError) -> str:
     """What happened, for a page that says the title already."""
-    more = exc.detail.removeprefix(exc.title()).strip()
+    more = exc.detail.removeprefix(exc.title).strip()
     return more[1:-1] if more.startswith("(") and more.endswith(")") else more
 
 
@@ -110,7 +110,7 @@ def _document(exc: PKCEError) -> Problem:
     detail = str(exc)
     return Problem(
         type=problem_type(exc),
-        title=exc.title(),
+        title=exc.title,
         status=exc.status,
         detail=detail,
         error=exc.error,

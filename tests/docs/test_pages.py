@@ -77,7 +77,7 @@ def test_errors(cls: type[errors.PKCEError], pages: dict[str, Page]) -> None:
     text = " ".join(pages[page].text.split())
     section = text.partition(f" {cls.code}¶ ")[2]
     assert section.startswith(f"exception flask_pkce.{'' if _is_public(cls) else 'errors.'}")
-    assert cls.title().replace("`", "") in section
+    assert cls.title.replace("`", "") in section
     assert f"Status: {cls.status} Error: {cls.error}" in section
     assert cls.hint.replace("`", "") in section
 

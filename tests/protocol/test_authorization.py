@@ -325,7 +325,7 @@ def test_malformed_answer(parameters: dict[str, str], field: str) -> None:
     with pytest.raises(ParameterInvalid) as caught:
         parse_callback(parameters)
     assert caught.value.field == field
-    assert caught.value.detail != ParameterInvalid.title()
+    assert caught.value.detail != ParameterInvalid.title
 
 
 @pytest.mark.requirement("AZ-10", "N23")
@@ -438,10 +438,10 @@ def test_error_of_the_tenant(error: str, cls: type[TenantRefused]) -> None:
         )
     assert type(caught.value) is cls
     assert (caught.value.error, caught.value.status) == (error, 400)
-    assert caught.value.detail == f"{cls.title()} (The tenant says: because)"
+    assert caught.value.detail == f"{cls.title} (The tenant says: because)"
 
 
 def test_refusal_without_a_description() -> None:
     """Where the tenant says nothing, nothing is made up."""
-    assert refusal("access_denied").detail == AccessDenied.title()
-    assert refusal("access_denied", "").detail == AccessDenied.title()
+    assert refusal("access_denied").detail == AccessDenied.title
+    assert refusal("access_denied", "").detail == AccessDenied.title

@@ -396,7 +396,7 @@ def test_description_of_another_kind(description: Any) -> None:
     exc = parse_token_error(
         {"error": "access_denied", "error_description": description}, status=400, sent={}
     )
-    assert exc.detail == AccessDenied.title()
+    assert exc.detail == AccessDenied.title
 
 
 @pytest.mark.requirement("LG-1")

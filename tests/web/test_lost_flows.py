@@ -477,7 +477,7 @@ def test_way(code: str, bring: Way, make_app: MakeApp, caplog: pytest.LogCapture
         check_problem(response, code)
         return
     page = check_page(response, code)
-    assert f"<h1>{cls.title()}</h1>" in page.replace("&#39;", "'").replace("``", "`")
+    assert f"<h1>{cls.title}</h1>" in page.replace("&#39;", "'").replace("``", "`")
     assert ("Start again</button>" in page) is cls.restart
 
 

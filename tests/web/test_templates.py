@@ -45,7 +45,7 @@ def test_one_layout_for_all(name: str, make_app: MakeApp) -> None:
     host = make_app(app=app_with(LAYOUT))
     template = host.app.jinja_env.get_template(f"pkce/{name}")
     error = errors.FlowExpired()
-    html = template.render(error=error, title=error.title(), user={}, csp_nonce="the-nonce")
+    html = template.render(error=error, title=error.title, user={}, csp_nonce="the-nonce")
     assert "<nav>The shop's menu</nav>" in html
     assert "<title> - Shop</title>" not in html
     assert html.count("<title>") == html.count("<h1>") == 1
@@ -92,7 +92,7 @@ def test_no_descriptors_left(name: str, make_app: MakeApp) -> None:
     host = make_app(app=app)
     error = errors.FlowExpired()
     with host.app.test_request_context():
-        answer = page(name, error=error, title=error.title(), user={}, start_url="/")
+        answer = page(name, error=error, title=error.title, user={}, start_url="/")
     assert answer.get_data(as_text=True).startswith("<!doctype html>")
 
 
@@ -155,12 +155,12 @@ def test_texts_of_others_are_escaped(make_app: MakeApp) -> None:
 def test_title_is_said_once(host: Host, browser: Browser) -> None:
     """The page of an error does not repeat its title before what the tenant said."""
     text = denied(browser, "because")
-    title = errors.AccessDenied.title()
+    title = errors.AccessDenied.title
     assert f"<h1>{title}</h1>" in text
     assert "<p>The tenant says: because</p>" in text
     assert text.count(title) == 2  # the heading, and what a tab shows
     plain = browser.open("/pkce/challenge", headers={"Purpose": "prefetch"}).text
-    assert plain.count(errors.PrefetchRefused.title()) == 2
+    assert plain.count(errors.PrefetchRefused.title) == 2
 
 
 @pytest.mark.parametrize("name", ["start.html", "error.html"])

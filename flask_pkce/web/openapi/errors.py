@@ -376,7 +376,7 @@ def problems(endpoint: str, method: str, *, delivers_to_session: bool) -> dict[s
 
 
 def _response(status: int, classes: list[type[PKCEError]], failures: Errors) -> dict[str, Any]:
-    told = [f"- `{cls.code}`: {markdown(cls.title())}" for cls in classes]
+    told = [f"- `{cls.code}`: {markdown(cls.title)}" for cls in classes]
     later = [cls for cls in failures if cls not in classes]
     if later:
         codes = ", ".join(f"`{cls.code}`" for cls in later)
