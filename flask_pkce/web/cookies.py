@@ -7,12 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from urllib.parse import urlsplit
 
 from flask import Request, Response
 
 #: Cookies of our name in one request.  With more, another site planted some, and the library reads
 #: none of them.
 MAX_COOKIES = 4
+
+
+@lru_cache(maxsize=64)
+def cookie_name(blueprint: str, root: str) -> str:
+    """Return the session cookie's name: ``__Host-pkce``, or ``pkce-<port>`` over http on loopback.
+
+    Browsers do not keep the cookies of two ports apart (RFC 6265bis 8.5), hence the port.
+
+    :param blueprint: the blueprint's full name.
+    :param root: the address of the application's root.
+    """
+    base = _base_name(blueprint)
+    parts = urlsplit(root)
+    return f"__Host-{base}" if parts.scheme == "https" else f"{base}-{parts.port or 80}"
+
+
+def is_session_cookie(blueprint: str, name: str) -> bool:
+    """Return whether a name is that of a blueprint's session cookie, at any scheme and port."""
+    base = _base_name(blueprint)
+    port = name.removeprefix(f"{base}-")
+    return name == f"__Host-{base}" or (port != name and port.isascii() and port.isdigit())
+
+
+def _base_name(blueprint: str) -> str:
+    return blueprint if blueprint == "pkce" else f"pkce-{blueprint.replace('.', '-')}"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ..errors import (
 )
 from ..relying_party.relying_party import RelyingParty
 from ..stores import MemoryStore
-from .cookies import cookie_names
+from .cookies import cookie_names, is_session_cookie
 from .guard import wants_html
 from .urls import PublicURLs
 
@@ -33,7 +33,7 @@ _LOSSES = (FlowGone, SessionOver, TicketSpent)
 def missing_cookie(request: Request, site: PublicURLs) -> CookieMissing:
     """Why no cookie of ours came with a request."""
     names = cookie_names(request)
-    if any(site.is_cookie_elsewhere(name) for name in names):
+    if any(is_session_cookie(site.name, name) for name in names):
         return CookieOfOtherPort()
     if site.public_url is not None and site.is_secure(request) and _came_over_http(request):
         return CookieOverHTTP(site.public_url)

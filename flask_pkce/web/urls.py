@@ -1,4 +1,4 @@
-"""Where we are: the hosts, the origin, the callback and the cookie's name.
+"""Where we are: the hosts, the origin and the callback.
 
 An address is never taken from a forwarded header, only from ``PKCE_PUBLIC_URL``, or from a
 ``Host`` that is known to be ours.
@@ -16,6 +16,7 @@ from flask import Request
 from ..errors import HostOtherName, HostUnknown
 from ..protocol.text import one_line
 from ..protocol.urls import host_of, is_local_path, read_host
+from .cookies import cookie_name
 
 #: The path of the redirect URI, below the blueprint's prefix.
 CALLBACK_PATH = "/pkce/response/code"
@@ -110,17 +111,8 @@ class PublicURLs:
         return self.root(request).startswith("https://")
 
     def cookie_name(self, request: Request) -> str:
-        """The cookie's name: ``__Host-pkce``, or ``pkce-<port>`` over http on loopback.
-
-        Cookies are not isolated by port (RFC 6265bis 8.5), hence the port.
-        """
-        return _cookie_name(self.name, self.root(request))
-
-    def is_cookie_elsewhere(self, name: str) -> bool:
-        """Return whether a cookie is this blueprint's, at any scheme and port."""
-        base = _base_name(self.name)
-        port = name.removeprefix(f"{base}-")
-        return name == f"__Host-{base}" or (port != name and port.isascii() and port.isdigit())
+        """Return the name of the session cookie at the address that a request names."""
+        return cookie_name(self.name, self.root(request))
 
 
 def _host_header(request: Request) -> str:
@@ -157,14 +149,3 @@ def _local_prefix(prefix: str) -> str:
 def _origin(root: str) -> str:
     parts = urlsplit(root)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-@lru_cache(maxsize=64)
-def _cookie_name(blueprint: str, root: str) -> str:
-    name = _base_name(blueprint)
-    parts = urlsplit(root)
-    return f"__Host-{name}" if parts.scheme == "https" else f"{name}-{parts.port or 80}"
-
-
-def _base_name(blueprint: str) -> str:
-    return blueprint if blueprint == "pkce" else f"pkce-{blueprint.replace('.', '-')}"
