@@ -1,4 +1,4 @@
-"""Where the fields of the settings come from: for all tenants, or for one of several."""
+"""How the fields of the settings are read, for one tenant or for each of several."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from .client import check_client
 from .values import Fault
 
 Fields = Iterable[Field[Any]]
-#: What a fault calls a field.
+#: Returns the name by which a message calls a field.
 Label = Callable[[Field[Any]], str]
 
 
 def from_setting(name: str, read: Callable[[Any], Any]) -> dict[str, Any]:
-    """Where a field comes from: the setting ``PKCE_`` and this name, and how it is read."""
+    """Return the metadata of a field: the setting's name without its prefix, and its reader."""
     return {"name": name, "read": read}
 
 
 def of_tenant(name: str, read: Callable[[Any], Any], *, inherited: bool = True) -> dict[str, Any]:
-    """The same, of a setting that each of several tenants may have for itself.
+    """Return the metadata of a setting that each tenant may have for itself.
 
-    :param inherited: whether a tenant that leaves it out has that of all.
+    :param inherited: whether a tenant that leaves it out takes the common value.
     """
     return {**from_setting(name, read), "inherited": inherited}
 
 
-def is_own(setting: Field[Any]) -> bool:
-    """Whether the setting belongs to one tenant, and no other inherits it."""
+def is_tenant_specific(setting: Field[Any]) -> bool:
+    """Return whether a setting belongs to one tenant and is not inherited by others."""
     return setting.metadata.get("inherited") is False
 
 
 def is_given(value: Any) -> bool:
-    """Whether a setting has a value: from the environment an empty one comes as a text."""
+    """Return whether a setting has a value; an empty environment variable counts as none."""
     return value is not None and value != ""
 
 
 def read_fields(
     settings: Fields, given: Mapping[str, Any], label: Label, faults: list[str]
 ) -> dict[str, Any]:
-    """The values that are given and good, by the names of their fields.
+    """Return the valid values by the names of their fields.
 
-    :param faults: gets a sentence for each that is not good.
+    :param faults: receives a sentence for each invalid value.
     """
     values: dict[str, Any] = {}
     for setting in settings:
@@ -58,7 +58,7 @@ def read_fields(
 
 
 def missing(settings: Fields, given: Mapping[str, Any], label: Label) -> Iterator[str]:
-    """A sentence for each field that must have a value, and has none."""
+    """Yield a sentence for each required field that has no value."""
     for setting in settings:
         if setting.default is MISSING and not is_given(given.get(setting.name)):
             yield f"{label(setting)} is missing"
@@ -67,10 +67,10 @@ def missing(settings: Fields, given: Mapping[str, Any], label: Label) -> Iterato
 def read_tenant_fields(
     settings: Fields, raw: Mapping[str, Any], name: str, faults: list[str]
 ) -> dict[str, Any]:
-    """The values of one of several tenants.
+    """Return the values of one of several tenants.
 
-    :param raw: by the names of the fields, in any case.
-    :param name: what a fault begins with.
+    :param raw: the values by the names of the fields, in upper or lower case.
+    :param name: what each message begins with.
     """
 
     def label(setting: Field[Any]) -> str:
@@ -85,8 +85,10 @@ def read_tenant_fields(
     return values
 
 
-def confusable(registrations: tuple[ClientRegistration, ...], prefix: str) -> Iterator[str]:
-    """What of a tenant could be taken for another's."""
+def find_ambiguous_tenants(
+    registrations: tuple[ClientRegistration, ...], prefix: str
+) -> Iterator[str]:
+    """Yield a sentence for each client or redirect URI that two tenants share."""
     clients: set[tuple[str, str]] = set()
     redirect_uris: set[str] = set()
     for each in registrations:

@@ -11,7 +11,14 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..protocol.metadata import ClientRegistration
 from .client import check_client
-from .fields import confusable, is_given, is_own, missing, read_fields, read_tenant_fields
+from .fields import (
+    find_ambiguous_tenants,
+    is_given,
+    is_tenant_specific,
+    missing,
+    read_fields,
+    read_tenant_fields,
+)
 from .model import Settings, is_loopback
 from .tenant import TenantSettings
 from .values import TENANT_NAME, Fault, TokenDelivery, is_tenant_name, read_public_url
@@ -44,7 +51,9 @@ def read_settings(
     every = fields(Settings)
     given = {setting.name: config.get(label(setting)) for setting in every}
     is_elsewhere = has_loader or bool(given["tenants"])
-    needs_domain = not is_elsewhere or any(is_given(given[s.name]) for s in every if is_own(s))
+    needs_domain = not is_elsewhere or any(
+        is_given(given[s.name]) for s in every if is_tenant_specific(s)
+    )
     if needs_domain:
         faults += missing(every, given, label)
     values = read_fields(every, given, label, faults)
@@ -88,7 +97,7 @@ def read_settings(
     settings = Settings(**values)
     registrations = [_build_tenant(settings, name, each) for name, each in read.items()]
     settings = dataclasses.replace(settings, tenants=tuple(registrations))
-    faults += confusable(settings.registrations, prefix)
+    faults += find_ambiguous_tenants(settings.registrations, prefix)
     if faults:
         raise ConfigurationError(faults)
     return settings
@@ -115,7 +124,11 @@ def read_tenant(settings: Settings, tenant: TenantSettings) -> ClientRegistratio
 
 def _build_tenant(settings: Settings, name: str, values: Mapping[str, Any]) -> ClientRegistration:
     """Our registration at one of several tenants, which inherits what is no tenant's own."""
-    own = {setting.name: setting.default for setting in fields(settings) if is_own(setting)}
+    own = {
+        setting.name: setting.default
+        for setting in fields(settings)
+        if is_tenant_specific(setting)
+    }
     return dataclasses.replace(settings, **{**own, **values}).registration(name)
 
 

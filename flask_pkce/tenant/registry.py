@@ -1,4 +1,4 @@
-"""Which tenant a sign-in goes to, and where it went."""
+"""The tenants of an application: which one a sign-in goes to, and which one it went to."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ from ..settings.tenant import TenantSettings
 from .api import TenantAPI
 from .cache import Tenant
 
-#: Tenants of the host's own that one process knows; it looks the others up again.
+#: Tenants from the ``tenant_loader`` that one process keeps; it loads the others again.
 MAX_LOADED = 1000
 
 
 def tenant_callback_url(callback_url: str, name: str) -> str:
     """Return the address of a tenant's callback: each named tenant has its own.
 
-    So no answer can pass for that of another tenant, whatever the metadata of either says.
+    No response can therefore pass for that of another tenant, whatever their metadata says.
 
-    :param callback_url: the common one.
-    :param name: the tenant's; empty for that of ``PKCE_DOMAIN``, which has the common one.
+    :param callback_url: the address of the common callback.
+    :param name: the tenant's name; empty for the tenant of ``PKCE_DOMAIN``, which has the common
+        callback.
 
     :rfc:`9700#section-4.4.2.2`
     """
@@ -44,10 +45,9 @@ def tenant_callback_url(callback_url: str, name: str) -> str:
 class Tenants:
     """The tenants of one blueprint in one application.
 
-    A sign-in goes to one of them, and from then on to no other: what a flow and a grant keep names
-    the tenant.
+    A sign-in goes to one of them and stays there: the flow and the sign-in store which one.
 
-    :param load: the host's ``tenant_loader``, if there is one.
+    :param load: the application's ``tenant_loader``, if there is one.
     :param clock: monotonic seconds.
     """
 
@@ -69,14 +69,14 @@ class Tenants:
             registration.name: Tenant(registration, api, clock=clock)
             for registration in settings.registrations
         }
-        #: Whether an answer could be another tenant's.
+        #: Whether there can be more than one tenant.
         self.are_several = bool(settings.tenants) or load is not None
 
     @property
     def default(self) -> Tenant:
-        """The tenant where nobody says which.
+        """The tenant of ``PKCE_DOMAIN``, or the first of ``PKCE_TENANTS``.
 
-        :raises TenantUnknown: if there is none.
+        :raises TenantUnknown: if neither is configured.
         """
         for known in self._configured.values():
             return known
@@ -87,21 +87,24 @@ class Tenants:
         return known is next(iter(self._configured.values()), None)
 
     def issuers(self) -> tuple[str, ...]:
-        """The issuers of the tenants that are configured, each once.
+        """Return the issuer of each configured tenant, without duplicates.
 
-        :raises PKCEError: if the metadata of one is needed for that, and cannot be had.
+        :raises PKCEError: if a tenant's metadata is needed to know its issuer, and cannot be
+            fetched.
         """
         return tuple(dict.fromkeys(known.issuer for known in self._configured.values()))
 
     # -- a sign-in that starts -------------------------------------------------
 
     def select(self, domain: str | None = None, client_id: str | None = None) -> Tenant:
-        """The tenant of a sign-in that starts: that which the host says, if it does.
+        """Return the tenant of a sign-in that starts.
 
-        :param domain: what a caller sent; it must name that tenant, or a configured one where the
-            host says nothing, and nothing it says makes the server contact another host.
-        :param client_id: tells registrations at one domain apart.
-        :raises ParameterForeign: if the domain names none.
+        If the application's ``tenant_loader`` chooses a tenant, it is that one.
+
+        :param domain: as the caller sent it.  It must name the chosen tenant or, without a choice,
+            a configured one; no value makes the server contact another host.
+        :param client_id: distinguishes registrations at one domain.
+        :raises ParameterForeign: if the domain names no such tenant.
         :raises TenantUnknown: if there is no tenant.
         """
         chosen = self._chosen()
@@ -117,7 +120,7 @@ class Tenants:
         return named[0]
 
     def named(self, name: str) -> Tenant:
-        """The tenant of a name, that the settings or the ``tenant_loader`` gave it.
+        """Return the tenant of that name, from the settings or the ``tenant_loader``.
 
         :raises TenantUnknown: if there is none.
         """
@@ -127,7 +130,7 @@ class Tenants:
         return known
 
     def _chosen(self) -> Tenant | None:
-        """The tenant that the host says."""
+        """Return the tenant that the application chooses for the current request, if it does."""
         loaded = None if self._load is None else self._load(None)
         if not isinstance(loaded, str):
             return None if loaded is None else self._keep(loaded)
@@ -136,7 +139,7 @@ class Tenants:
         return self._configured[loaded]
 
     def _keep(self, loaded: object) -> Tenant:
-        """What is known of a tenant that the host made; the least used give way to others."""
+        """Return the tenant of these settings, and keep it in place of the least recently used."""
         if not isinstance(loaded, TenantSettings):
             raise TypeError("a tenant_loader returns a name, TenantSettings or None")
         if loaded.name in self._configured:
@@ -169,11 +172,11 @@ class Tenants:
         return known
 
     def of_grant(self, grant: Grant) -> Tenant | None:
-        """The tenant at which somebody signed in; None if it is not configured any more."""
+        """Return the tenant of a sign-in, or None if it is not configured any more."""
         return self._find(grant.tenant, grant.issuer, grant.client_id)
 
     def usable_metadata(self, grant: Grant) -> TenantMetadata | None:
-        """The tenant of a sign-in, if it is the same as ever and its metadata can be had."""
+        """Return the metadata of a sign-in's tenant, or None if unavailable or changed."""
         try:
             known = self.of_grant(grant)
             tenant = None if known is None else known.get()
@@ -182,7 +185,10 @@ class Tenants:
         return tenant if tenant is not None and tenant.issuer == grant.issuer else None
 
     def find_by_token(self, issuer: str, client_ids: frozenset[str]) -> Tenant | None:
-        """The tenant that a token names as its own, among those that are known here."""
+        """Return the tenant that issued a token, among those that this process knows.
+
+        :param client_ids: the audiences of the token.
+        """
         with self._lock:
             loaded = [known for _, known in self._loaded.values()]
         for known in (*self._configured.values(), *loaded):
@@ -191,11 +197,11 @@ class Tenants:
         return None
 
     def _find(self, name: str, issuer: str, client_id: str) -> Tenant | None:
-        """A tenant by its name; if that was changed, by what it is.
+        """Return a tenant by its name or, if the name was changed, by its issuer and client id.
 
-        Whoever gave the name: another that is at the same address may demand other things.
+        The name comes first, because another tenant at the same issuer may have other settings.
 
-        :param client_id: empty where that is not known.
+        :param client_id: empty if it is unknown.
         """
         named = self._configured.get(name) or self._load_named(name)
         for known in (named, *self._configured.values()):
@@ -204,7 +210,7 @@ class Tenants:
         return None
 
     def _load_named(self, name: str) -> Tenant | None:
-        """A tenant that the host makes anew."""
+        """Return the tenant that the ``tenant_loader`` gives for a name, if it gives one."""
         if self._load is None or not name:
             return None
         loaded = self._load(name)
