@@ -1,7 +1,7 @@
 """What is logged: each line is one of these events, with fields under stable names.
 
 The text of a line is ``code: what happened``.  The fields are attributes of its record whose names
-begin with ``pkce_``, so that they meet no attribute of `logging` and of nobody else.
+begin with ``pkce_``, so that they do not clash with attributes of `logging` or of other libraries.
 """
 
 from __future__ import annotations

@@ -28,18 +28,18 @@ _MAX_AGE = 999_999_999
 
 
 class HostViews(ABC):
-    """What a blueprint offers to the views of the application that it is registered in."""
+    """What a blueprint offers to the application's own views."""
 
     @abstractmethod
     def extension(self) -> Extension:
-        """The blueprint in the current application.
+        """Return the blueprint's part of the current application.
 
         :raises LookupError: if it is not registered there.
         """
 
     @contextmanager
     def _visitor(self, what: str) -> Iterator[CurrentRequest]:
-        """Whoever sends the request; the blueprint answers errors that the view lets pass."""
+        """Yield the current request; the blueprint answers errors that the view does not catch."""
         if not has_request_context():
             raise RuntimeError(
                 f"{what} was used outside of a request: it speaks of whoever sends one."
@@ -57,7 +57,7 @@ class HostViews(ABC):
 
     @property
     def user(self) -> User | None:
-        """Who is signed in in the browser that sends the request; None if nobody is.
+        """The signed-in user of the current request, or None.
 
         :raises StoreError: if the store cannot be reached; as all of these errors it is answered
             by itself where the view lets it pass.
@@ -77,7 +77,7 @@ class HostViews(ABC):
     def login_required(
         self, view: V | None = None, *, max_age: int | None = None, acr: str | None = None
     ) -> V | Callable[[V], V]:
-        """Let only those see a view who are signed in.
+        """Require a signed-in user.
 
         A browser is sent to sign in and comes back; whoever asks for JSON gets 401.  It stands
         below the ``route`` decorator, with or without arguments:
@@ -123,7 +123,7 @@ class HostViews(ABC):
         return cast("V", guarded)
 
     def access_token(self, *, audience: str | None = None, scope: str | Iterable[str] = ()) -> str:
-        """An access token of whoever is signed in, refreshed where it is about to expire.
+        """Return an access token of the signed-in user, refreshed if it is about to expire.
 
         :param audience: the API; by default :confval:`PKCE_AUDIENCE`.  Others must be in
             :confval:`PKCE_ALLOWED_AUDIENCES`, and need a refresh token that the tenant takes for
@@ -144,7 +144,7 @@ class HostViews(ABC):
     def api(
         self, base_url: str, *, audience: str | None = None, scope: str | Iterable[str] = ()
     ) -> APISession:
-        """A ``requests`` session that calls an API as whoever is signed in.
+        """Return a ``requests`` session that calls an API on behalf of the signed-in user.
 
         The token goes to the origin of ``base_url`` and to no other.  Where the API answers 401 it
         is renewed, and the request sent again, once.  An access token with a blank cannot be sent
@@ -170,7 +170,7 @@ class HostViews(ABC):
         return APISession(base_url, token)
 
     def login_url(self, *, return_to: str | None = None) -> str:
-        """Where a link leads that signs in.
+        """Return the address of a link that signs the user in.
 
         :param return_to: the path of this application to which the browser comes back; by default
             :confval:`PKCE_AUTHENTICATED_URL`.
@@ -183,7 +183,7 @@ class HostViews(ABC):
     def logout(
         self, *, return_to: str | None = None, everywhere: bool = False, at_tenant: bool = True
     ) -> Response:
-        """End the session of whoever sends the request.
+        """End the session of the current request.
 
         Its tokens are revoked, and the browser goes to the tenant to end its session there, too.
         Call it in a view that other sites cannot call, and return what it returns.
@@ -209,5 +209,5 @@ def _scope(scope: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _is_age(value: object) -> bool:
-    """Whether a value is whole seconds that the tenant can be asked for."""
+    """Return whether a value is a number of whole seconds within the allowed range."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_AGE

@@ -161,7 +161,7 @@ def build_authorization_url(tenant: TenantMetadata, request: AuthorizationReques
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackParameters:
-    """An authorization response as it arrived: well-formed, but of nobody we know yet."""
+    """A well-formed authorization response that has not been validated."""
 
     state: str = field(repr=False)
     code: str | None = field(default=None, repr=False)

@@ -84,7 +84,7 @@ def _basic(client_id: str, client_secret: str) -> Credentials:
 
 
 def _assertion(tenant: TenantMetadata, key: ClientKey, *, now: float, randomness: bytes) -> str:
-    """A signed assertion, whose one audience is the issuer: nobody else could use it.
+    """A signed assertion, whose only audience is the issuer, so that no other server can use it.
 
     Auth0 takes at most 2048 bytes, and 64 characters of ``jti``, ``iss`` and ``sub``.
 

@@ -13,7 +13,7 @@ SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 #: Codes, access tokens and refresh tokens (VSCHAR, :rfc:`6749#appendix-A`).
 PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]+")
-#: An error code (:rfc:`6749#section-4.1.2.1`), shorter than anybody's.
+#: An error code (:rfc:`6749#section-4.1.2.1`); the bound on its length is ours.
 ERROR_CODE = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,64}")
 
 _DESCRIPTION_LENGTH = 256

@@ -74,7 +74,7 @@ class Settings:
     client_secret: str | None = field(
         default=None, repr=False, metadata=_of_tenant("CLIENT_SECRET", read_text, inherited=False)
     )
-    #: The private key of a confidential application that signs what it authenticates with
+    #: The private key with which a confidential application signs its client assertions
     #: (``private_key_jwt``): a PEM, a JWK, or the path of a file with either.
     #: RSA of 2048 to 4096 bits, P-256, P-384, P-521 or Ed25519, without a passphrase.
     client_key: ClientKey | None = field(
@@ -82,53 +82,53 @@ class Settings:
         repr=False,
         metadata=_of_tenant("CLIENT_KEY", read_client_key, inherited=False),
     )
-    #: By which the tenant finds the public key; a ``kid`` in a JWK is enough.
+    #: The ``kid`` by which the tenant finds the public key; not needed if the JWK has one.
     client_key_id: str | None = field(
         default=None, metadata=_of_tenant("CLIENT_KEY_ID", read_key_id, inherited=False)
     )
-    #: What the key signs with, where the tenant wants another than it would choose, such as
-    #: ``PS256``; an ``alg`` in a JWK is enough.
+    #: The JWS algorithm of client assertions, such as ``PS256``, if the tenant requires another
+    #: than the key's default; not needed if the JWK has an ``alg``.
     client_key_algorithm: str | None = field(
         default=None,
         metadata=_of_tenant("CLIENT_KEY_ALGORITHM", read_key_algorithm, inherited=False),
     )
     #: How this server authenticates at the tenant: ``client_secret_post``,
     #: ``client_secret_basic``, ``private_key_jwt`` or ``none``.
-    #: By default with the key if there is one, else with the secret, in the way that the tenant
-    #: announces.
+    #: By default with the key if there is one, otherwise with the secret, by a method that the
+    #: tenant's metadata lists.
     client_auth: ClientAuth | None = field(
         default=None, metadata=_of_tenant("CLIENT_AUTH", read_client_auth, inherited=False)
     )
     #: Whether authorization requests are pushed to the tenant before the browser goes there:
-    #: ``always``, ``never``, or ``auto``: where the tenant demands it.
+    #: ``always``, ``never``, or ``auto``, which pushes them if the tenant requires it.
     par: PushedRequests = field(
         default=PushedRequests.AUTO,
         metadata=_of_tenant("PAR", read_pushed_requests, inherited=False),
     )
-    #: The organization whose users sign in, where a caller names no other: its id, ``org_…``, or
+    #: The organization whose users sign in, unless a caller names another: its id, ``org_…``, or
     #: its name.
-    #: The ID token must say that the user signed in there.
+    #: The ID token must confirm that the user signed in there.
     organization: str | None = field(
         default=None, metadata=_of_tenant("ORGANIZATION", read_organization, inherited=False)
     )
     #: Further organizations that a caller may ask for.
-    #: With these alone no organization is asked for by itself, and a user may come from one of
-    #: them or from none.
+    #: Without ``PKCE_ORGANIZATION``, no organization is requested by default, and a user may come
+    #: from one of these or from none.
     allowed_organizations: tuple[str, ...] = field(
         default=(),
         metadata=_of_tenant("ALLOWED_ORGANIZATIONS", read_organizations, inherited=False),
     )
-    #: Authentication contexts that are asked for in every sign-in, of which the ID token must
-    #: have one in ``acr``.
+    #: Authentication contexts that every sign-in requests; the ID token must have one of them in
+    #: ``acr``.
     #: A caller, and a view by ``login_required(acr=…)``, may ask for one of them.
     #: For Auth0's ``http://schemas.openid.net/pape/policies/2007/06/multi-factor`` an ``amr``
     #: with ``mfa`` will do.
     acr_values: tuple[str, ...] = field(
         default=(), metadata=_of_tenant("ACR_VALUES", read_contexts, inherited=False)
     )
-    #: The API for which access tokens are asked, if there is one.
+    #: The API that access tokens are for, if there is one.
     audience: str | None = field(default=None, metadata=_of_tenant("AUDIENCE", read_text))
-    #: The scope that is asked for, by default ``openid profile email``.
+    #: The scope that sign-ins request, by default ``openid profile email``.
     #: Add ``offline_access`` for refresh tokens.
     scope: tuple[str, ...] = field(
         default=("openid", "profile", "email"), metadata=_of_tenant("SCOPE", read_openid_scopes)
@@ -147,15 +147,15 @@ class Settings:
         default=(), metadata=_of_tenant("ALLOWED_SCOPES", read_scopes)
     )
     #: Further origins whose pages may call the routes, such as a single-page app of your own.
-    #: CORS headers are not ours to send: Flask-CORS does.
+    #: The library sends no CORS headers; use Flask-CORS.
     allowed_origins: tuple[str, ...] = field(
         default=(), metadata=_from("ALLOWED_ORIGINS", read_origins)
     )
     #: The address of the application's root as users see it, any prefix included.
-    #: Needed everywhere but on a loopback host.
+    #: Required unless the application is used on a loopback host only.
     public_url: str | None = field(default=None, metadata=_from("PUBLIC_URL", read_public_url))
-    #: Further addresses of that root, such as domains of your customers; each request is answered
-    #: at the one whose host it names.
+    #: Further addresses of that root, such as the domains of your customers; each request is
+    #: answered at the address whose host it names.
     further_public_urls: tuple[str, ...] = field(
         default=(), metadata=_from("FURTHER_PUBLIC_URLS", read_public_urls)
     )
@@ -163,7 +163,8 @@ class Settings:
     redirect_uris: tuple[str, ...] = field(
         default=(), metadata=_of_tenant("REDIRECT_URIS", read_redirect_uris, inherited=False)
     )
-    #: How the tenant answers: ``form_post``, which keeps the code out of addresses, or ``query``.
+    #: How the tenant returns the authorization response: ``form_post``, which keeps the code out
+    #: of URLs, or ``query``.
     response_mode: str = field(
         default="form_post", metadata=_of_tenant("RESPONSE_MODE", read_response_mode)
     )
@@ -173,28 +174,28 @@ class Settings:
     store_url: Any = field(
         default="sqlite:///pkce.db", repr=False, metadata=_from("STORE_URL", read_store)
     )
-    #: What the keys begin with on a Redis server, which others may use too.
+    #: The prefix of all keys on a Redis server, which other applications may use too.
     store_prefix: str = field(default=DEFAULT_PREFIX, metadata=_from("STORE_PREFIX", read_text))
     #: Seconds that a sign-in may take from start to end.
     flow_lifetime: int = field(
         default=600, metadata=_from("FLOW_LIFETIME", read_seconds(10, 3600))
     )
-    #: Seconds that a signed-in session lives, however much it is used.
+    #: Lifetime of a signed-in session in seconds, even if it is in use.
     session_lifetime: int = field(
         default=86400, metadata=_from("SESSION_LIFETIME", read_seconds(60, MAX_SESSION_LIFETIME))
     )
-    #: Seconds after which a signed-in session ends that nobody uses, with delivery ``session``;
-    #: by default only ``PKCE_SESSION_LIFETIME`` ends it.
+    #: Idle timeout of a signed-in session in seconds, with delivery ``session``; by default only
+    #: ``PKCE_SESSION_LIFETIME`` ends a session.
     session_idle_lifetime: int | None = field(
         default=None,
         metadata=_from("SESSION_IDLE_LIFETIME", read_seconds(60, MAX_SESSION_LIFETIME)),
     )
-    #: Whether ``POST /pkce/logout/backchannel`` takes the tenant's logout tokens.
+    #: Whether ``POST /pkce/logout/backchannel`` accepts the tenant's logout tokens.
     backchannel_logout: bool = field(
         default=False, metadata=_from("BACKCHANNEL_LOGOUT", read_boolean)
     )
-    #: Who gets the tokens: the ``caller``, as the published API says, or the ``session`` on the
-    #: server alone.
+    #: Where tokens go: ``caller`` returns them to the caller, as the published API says;
+    #: ``session`` keeps them on the server.
     token_delivery: TokenDelivery = field(
         default=TokenDelivery.CALLER, metadata=_from("TOKEN_DELIVERY", read_delivery)
     )
@@ -207,12 +208,12 @@ class Settings:
     #: Whether programs without cookies on this machine share one session.
     #: For a single-user server on the loopback interface alone.
     local_session: bool = field(default=False, metadata=_from("LOCAL_SESSION", read_boolean))
-    #: Where a browser ends after a sign-in; by default on a page that says it is done, or at
-    #: the application's root with delivery ``session``.
+    #: Where the browser goes after a sign-in; by default to a page that says the sign-in is done
+    #: or, with delivery ``session``, to the application's root.
     authenticated_url: str | None = field(
         default=None, metadata=_from("AUTHENTICATED_URL", read_destination)
     )
-    #: Where a browser ends after it cleared its session.
+    #: Where the browser goes after it has cleared its session.
     unauthenticated_url: str | None = field(
         default=None, metadata=_from("UNAUTHENTICATED_URL", read_destination)
     )

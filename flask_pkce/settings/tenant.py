@@ -15,7 +15,7 @@ class TenantSettings:
 
         TenantSettings("acme", domain="acme.eu.auth0.com", client_id="...")
 
-    :param name: what tells it from other tenants, as long as anybody is signed in there.
+    :param name: a unique name; do not change or reuse it while users are signed in there.
     :param settings: what an entry of ``PKCE_TENANTS`` may have.
     """
 

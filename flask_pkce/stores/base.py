@@ -33,7 +33,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-#: What keys begin with on a server that others use too, where nobody says otherwise.
+#: The default prefix of keys on a server that other applications may use too.
 DEFAULT_PREFIX = "flask_pkce:"
 
 #: Seconds between the first two looks of a `Store.wait` that polls.
