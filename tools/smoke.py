@@ -41,6 +41,8 @@ def main() -> None:
         PKCE_CLIENT_ID="client",
         PKCE_PUBLIC_URL="http://localhost:5000",
         PKCE_STORE_URL="memory://",
+        # No caller builds the authorization URL then, so that no tenant has to be there.
+        PKCE_TOKEN_DELIVERY="session",
     )
     flask_pkce.PKCEBlueprint().init_app(app)
 
