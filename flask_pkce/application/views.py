@@ -79,8 +79,8 @@ class HostViews(ABC):
     ) -> V | Callable[[V], V]:
         """Require a signed-in user.
 
-        A browser is sent to sign in and comes back; whoever asks for JSON gets 401.  It stands
-        below the ``route`` decorator, with or without arguments:
+        Browsers are redirected to the tenant and return to the page afterwards; callers that ask
+        for JSON get 401.  Put the decorator below ``route``, with or without arguments:
 
         .. code-block:: python
 
@@ -88,15 +88,15 @@ class HostViews(ABC):
             @pkce.login_required
             def orders(): ...
 
-        :param max_age: whole seconds, 0 to 999999999, within which the user must have entered the
-            password, or whatever else the tenant asks for; :confval:`PKCE_LEEWAY` is added.  Older
-            sign-ins are sent to the tenant again.  Where a sign-in was asked for with that age, or
-            less, it may be a minute, so that the way back does not ask again.
-        :param acr: how the user must have authenticated: what the ID token has in ``acr``, or
-            :data:`~flask_pkce.MULTI_FACTOR`; 1 to 500 visible ASCII characters.  Others are sent
-            to the tenant with it as ``acr_values``.  Where the tenant was asked, and that did not
-            help, the answer is 403.
-        :raises ValueError: if one of them is out of its range.
+        :param max_age: seconds since the user last authenticated at the tenant, 0 to 999999999;
+            :confval:`PKCE_LEEWAY` is added.  Users who authenticated earlier must authenticate
+            again.  A sign-in requested with this ``max_age`` (or a smaller one) is accepted for up
+            to 60 seconds, so that the redirect back does not trigger another one.
+        :param acr: how the user must have authenticated: a value of the ID token's ``acr``, or
+            :data:`~flask_pkce.MULTI_FACTOR`; 1 to 500 visible ASCII characters.  Other users are
+            sent to the tenant with this value as ``acr_values``.  If the tenant then authenticates
+            them otherwise, the response is 403.
+        :raises ValueError: if an argument is out of its range.
 
         OpenID Connect Core 3.1.2.1, :rfc:`9470`
         """
@@ -126,13 +126,14 @@ class HostViews(ABC):
         """Return an access token of the signed-in user, refreshed if it is about to expire.
 
         :param audience: the API; by default :confval:`PKCE_AUDIENCE`.  Others must be in
-            :confval:`PKCE_ALLOWED_AUDIENCES`, and need a refresh token that the tenant takes for
+            :confval:`PKCE_ALLOWED_AUDIENCES`, and need a refresh token that the tenant accepts for
             several APIs.
-        :param scope: what the token must grant; by default whatever it does.
-        :raises NotSignedIn: if nobody is; as all of these errors it is answered by itself where
-            the view lets it pass: a browser is sent to sign in, anybody else gets 401.
-        :raises AccessTokenMissing: if the token expired and cannot be refreshed.
-        :raises TenantError: if the tenant cannot be asked for another.
+        :param scope: the scope that the token must have; by default any.
+        :raises NotSignedIn: if no user is signed in.  If your view does not catch this exception
+            or one of those below, the extension turns it into a response: a redirect to the
+            tenant for a browser, 401 for any other caller.
+        :raises AccessTokenMissing: if the token has expired and cannot be refreshed.
+        :raises TenantError: if the tenant does not issue another one.
         :raises ValueError: if the audience is not configured.
         :raises RuntimeError: outside of a request, and with delivery ``caller``.
 
@@ -146,18 +147,18 @@ class HostViews(ABC):
     ) -> APISession:
         """Return a ``requests`` session that calls an API on behalf of the signed-in user.
 
-        The token goes to the origin of ``base_url`` and to no other.  Where the API answers 401 it
-        is renewed, and the request sent again, once.  An access token with a blank cannot be sent
-        as a bearer token: :exc:`~flask_pkce.errors.TenantError`.
+        The token is sent to the origin of ``base_url`` and to no other.  If the API answers 401,
+        the token is refreshed and the request sent once more.  An access token that contains a
+        space cannot be sent as a bearer token and raises :exc:`~flask_pkce.errors.TenantError`.
 
         .. code-block:: python
 
             with pkce.api("https://api.example.com/v1/") as api:
                 orders = api.get("orders").json()
 
-        :param base_url: what relative addresses are appended to.
-        :param audience: as for :meth:`access_token`, which tells what is raised.
-        :param scope: the same.
+        :param base_url: the URL to which relative ones are appended.
+        :param audience: as for :meth:`access_token`, which also lists the exceptions.
+        :param scope: as for :meth:`access_token`.
 
         :rfc:`6750#section-2.1`
         """
@@ -172,9 +173,9 @@ class HostViews(ABC):
     def login_url(self, *, return_to: str | None = None) -> str:
         """Return the address of a link that signs the user in.
 
-        :param return_to: the path of this application to which the browser comes back; by default
+        :param return_to: the path of this application to which the browser returns; by default
             :confval:`PKCE_AUTHENTICATED_URL`.
-        :raises ValueError: if that is no path of this application.
+        :raises ValueError: if ``return_to`` is not a path of this application.
         :raises RuntimeError: outside of a request, and with delivery ``caller``.
         """
         with self._visitor("login_url") as visitor:
@@ -185,17 +186,18 @@ class HostViews(ABC):
     ) -> Response:
         """End the session of the current request.
 
-        Its tokens are revoked, and the browser goes to the tenant to end its session there, too.
-        Call it in a view that other sites cannot call, and return what it returns.
+        The library revokes its tokens, and the response sends the browser to the tenant, which
+        ends its session too.  Call this in a view that other sites cannot call, and return the
+        response.
 
-        :param return_to: the path of this application at which the browser ends; by default
-            :confval:`PKCE_UNAUTHENTICATED_URL`.  The tenant must know its address as one of the
-            allowed logout URLs.
-        :param everywhere: whether the user's sessions in all other browsers end, too.  As all that
-            ends sessions, this ends those of the blueprint; a session of the application's own
-            ends with them only where it asks :attr:`user` at each request.
-        :param at_tenant: whether the session at the tenant ends, too.
-        :raises ValueError: if ``return_to`` is no path of this application.
+        :param return_to: the path of this application to which the browser goes at the end; by
+            default :confval:`PKCE_UNAUTHENTICATED_URL`.  The tenant must list its address among
+            the allowed logout URLs.
+        :param everywhere: whether the user's sessions in all other browsers end too.  This ends
+            sessions of the blueprint; a session of the application's own ends with them only if
+            the application asks :attr:`user` at each request.
+        :param at_tenant: whether the session at the tenant ends too.
+        :raises ValueError: if ``return_to`` is not a path of this application.
         :raises RuntimeError: outside of a request.
 
         OpenID Connect RP-Initiated Logout 2, :rfc:`7009`
