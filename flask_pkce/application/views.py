@@ -59,8 +59,8 @@ class HostViews(ABC):
     def user(self) -> User | None:
         """The signed-in user of the current request, or None.
 
-        :raises StoreError: if the store cannot be reached; as all of these errors it is answered
-            by itself where the view lets it pass.
+        :raises StoreError: if the store cannot be reached.  If your view does not catch this
+            exception, the extension turns it into a response.
         :raises RuntimeError: outside of a request.
         """
         with self._visitor("user") as visitor:
