@@ -13,6 +13,7 @@ from tests.properties.records import (
     EARLY,
     FAULTS,
     FLOW_LIFETIME,
+    GRANT_ENDS,
     LEEWAY,
     LOCAL,
     MAX_FLOWS,
@@ -43,6 +44,7 @@ class Model:
         self.now = 0
         self.cookies: dict[str, Cookie] = {}
         self.sessions: list[Session] = []
+        self.tickets: list[Ticket] = []
         #: Our own states: for whom each was made, and when.
         self.signed: dict[str, tuple[str, int]] = {}
         #: How often each code may have reached the token endpoint.
@@ -53,6 +55,8 @@ class Model:
     def jump(self, seconds: int) -> None:
         """Let the clock jump; what is over then never comes back."""
         self.now += seconds
+        for ticket in self.tickets:
+            ticket.is_expired |= ticket.kept_at + ANSWER_LIFETIME <= self.now
         for session in self.live_sessions():
             if session.expires_at <= self.now:
                 session.is_gone = True
@@ -184,10 +188,12 @@ class Model:
         looked = self.look(who)
         if self._is_outrun(looked):
             return Expected("refresh", 200)
-        if ticket.is_spent or ticket.kept_at + ANSWER_LIFETIME <= self.now:
+        if ticket.is_spent or ticket.is_expired:
             return self._spent(who, looked)
         ticket.is_spent = True
         session, flow = self._find(looked, ticket.answer.state)
+        if ticket.failure is not None:
+            raise ticket.failure
         flow.check_not_failed()
         is_renewed = self._bind_in_browser(who, session, flow, ticket.answer)
         return self._go_on(who, session, flow, is_renewed)
@@ -200,12 +206,13 @@ class Model:
             return Expected("ticket", 303)
         session, flow = self._find(looked, answer.state)
         if flow.status == "failed":
-            return Expected("told-by-ticket", 303)
+            return Expected("told-by-ticket", 303, failure=Refused(flow.failure, 400))
         try:
             is_renewed = self._bind_in_browser(who, session, flow, answer)
             onwards = self._go_on(who, session, flow, is_renewed)
         except RefusedAfterRenewal as refused:
-            return Expected("told-by-ticket", 303, refused.is_renewed)
+            failure = Refused(refused.code, refused.status)
+            return Expected("told-by-ticket", 303, refused.is_renewed, failure)
         # A page is shown at the clean address.
         what = "on" if onwards.status == 303 else "told-by-ticket"
         return Expected(what, 303, onwards.sets_cookie)
@@ -398,18 +405,20 @@ class Model:
         if fault not in EARLY:
             if code.is_revoked and fault not in {"silent", "token-html"}:
                 failure = "grant-refused"
-            elif fault in {"no-id-token", "nonce-invalid"}:
-                # At a refresh there is no nonce, and need not be an ID token.
-                is_told = fault == "nonce-invalid" and self._is_from_the_future(code)
-                failure = "id-token-invalid" if is_told else ""
+            elif fault == "no-id-token":
+                # A refresh need not bring one.
+                failure = ""
             elif fault is not None:
                 # Rotated there, and not known here.
                 code.is_revoked = True
             elif self._is_from_the_future(code):
                 failure, code.is_revoked = "id-token-invalid", True
-        if failure in {"grant-refused", "id-token-invalid"}:
+        if failure == "grant-refused" and code.is_uncertain:
+            failure = "refresh-token-reused"
+        code.is_uncertain = failure != "" and (code.is_uncertain or failure not in PUT_BACK)
+        if failure in GRANT_ENDS:
             session.grants.remove(code)
-        if failure == "" or failure in {"grant-refused", "id-token-invalid"}:
+        if failure == "" or failure in GRANT_ENDS:
             session.saved(self.now)
         if failure:
             raise Refused(failure)

@@ -60,7 +60,6 @@ class Observed(RuleBasedStateMachine):
         #: Every flow that was sent, whether it is still there or not.
         self.sent: list[Flow] = []
         self.answers: list[Answer] = []
-        self.pending_callbacks: list[Ticket] = []
         #: Who brought each code.
         self.brought: set[tuple[str, str]] = set()
         #: States, verifiers, codes and tokens: only their own session is told of them.
@@ -154,11 +153,14 @@ class Observed(RuleBasedStateMachine):
         self._check(who, response, Expected("sent", 303 if is_page else 200, is_new))
         return flow
 
-    def _keep(self, response: TestResponse, answer: Answer) -> None:
+    def _keep(
+        self, response: TestResponse, answer: Answer, failure: Refused | None = None
+    ) -> None:
         """Keep the ticket that an answer was kept under."""
         ticket = urlsplit(response.headers["Location"])
         assert list(parse_qs(ticket.query)) == ["ticket"]
-        self.pending_callbacks.append(Ticket(f"{CALLBACK}?{ticket.query}", answer, self.model.now))
+        address = f"{CALLBACK}?{ticket.query}"
+        self.model.tickets.append(Ticket(address, answer, self.model.now, failure))
 
     def _bring(self, who: str, answer: Answer) -> None:
         if answer.code is not None:

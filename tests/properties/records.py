@@ -31,6 +31,7 @@ STATUSES = {
     "grant-refused": 400,
     "grant-unknown": 400,
     "id-token-invalid": 502,
+    "refresh-token-reused": 400,
     "refresh-token-unknown": 400,
     "redemption-abandoned": 400,
     "session-mismatch": 403,
@@ -65,6 +66,8 @@ FAULTS = {
 EARLY = frozenset({"unreachable", "token-500", "token-429", "token-invalid-grant"})
 #: Those after which the code is still good.
 PUT_BACK = frozenset({"tenant-unreachable", "tenant-limit"})
+#: Those that end a sign-in, at a refresh.
+GRANT_ENDS = frozenset({"grant-refused", "id-token-invalid", "refresh-token-reused"})
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Expected:
     what: str
     status: int
     sets_cookie: bool = False
+    #: What the page behind a ticket tells, with the status of the error itself.
+    failure: Refused | None = None
 
 
 class Refused(Exception):
@@ -107,6 +112,8 @@ class Code:
     is_spent: bool = False
     #: The tenant took back what it was exchanged for.
     is_revoked: bool = False
+    #: The last answer to its refresh token was lost.
+    is_uncertain: bool = False
 
 
 @dataclass(eq=False)
@@ -125,7 +132,11 @@ class Ticket:
     address: str
     answer: Answer
     kept_at: int
+    #: What its page tells, if the answer came to nothing.
+    failure: Refused | None = None
     is_spent: bool = False
+    #: Its time was over once: a clock that is set back does not bring it back.
+    is_expired: bool = False
 
 
 @dataclass(eq=False)

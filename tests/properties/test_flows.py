@@ -117,10 +117,10 @@ class Flows(Observed):
             self._deliver(who, self.answers[-1])
         if (
             how_far > 2
-            and self.pending_callbacks
-            and self.pending_callbacks[-1].answer.state == flow.state
+            and self.model.tickets
+            and self.model.tickets[-1].answer.state == flow.state
         ):
-            self._follow(who, self.pending_callbacks[-1])
+            self._follow(who, self.model.tickets[-1])
         for _ in range(how_far - 3):
             self._token(who, None, fault)
 
@@ -136,8 +136,8 @@ class Flows(Observed):
             self._pass_on(PROGRAM, self.answers[-1])
         else:
             self._deliver(user, self.answers[-1])
-            if self.pending_callbacks:
-                self._follow(user, self.pending_callbacks[-1])
+            if self.model.tickets:
+                self._follow(user, self.model.tickets[-1])
         self._token(PROGRAM, None, fault)
 
     @precondition(lambda self: self.answers)
@@ -174,14 +174,14 @@ class Flows(Observed):
         if expected.what == "ticket":
             self._keep(response, answer)
         elif expected.what == "told-by-ticket":
-            self._keep(response, Answer(answer.state))
+            self._keep(response, Answer(answer.state), expected.failure)
         self._check(who, response, expected, *params_of(answer).values())
 
-    @precondition(lambda self: self.pending_callbacks)
+    @precondition(lambda self: self.model.tickets)
     @rule(who=_browsers, data=st.data())
     def follow(self, who: str, data: st.DataObject) -> None:
         """Follow a ticket in any browser."""
-        self._follow(who, data.draw(_newest(self.pending_callbacks), label="ticket"))
+        self._follow(who, data.draw(_newest(self.model.tickets), label="ticket"))
 
     def _follow(self, who: str, ticket: Ticket) -> None:
         response = self.world.browsers[who].open(ticket.address, site="cross-site")
