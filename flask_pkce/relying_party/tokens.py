@@ -110,7 +110,8 @@ class Exchange:
         :param scope: what was asked for.
         :param grant: at a refresh, the sign-in whose claims a response without ID token repeats.
         :raises PKCEError: what the tenant, the verification or a hook says; a refresh token that
-            was issued nevertheless is revoked.
+            was issued nevertheless is revoked.  A tenant that does not rotate may repeat that of
+            the sign-in; it stays good if the response was only unusable or not to be checked.
         """
         tenant = known.get()
         request = self._hooks.before_token(request)
@@ -121,7 +122,10 @@ class Exchange:
         except BaseException as exc:
             if isinstance(exc, PKCEError):
                 exc.forget_frames()
-            self.revoke(tenant, read_refresh_token(answer.document))
+            issued = read_refresh_token(answer.document)
+            is_repeated = grant is not None and issued == grant.refresh_token
+            if not (is_repeated and _leaves_sign_in(exc)):
+                self.revoke(tenant, issued)
             if isinstance(exc, TenantUnreachable | TenantLimit | FileDescriptorsExhausted):
                 # Of the keys, perhaps.  As it is, it would say that the code is still good.
                 raise TenantError("The tokens were issued and could not be checked.") from exc
@@ -195,3 +199,9 @@ class Exchange:
                 "the tenant did not revoke a refresh token", tenant=tenant.issuer
             )
         return revoked
+
+
+def _leaves_sign_in(exc: BaseException) -> bool:
+    """Whether a response was only unusable, or could not be checked: it proves nothing wrong."""
+    is_of_tenant = isinstance(exc, TenantError | TenantLimit | FileDescriptorsExhausted)
+    return is_of_tenant and not isinstance(exc, IDTokenInvalid)

@@ -685,6 +685,41 @@ def test_hook_that_refuses(bench: Bench, hooks: Hooks) -> None:
     assert bench.revocations == 1
 
 
+@pytest.mark.parametrize(
+    ("changed", "error", "ends"),
+    [
+        ({"expires_in": "abc"}, TenantError, False),
+        ({"id_token": "no.id.token"}, IDTokenInvalid, True),
+        ({}, AccessDenied, True),
+    ],
+)
+def test_response_that_repeats_the_refresh_token(
+    bench: Bench, hooks: Hooks, changed: dict[str, str], error: type[Exception], ends: bool
+) -> None:
+    """A tenant without rotation may repeat the refresh token.  A response that is only unusable
+    leaves it good; an ID token that does not verify, or a hook that refuses, has it revoked."""
+    signed_in = bench.sign_in()
+
+    def repeat(request: TokenRequest) -> dict[str, str | None]:
+        tokens = {"access_token": "an-access-token", "refresh_token": request.refresh_token}
+        return {"token_type": "Bearer", **tokens, **changed}
+
+    def refuse(response: TokenResponse) -> None:
+        raise AccessDenied()
+
+    hooks.token = repeat
+    hooks.after_token.append(refuse)
+    with pytest.raises(error):
+        refresh(bench, signed_in.session)
+    assert bench.revocations == int(ends)
+    if not ends:
+        hooks.token = None
+        hooks.after_token.clear()
+        held = bench.sessions.reload(signed_in.session)
+        assert held is not None
+        assert refresh(bench, held).response.refresh_token
+
+
 @pytest.mark.requirement("T26", "ID-21")
 @pytest.mark.parametrize("organization", [None, "org_1"])
 def test_organization_is_kept(organization: str | None) -> None:
