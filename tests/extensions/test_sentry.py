@@ -475,6 +475,7 @@ def by_test(host: Host) -> None:
 def in_vain(host: Host) -> None:
     """The tenant fails, and so does the caller, in every way that a sign-in can fail."""
     browser = Client(host)
+    answer: dict[str, str] = {}
     # Its metadata and keys are there before it is silent.
     for fault in (
         *("nonce-invalid", "token-expires-in-negative", "token-500", "token-html"),
