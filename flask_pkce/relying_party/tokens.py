@@ -122,10 +122,8 @@ class Exchange:
         except BaseException as exc:
             if isinstance(exc, PKCEError):
                 exc.forget_frames()
-            issued = read_refresh_token(answer.document)
-            is_repeated = grant is not None and issued == grant.refresh_token
-            if not (is_repeated and _leaves_sign_in(exc)):
-                self.revoke(tenant, issued)
+            if not (_repeats_refresh_token(answer, grant) and _leaves_sign_in(exc)):
+                self.revoke(tenant, read_refresh_token(answer.document))
             if isinstance(exc, TenantUnreachable | TenantLimit | FileDescriptorsExhausted):
                 # Of the keys, perhaps.  As it is, it would say that the code is still good.
                 raise TenantError("The tokens were issued and could not be checked.") from exc
@@ -201,7 +199,15 @@ class Exchange:
         return revoked
 
 
+def _repeats_refresh_token(answer: _Answer, grant: Grant | None) -> bool:
+    """Return whether a response has the refresh token that the sign-in has already."""
+    refresh_token = read_refresh_token(answer.document)
+    if grant is None or refresh_token is None:
+        return False
+    return grant.has_refresh_token(refresh_token)
+
+
 def _leaves_sign_in(exc: BaseException) -> bool:
-    """Whether a response was only unusable, or could not be checked: it proves nothing wrong."""
+    """Return whether a response was only unusable, or could not be checked."""
     is_of_tenant = isinstance(exc, TenantError | TenantLimit | FileDescriptorsExhausted)
     return is_of_tenant and not isinstance(exc, IDTokenInvalid)
