@@ -66,7 +66,7 @@ def test_settings_are_told_from_the_fields(pages: dict[str, Page]) -> None:
     assert told.startswith(" Type: seconds, 10 to 3600 Default: 600 Seconds that a sign-in may")
     assert "PKCE_MAX_CALLS¶ Type: whole number, 2 to 1000 Default: 8 Calls to one tenant" in text
     assert "PKCE_DOMAIN¶ Type: text Default: none: it must be set The tenant: its host" in text
-    assert "Default: ['openid', 'profile', 'email'] The scope that is asked for" in text
+    assert "Default: ['openid', 'profile', 'email'] The scope that sign-ins request" in text
 
 
 @pytest.mark.parametrize("cls", CATALOGUE, ids=lambda cls: cls.code)
