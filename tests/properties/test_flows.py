@@ -21,6 +21,7 @@ from tests.properties.observed import Observed, params_of
 from tests.properties.records import (
     FAULTS,
     PROGRAM,
+    STATUSES,
     Answer,
     Code,
     Expected,
@@ -256,7 +257,7 @@ class Flows(Observed):
         failure = self.model.exchange(flow, None)
         self._check(who, between, self.model.clear(who))
         what = failure or "signed-out-meanwhile"
-        self._check(who, response, Expected(what, 400))
+        self._check(who, response, Expected(what, STATUSES[what]))
 
     @rule(who=_callers, fault=_faults)
     def refresh(self, who: str, fault: str | None) -> None:
