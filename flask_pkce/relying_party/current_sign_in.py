@@ -1,4 +1,4 @@
-"""Presence: who is signed in now, as the host's views and our routes are told."""
+"""The user who is signed in now, for the application's views and for our own routes."""
 
 from __future__ import annotations
 

@@ -154,6 +154,6 @@ class SQLiteStore(Store):
 
 
 def _is_of_opening(error: Exception) -> bool:
-    """Whether a file could not be opened, perhaps; SQLite says no more about it."""
+    """Return whether SQLite may have failed to open a file; it gives no further cause."""
     codes = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
     return isinstance(error, OSError) or primary_code(error) in codes
